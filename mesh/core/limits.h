@@ -1,0 +1,29 @@
+// Every limit of the mesh in one place; proto/wire.md and proto/*.proto speak of these.
+#pragma once
+
+enum {
+    MESH_RECORD_LEN_MAX = 65535,
+    MESH_RECORD_LEN_TARGET = 16 << 10,
+    MESH_FRAME_HEAD_LEN = 9,
+    MESH_FRAME_LEN_DEFAULT = 16 << 10, // body of one frame, unless both sides say more
+    MESH_FRAME_LEN_MIN = 1 << 10,
+    MESH_FRAME_LEN_MAX = MESH_RECORD_LEN_MAX - 64,
+    MESH_CONTROL_LEN_MAX = 4 << 10,
+    MESH_MESSAGE_LEN_DEFAULT = 1 << 20,
+    MESH_MESSAGE_LEN_MIN = 64 << 10,
+    MESH_MESSAGE_LEN_MAX = 16 << 20,
+    MESH_MESSAGE_HEAD_MAX = 1024, // head of a message, on top of the payload
+    MESH_CREDIT_DEFAULT = 1 << 20,
+    MESH_NAME_LEN_MAX = 255,
+    MESH_SUBJECT_TOKENS_MAX = 16,
+    MESH_PUB_TARGETS_MAX = 64,
+    MESH_SHAPES_MAX = 1024,
+    MESH_SHAPE_KEYS_MAX = 32,
+    MESH_LINKS_MAX = 4096,
+    MESH_ENTRIES_MAX = 4096,      // services and subscriptions of one node
+    MESH_CALLS_MAX = 65536,       // open calls a node made; also: open calls it serves
+    MESH_QUEUE_HIGH = 1 << 20,    // bytes waiting for one peer: publish() says false above
+    MESH_QUEUE_LOW = 256 << 10,   // 'drain' below
+    MESH_QUEUE_MAX = 16 << 20,    // new messages are refused above
+    MESH_PACKET_LEN_MAX = 128 << 10,
+};

@@ -1,0 +1,154 @@
+// One member of the mesh, without sockets and clock: who is there, who serves what, the links to
+// others, calls in both directions, publications, monitors. The simulator, the driver in
+// mesh/io/warren.c and the fuzzers run these same objects.
+//
+// Time comes in as `now_ms` (monotonic). Output is polled: after any call, call mesh_node_poll
+// until it says false. Handles: a peer is a u32 that is never reused in this process (0 is the node itself);
+// a call is a slot that its owner chooses (calls made) or the core chooses (calls served).
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/bytes.h"
+#include "core/limits.h"
+
+typedef struct mesh_node mesh_node;
+
+typedef struct mesh_node_options {
+    uint64_t node_id;
+    uint64_t seed;            // all randomness of this core
+    uint32_t max_message_len; // 0: MESH_MESSAGE_LEN_DEFAULT
+} mesh_node_options;
+
+mesh_node *mesh_node_create(const mesh_node_options *options);
+void mesh_node_destroy(mesh_node *node);
+
+enum { MESH_PAYLOAD_HAS_HEADERS = 1 };
+
+// Codes of wire.md's ERROR and CANCEL.
+typedef enum mesh_call_code {
+    MESH_CALL_APPLICATION = 1,
+    MESH_CALL_NO_RESPONDERS,
+    MESH_CALL_TIMEOUT,
+    MESH_CALL_CANCELLED,
+    MESH_CALL_OVERLOADED,
+    MESH_CALL_CLOSED,
+    MESH_CALL_NO_METHOD,
+    MESH_CALL_PEER_LOST,
+} mesh_call_code;
+
+typedef enum mesh_entry_kind { MESH_ENTRY_SERVICE, MESH_ENTRY_SUBSCRIPTION } mesh_entry_kind;
+
+typedef struct mesh_entry {
+    uint32_t entry_id;
+    mesh_entry_kind kind;
+    mesh_bytes name;  // service name, or subject pattern
+    mesh_bytes queue; // queue group of a subscription, or empty
+} mesh_entry;
+
+// ---- what the agent says -------------------------------------------------------------------
+// Unknown ids are ignored, known ones updated: the agent's order of messages is the truth.
+typedef struct mesh_peer_info {
+    uint64_t node_id;
+    mesh_bytes name, service, host;
+    uint32_t instance, pid;
+} mesh_peer_info;
+void mesh_node_peer_up(mesh_node *node, const mesh_peer_info *info);
+int  mesh_node_entry_put(mesh_node *node, uint64_t node_id, const mesh_entry *entry); // MESH_EQUOTA, MESH_EINVAL
+void mesh_node_entry_removed(mesh_node *node, uint64_t node_id, uint32_t entry_id);
+// The DOWN event is held back until the link to that peer, if one is up, has been read to its end.
+void mesh_node_peer_down(mesh_node *node, uint64_t now_ms, uint64_t node_id, mesh_bytes reason,
+                         int code, int signal);
+
+// ---- links -----------------------------------------------------------------------------------
+// A socket to node_id is there (asked for, or the peer asked). A second one for the same peer: the link
+// dialled by the smaller id stays; `is_dialler` says whether this node asked for it. MESH_ENOTFOUND: unknown
+// peer, MESH_EEXIST: keep the other one; in both cases the caller closes the socket.
+int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint64_t node_id, bool is_dialler);
+void mesh_node_connect_failed(mesh_node *node, uint64_t now_ms, uint64_t node_id);
+// Zero-copy input: read into *out_buffer (*out_cap > 0 bytes), then say how many came. The memory of
+// events polled earlier for this peer ends with `received`. A negative result: the peer broke the
+// protocol; a GOAWAY is queued; write what link_output gives, then close and call link_down.
+void mesh_node_link_input(mesh_node *node, uint32_t peer, uint8_t **out_buffer, size_t *out_cap);
+int  mesh_node_link_received(mesh_node *node, uint64_t now_ms, uint32_t peer, size_t len);
+// Bytes to write now (len 0: none). Valid until the next call on this node. `sent` says how many went.
+mesh_bytes mesh_node_link_output(mesh_node *node, uint32_t peer);
+void mesh_node_link_sent(mesh_node *node, uint64_t now_ms, uint32_t peer, size_t len);
+// EOF or error: open calls to this peer fail with PEER_LOST at once, calls from it are cancelled.
+void mesh_node_link_down(mesh_node *node, uint64_t now_ms, uint32_t peer);
+
+// ---- what the application does ------------------------------------------------------------------
+int  mesh_node_announce(mesh_node *node, const mesh_entry *entry);      // MESH_EINVAL, MESH_EQUOTA, MESH_EEXIST
+int  mesh_node_withdraw(mesh_node *node, uint32_t entry_id);
+// To every subscription that matches, and one of each queue group; the node's own included.
+// MESH_EINVAL bad subject, MESH_ETOOBIG, MESH_EQUOTA a queue is over MESH_QUEUE_MAX: nothing was sent.
+int  mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint32_t flags, mesh_bytes payload);
+
+typedef struct mesh_call {
+    uint32_t slot;       // below MESH_CALLS_MAX, free now; free again once REPLY or ERROR was polled
+    bool is_subject;     // name is a subject and `method` unused; else name is a service
+    uint32_t to_peer;    // MESH_PEER_ANY, or the one peer that must answer
+    mesh_bytes name, method;
+    uint32_t timeout_ms; // 0: none
+    uint32_t flags;
+    mesh_bytes payload;
+} mesh_call;
+enum { MESH_PEER_SELF = 0, MESH_PEER_ANY = 0xffffffff };
+// Every outcome comes as one REPLY or ERROR event, also "nobody serves this". Errors: slot in use
+// or out of range (MESH_EINVAL): the caller's bug.
+int  mesh_node_call(mesh_node *node, uint64_t now_ms, const mesh_call *call);
+void mesh_node_cancel(mesh_node *node, uint64_t now_ms, uint32_t slot); // ERROR(CANCELLED) follows; no-op if over
+// Ends a call this node serves and frees its slot; unknown slots are ignored (the caller may be gone: then
+// the answer is dropped). code 0: a reply; else an error.
+void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32_t code, uint32_t flags, mesh_bytes payload);
+// The application took this many bytes (event.cost) of publications from this peer.
+void mesh_node_consumed(mesh_node *node, uint32_t peer, size_t cost);
+// The next shape of this node's encoder: a SHAPE body (wire.md). Sent on every link ahead of what follows.
+int  mesh_node_shape(mesh_node *node, mesh_bytes body);
+int  mesh_node_monitor(mesh_node *node, uint32_t peer);   // MESH_ENOTFOUND: unknown or down already (DOWN event follows at once, reason "noproc")
+void mesh_node_demonitor(mesh_node *node, uint32_t peer);
+// Say goodbye on every link: calls made fail with CLOSED, calls served are cancelled, GOAWAY is queued.
+void mesh_node_close(mesh_node *node, uint64_t now_ms);
+
+// ---- time and output -------------------------------------------------------------------------------
+uint64_t mesh_node_wake_at_ms(const mesh_node *node); // UINT64_MAX: no work
+void     mesh_node_tick(mesh_node *node, uint64_t now_ms);
+
+typedef enum mesh_output_kind {
+    // for the driver
+    MESH_OUT_CONNECT,   // ask the agent for a link to node_id
+    MESH_OUT_WRITE,     // link_output(peer) has bytes (said once until they are taken)
+    MESH_OUT_CLOSE,     // close the socket of this peer's link after writing its output
+    // for the application
+    MESH_OUT_PEER,      // peer, info, is_up: a member came, or is gone (no monitor needed)
+    MESH_OUT_SERVICE,   // peer, name, is_up: an instance of service `name` is there, or no longer
+    MESH_OUT_SHAPE,     // peer, payload (SHAPE body)
+    MESH_OUT_MESSAGE,   // peer, endpoint (own subscription's entry_id), name = subject, flags, payload, cost
+    MESH_OUT_REQUEST,   // peer, slot (to answer), endpoint, name = method or subject, timeout_ms left, flags, payload
+    MESH_OUT_ABORT,     // slot served: the caller cancelled, died or the deadline passed: code; still answer() to free it
+    MESH_OUT_REPLY,     // slot called, peer, flags, payload
+    MESH_OUT_ERROR,     // slot called, peer (or ANY), code, is_maybe, flags, payload
+    MESH_OUT_DOWN,      // peer that was monitored: name = reason, exit_code, exit_signal
+    MESH_OUT_DRAIN,     // every queue that made publish() false is below MESH_QUEUE_LOW again
+} mesh_output_kind;
+
+typedef struct mesh_output {
+    mesh_output_kind kind;
+    uint32_t peer, slot, endpoint, flags, timeout_ms, code, cost;
+    bool is_up, is_maybe;
+    int exit_code, exit_signal;
+    uint64_t node_id;
+    const mesh_peer_info *info;
+    // Borrowed until the next poll. Calls in between are fine, except link_received of the same peer
+    // and what the agent says: poll to the end before those.
+    mesh_bytes name, payload;
+} mesh_output;
+
+bool mesh_node_poll(mesh_node *node, mesh_output *out);
+
+// ---- figures ---------------------------------------------------------------------------------------
+typedef struct mesh_node_stats {
+    uint64_t queued_bytes;      // the fullest link's; above MESH_QUEUE_HIGH publish() says false
+    uint64_t late_replies, lost_publications, unknown_targets, sent_messages, received_messages;
+} mesh_node_stats;
+mesh_node_stats mesh_node_stats_get(const mesh_node *node);
