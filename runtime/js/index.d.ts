@@ -1,0 +1,193 @@
+// The package `warren`: messages between the nodes of a cluster. In a node that Warren launched it needs no
+// installation and no configuration: `import { join } from 'warren'` or `const { join } = require('warren')`.
+//
+// Units: times are milliseconds, sizes bytes. Subjects follow NATS: tokens between dots, `*` matches one token,
+// a final `>` one or more; at most 255 bytes and 16 tokens. A message is at most 1 MiB (JoinOptions.maxMessage).
+/// <reference types="node" />
+import type { EventEmitter } from 'node:events'
+
+/**
+ * Joins the mesh through this host's agent. In a node the agent launched it needs no options; any other process run by
+ * `warren-node` joins the agent at $WARREN_DIR/agent.sock. Joining again gives the same mesh until it is closed.
+ * Rejects with ERR_WARREN_NO_AGENT when none is running.
+ */
+export function join(options?: JoinOptions): Promise<Mesh>
+
+export interface JoinOptions {
+  /** What lists call this process when it was not launched by the agent. Default `node-PID`. */
+  name?: string
+  /** The agent's socket, instead of $WARREN_DIR/agent.sock. */
+  agentPath?: string
+  /** Largest message, both ways: 64 KiB to 16 MiB. Default 1 MiB. */
+  maxMessage?: number
+}
+
+/** `drain`: publish() may go on. `error`: the agent went away (ERR_WARREN_AGENT_LOST); links and messages go on. */
+export interface MeshEvents {
+  'peer:up': [Peer]
+  'peer:down': [Peer]
+  'service:up': [string, Peer]
+  'service:down': [string, Peer]
+  drain: []
+  error: [MeshError]
+  close: []
+}
+
+/**
+ * While it serves, subscribes, monitors or waits for an answer, a mesh keeps its process alive; otherwise the
+ * process may end by itself.
+ */
+export interface Mesh extends EventEmitter<MeshEvents> {
+  readonly self: Peer
+  readonly state: 'open' | 'closing' | 'closed'
+  /** Every other member, by id. */
+  readonly peers: ReadonlyMap<string, Peer>
+
+  /**
+   * Sends to every subscriber, and to one member of each queue group. True: go on. False: it was accepted, but much
+   * is waiting (1 MiB for one peer): wait for 'drain'. Throws ERR_WARREN_NOT_CLONEABLE, _TOO_LARGE, _BAD_SUBJECT, _CLOSED, and
+   * _OVERLOADED when 16 MiB wait for a peer; then nothing was sent. Nobody subscribed: true.
+   */
+  publish(subject: string, data: unknown, options?: { headers?: Headers }): boolean
+  subscribe<T = unknown>(subject: string, options?: SubscribeOptions): Subscription<T>
+  /** Asks one of the subscribers of the subject (any, chosen by load) and resolves to what it responds. */
+  request<R = unknown>(subject: string, data?: unknown, options?: CallOptions): Promise<R>
+  /** Resolves once everything published so far was handed to the operating system. */
+  flush(): Promise<void>
+
+  /** Offers functions under a name. Resolves when the agent has told every peer. */
+  serve<H extends Handlers>(name: string, handlers: H): Promise<Service<H>>
+  /** Functions of a service, typed from its handlers. Each call goes to one instance, chosen by load. */
+  client<S extends Handlers | Service<Handlers> = Handlers>(name: string, defaults?: CallOptions & Route): Client<S>
+  /** The peers that serve `name` now. */
+  instances(name: string): Peer[]
+  /** Resolves when at least `count` (default 1) instances serve `name`. */
+  available(name: string, options?: { count?: number; timeout?: number; signal?: AbortSignal }): Promise<Peer[]>
+
+  /** Fires once, after the last message of that peer was handed over. For a peer that is gone already: at once, reason 'noproc'. */
+  monitor(peer: Peer | string): Monitor
+
+  /** Runs before the mesh leaves, last added first. */
+  onClose(hook: () => unknown): Disposable
+  /** Stops taking new work, waits for handlers and queued bytes (default 5,000 ms), leaves. */
+  close(options?: { timeout?: number }): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface Peer {
+  /** Never used again by another process. */
+  readonly id: string
+  /** "app.0" */
+  readonly name: string
+  readonly service: string
+  readonly instance: number
+  readonly host: string
+  readonly pid: number
+  readonly status: 'up' | 'down'
+}
+
+export type Headers = Record<string, string>
+
+export interface Msg<T = unknown> {
+  readonly subject: string
+  readonly data: T
+  readonly from: Peer
+  readonly headers: Headers
+  /** True when the sender used request(): respond() once. */
+  readonly wantsResponse: boolean
+  /** False: nobody waits (any more), or it was answered already. */
+  respond(data: unknown): boolean
+  /** Answers with an error. */
+  respondError(error: unknown): boolean
+}
+
+export interface Subscription<T = unknown> extends AsyncIterableIterator<Msg<T>> {
+  readonly subject: string
+  readonly queued: number
+  /** Messages thrown away by the overflow policy. */
+  readonly dropped: number
+  /** Resolves when every peer knows of it. */
+  readonly ready: Promise<void>
+  /** Takes no new messages; the queued ones can still be read (or are thrown away with discard). */
+  unsubscribe(options?: { discard?: boolean }): void
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface SubscribeOptions {
+  /** Each message goes to one member of the group. */
+  queue?: string
+  /** Messages kept for a slow reader before the policy applies. Default 1,024. 'pause' gives senders no more credit instead. */
+  highWaterMark?: number
+  overflow?: 'pause' | 'drop-oldest' | 'drop-newest'
+  signal?: AbortSignal
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Handlers = Record<string, (input: any, context: Context) => unknown>
+export interface Context {
+  /** Aborted when the caller cancels, dies, or its deadline passes. */
+  readonly signal: AbortSignal
+  readonly from: Peer
+  readonly headers: Headers
+  /** Milliseconds the caller will still wait; Infinity without a deadline. */
+  readonly timeLeft: number
+}
+export interface Service<H extends Handlers = Handlers> {
+  readonly name: string
+  readonly handlers: H
+  readonly stats: { requests: number; errors: number; inFlight: number }
+  /** Takes no new calls and waits for the running ones. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+type HandlersOf<S> = S extends Service<infer H> ? H : S
+export type Client<S> = {
+  readonly [K in keyof HandlersOf<S>]: HandlersOf<S>[K] extends (input: infer I, ...rest: never[]) => infer R
+    ? unknown extends I
+      ? (input?: I, options?: CallOptions & Route) => Promise<Awaited<R>>
+      : undefined extends I
+        ? (input?: I, options?: CallOptions & Route) => Promise<Awaited<R>>
+        : (input: I, options?: CallOptions & Route) => Promise<Awaited<R>>
+    : never
+}
+
+export interface CallOptions {
+  /** From now to the answer. Default 5,000; 0: no limit. */
+  timeout?: number
+  signal?: AbortSignal
+  headers?: Headers
+}
+export interface Route {
+  /** The one peer (or its id) that must answer. */
+  to?: Peer | string
+}
+
+export interface Down {
+  readonly peer: Peer
+  /** normal: exit code 0 · crash: another code, or a signal of its own making · killed · left: closed its mesh · noproc: was gone before */
+  readonly reason: 'normal' | 'crash' | 'killed' | 'left' | 'noproc'
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+export interface Monitor extends Disposable {
+  readonly peer: Peer
+  readonly down: Promise<Down>
+  /** Never fires then. */
+  cancel(): void
+}
+
+export type MeshErrorCode =
+  | 'ERR_WARREN_TIMEOUT' | 'ERR_WARREN_CANCELLED' | 'ERR_WARREN_NO_RESPONDERS' | 'ERR_WARREN_NO_METHOD'
+  | 'ERR_WARREN_PEER_LOST' | 'ERR_WARREN_OVERLOADED' | 'ERR_WARREN_CLOSED' | 'ERR_WARREN_TOO_LARGE'
+  | 'ERR_WARREN_NOT_CLONEABLE' | 'ERR_WARREN_BAD_SUBJECT' | 'ERR_WARREN_BAD_NAME' | 'ERR_WARREN_PROTOCOL'
+  | 'ERR_WARREN_NO_AGENT' | 'ERR_WARREN_AGENT_LOST'
+
+/** What handlers throw arrives as the same kind of Error (code, cause and own properties kept), with `delivered: 'maybe'`. */
+export class MeshError extends Error {
+  readonly code: MeshErrorCode
+  /** 'no': the handler did not run, a retry is safe. */
+  readonly delivered: 'no' | 'maybe'
+  readonly peer?: Peer
+  readonly subject?: string
+}
