@@ -1,5 +1,6 @@
-// Packets with descriptors over SOCK_SEQPACKET unix sockets: how agent, nodes, zygote and command line
-// talk. One packet is one message of at most MESH_PACKET_LEN_MAX bytes. Plain system calls, no loop.
+// Packets with descriptors over SOCK_SEQPACKET unix sockets: how agent, nodes, zygote and command
+// line talk. One packet is one message of at most MESH_PACKET_LEN_MAX bytes. Plain system calls, no
+// loop.
 #pragma once
 
 #include "core/bytes.h"
@@ -9,8 +10,8 @@ enum { MESH_PACKET_FDS_MAX = 8 };
 // A connected pair, close-on-exec, with send buffers large enough for any packet. 0 or -errno.
 int mesh_packet_pair(int out_fds[2]);
 
-// Connects to, or listens on (mode 0600), a path. The descriptor in *out_fd, close-on-exec, blocking.
-// 0 or -errno; -ENAMETOOLONG over 107 bytes.
+// Connects to, or listens on (mode 0600), a path. The descriptor in *out_fd, close-on-exec,
+// blocking. 0 or -errno; -ENAMETOOLONG over 107 bytes.
 int mesh_packet_connect(const char *path, int *out_fd);
 int mesh_packet_listen(const char *path, int *out_fd);
 
@@ -23,7 +24,9 @@ typedef struct mesh_packet {
     int fds[MESH_PACKET_FDS_MAX]; // gives: close them (mesh_packet_close_fds)
 } mesh_packet;
 
-// Receives one packet into `buffer` of MESH_PACKET_LEN_MAX bytes. Descriptors are close-on-exec. `flags` as recvmsg.
-//   -EAGAIN  nothing there      MESH_EGONE  the other end closed      MESH_ETOOBIG  did not fit, or too many descriptors
+// Receives one packet into `buffer` of MESH_PACKET_LEN_MAX bytes. Descriptors are close-on-exec.
+// `flags` as recvmsg.
+//   -EAGAIN  nothing there      MESH_EGONE  the other end closed      MESH_ETOOBIG  did not fit, or
+//   too many descriptors
 int mesh_packet_receive(int fd, int flags, uint8_t *buffer, mesh_packet *out);
 void mesh_packet_close_fds(mesh_packet *packet);

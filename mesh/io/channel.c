@@ -1,0 +1,192 @@
+#include "io/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "core/limits.h"
+#include "core/mem.h"
+
+enum { PACKETS_PER_TURN = 64 };
+
+typedef struct waiting {
+    struct waiting *next;
+    size_t len, fd_count;
+    int fds[MESH_PACKET_FDS_MAX];
+    uint8_t bytes[];
+} waiting;
+
+struct mesh_channel {
+    uv_poll_t poll;
+    int fd;
+    int end_err; // told by the next callback when a send found the end
+    bool is_paused, is_closing;
+    mesh_channel_packet_cb on_packet;
+    mesh_channel_end_cb on_end;
+    void *user;
+    waiting *head, **tail;
+    size_t queued;
+};
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(mesh_channel *channel) {
+    int events = (channel->is_paused ? 0 : UV_READABLE) |
+                 (channel->head != NULL || channel->end_err != 0 ? UV_WRITABLE : 0);
+    if (events == 0)
+        uv_poll_stop(&channel->poll);
+    else
+        uv_poll_start(&channel->poll, events, on_poll);
+}
+
+static void drop_first(mesh_channel *channel) {
+    waiting *first = channel->head;
+    channel->head = first->next;
+    if (channel->head == NULL) channel->tail = &channel->head;
+    channel->queued -= first->len;
+    for (size_t i = 0; i < first->fd_count; i++)
+        if (first->fds[i] >= 0) close(first->fds[i]);
+    free(first);
+}
+
+static int write_waiting(mesh_channel *channel) {
+    while (channel->head != NULL) {
+        waiting *first = channel->head;
+        int err = mesh_packet_send(channel->fd, (mesh_bytes){first->bytes, first->len}, first->fds,
+                                   first->fd_count);
+        if (err == -EAGAIN) return 0;
+        if (err != 0) return err;
+        drop_first(channel);
+    }
+    return 0;
+}
+
+static void end(mesh_channel *channel, int err) {
+    uv_poll_stop(&channel->poll);
+    channel->is_paused = true;
+    channel->end_err = 0;
+    mesh_channel_end_cb on_end = channel->on_end;
+    channel->on_end = NULL;
+    if (on_end != NULL) on_end(channel, err, channel->user);
+}
+
+// One buffer serves all channels of the thread: a packet is handled before the next one is read.
+static _Thread_local uint8_t packet_buffer[MESH_PACKET_LEN_MAX];
+
+static void read_packets(mesh_channel *channel) {
+    for (int i = 0; i < PACKETS_PER_TURN && !channel->is_paused && !channel->is_closing; i++) {
+        mesh_packet packet;
+        int err = mesh_packet_receive(channel->fd, MSG_DONTWAIT, packet_buffer, &packet);
+        if (err == -EAGAIN) return;
+        if (err != 0) {
+            end(channel, err);
+            return;
+        }
+        channel->on_packet(channel, (mesh_bytes){packet_buffer, packet.len}, &packet,
+                           channel->user);
+        mesh_packet_close_fds(&packet);
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    mesh_channel *channel = poll->data;
+    // What the peer sent before it went is read first; the end shows itself there.
+    if (status < 0) events = UV_READABLE;
+    if (events & UV_READABLE) read_packets(channel);
+    if (channel->is_closing || channel->on_end == NULL || !(events & UV_WRITABLE)) return;
+    int err = channel->end_err != 0 ? channel->end_err : write_waiting(channel);
+    if (err != 0)
+        end(channel, err == -EPIPE || err == -ECONNRESET ? MESH_EGONE : err);
+    else
+        watch(channel);
+}
+
+int mesh_channel_open(uv_loop_t *loop, int fd, mesh_channel_packet_cb on_packet,
+                      mesh_channel_end_cb on_end, void *user, mesh_channel **out) {
+    mesh_channel *channel = mem_alloc(sizeof *channel);
+    *channel = (mesh_channel){.fd = fd, .on_packet = on_packet, .on_end = on_end, .user = user};
+    channel->tail = &channel->head;
+    int err = fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0
+                  ? -errno
+                  : uv_poll_init(loop, &channel->poll, fd);
+    if (err != 0) {
+        close(fd);
+        free(channel);
+        return err;
+    }
+    channel->poll.data = channel;
+    watch(channel);
+    *out = channel;
+    return 0;
+}
+
+static void enqueue(mesh_channel *channel, mesh_bytes packet, const int *fds, size_t fd_count) {
+    waiting *item = mem_alloc(sizeof *item + packet.len);
+    *item = (waiting){.len = packet.len, .fd_count = fd_count};
+    memcpy(item->bytes, packet.data, packet.len);
+    for (size_t i = 0; i < fd_count; i++) {
+        item->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+        if (item->fds[i] < 0)
+            channel->end_err = -errno; // out of descriptors: the packet can't be kept whole
+    }
+    *channel->tail = item;
+    channel->tail = &item->next;
+    channel->queued += packet.len;
+}
+
+void mesh_channel_send(mesh_channel *channel, mesh_bytes packet, const int *fds, size_t fd_count) {
+    if (channel->is_closing || channel->on_end == NULL || channel->end_err != 0) return;
+    int err =
+        channel->head != NULL ? -EAGAIN : mesh_packet_send(channel->fd, packet, fds, fd_count);
+    if (err == -EAGAIN && channel->queued + packet.len > MESH_CHANNEL_QUEUE_MAX) err = MESH_EQUOTA;
+    if (err == -EAGAIN) {
+        enqueue(channel, packet, fds, fd_count);
+        watch(channel);
+    } else if (err == -EMSGSIZE) {
+        channel->end_err = MESH_ETOOBIG;
+        watch(channel);
+    } else if (err != 0 && err != -EPIPE &&
+               err != -ECONNRESET) { // those two: the reader sees the end after the last packet
+        channel->end_err = err;
+        watch(channel);
+    }
+}
+
+size_t mesh_channel_queued(const mesh_channel *channel) {
+    return channel->queued;
+}
+
+int mesh_channel_fd(const mesh_channel *channel) {
+    return channel->fd;
+}
+
+void mesh_channel_pause(mesh_channel *channel, bool is_paused) {
+    if (channel->is_closing || channel->on_end == NULL) return;
+    channel->is_paused = is_paused;
+    watch(channel);
+}
+
+void mesh_channel_ref(mesh_channel *channel, bool is_ref) {
+    if (is_ref)
+        uv_ref((uv_handle_t *)&channel->poll);
+    else
+        uv_unref((uv_handle_t *)&channel->poll);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+void mesh_channel_close(mesh_channel *channel) {
+    if (channel == NULL || channel->is_closing) return;
+    channel->is_closing = true;
+    (void)write_waiting(channel); // best effort: the other end may be gone
+    while (channel->head != NULL)
+        drop_first(channel);
+    int fd = channel->fd;
+    uv_close((uv_handle_t *)&channel->poll, on_closed);
+    close(fd); // after uv_close took it out of epoll
+}
