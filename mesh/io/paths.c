@@ -1,0 +1,25 @@
+#include "io/paths.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int join_path(char out[MESH_PATHS_LEN_MAX], const char *suffix) {
+    const char *dir = getenv("WARREN_DIR"), *home = getenv("HOME");
+    int len;
+    if (dir != NULL && dir[0] != '\0')
+        len = snprintf(out, MESH_PATHS_LEN_MAX, "%s%s", dir, suffix);
+    else if (home != NULL && home[0] != '\0')
+        len = snprintf(out, MESH_PATHS_LEN_MAX, "%s/.warren%s", home, suffix);
+    else
+        return -ENOENT;
+    return len < MESH_PATHS_LEN_MAX ? 0 : -ENAMETOOLONG;
+}
+
+int mesh_paths_dir(char out[MESH_PATHS_LEN_MAX]) {
+    return join_path(out, "");
+}
+
+int mesh_paths_socket(char out[MESH_PATHS_LEN_MAX]) {
+    return join_path(out, "/agent.sock");
+}
