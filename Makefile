@@ -1,0 +1,50 @@
+# The front door: sets up, builds, runs. The build itself is CMake's (CMakePresets.json).
+MAKEFLAGS += --no-print-directory
+CONFIGURE_FLAGS := $(if $(WERROR),-DWARREN_WERROR=$(WERROR))
+JOBS := $(shell nproc)
+C_FILES = $(shell find mesh runtime cli test -name '*.[ch]' -o -name '*.cc')
+
+.PHONY: build demo test bench asan format tidy fuzz clean help
+build: ## build/bin/warren and build/bin/warren-node (the default)
+	@tools/setup.sh
+	@mkdir -p build
+	@cmake --preset release $(CONFIGURE_FLAGS) >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build --preset release
+
+demo: build ## run a distributed search on 6 nodes (examples/search)
+	@examples/search/demo
+
+test: ## build, run all tests
+	@tools/setup.sh test
+	@$(MAKE) build
+	@ctest --preset release -j $(JOBS)
+
+bench: ## measure Warren beside others, print a table (test/bench)
+	@tools/setup.sh bench
+	@$(MAKE) build
+	@test/bench/bench $(BENCH)
+
+asan: ## build with ASan and UBSan into build/asan, run the tests
+	@tools/setup.sh test
+	@cmake --preset asan
+	@cmake --build --preset asan
+	@ctest --preset asan -j $(JOBS)
+
+format: ## check the C and C++ files with clang-format (make format FIX=1 rewrites them)
+	@tools/setup.sh dev
+	@clang-format $(if $(FIX),-i,--dry-run -Werror) $(C_FILES)
+
+tidy: build ## check the C files with clang-tidy
+	@tools/setup.sh dev
+	@printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p build
+
+TIME ?= 60
+fuzz: ## run each decoder's fuzzer for TIME=60 seconds
+	@tools/setup.sh dev
+	@tools/fuzz.sh $(TIME)
+
+clean: ## remove build/
+	@rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \2/p' Makefile | awk '{ $$2 = sprintf("%-8s", $$2) } 1'

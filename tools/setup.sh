@@ -1,0 +1,253 @@
+#!/usr/bin/env bash
+# Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [bench] [dev]
+#   (nothing) what the build needs      test, bench  also npm      dev  also clang, clang-format, clang-tidy, shellcheck
+#
+# libnode comes by apt where apt agrees. Where another Node.js is installed apt refuses, because Debian's node-acorn
+# wants Debian's nodejs; then Debian's packages are unpacked beside the system, in $libnode_dir, and that Node.js
+# stays as it is: nothing is ever removed, replaced or put before it on the PATH.
+set -euo pipefail
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+log=$root/build/setup.log
+libnode_dir=/usr/local/lib/warren/libnode108
+wanted=("$@")
+
+# libcmocka-dev is here and not under `test`: CMake configures the tests with the rest.
+packages=(gcc g++ cmake ninja-build pkgconf libuv1-dev libprotobuf-c-dev protobuf-c-compiler libsodium-dev
+    libjansson-dev uthash-dev libcmocka-dev)
+libnode_packages=(libnode108 libnode-dev node-acorn node-cjs-module-lexer node-undici)
+libnode_libraries=(libbrotli1 libc-ares2 libicu72 libnghttp2-14 libssl3 zlib1g libuv1)
+
+say() { printf 'setup %s\n' "$*"; }
+
+fail() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+# --- what is there --------------------------------------------------------------------------------------------------
+
+# missing_packages NAME...: those that dpkg does not call installed, one a line.
+missing_packages() {
+    local installed
+    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p') || true
+    comm -23 <(printf '%s\n' "$@" | sort -u) <(sort -u <<<"$installed")
+}
+
+has_libnode() {
+    [[ -z $(missing_packages libnode-dev) ]] && return
+    [[ -f $libnode_dir/builtins ]] || return
+    local file
+    while read -r file; do
+        [[ -e $file ]] || return
+    done <"$libnode_dir/builtins"
+}
+
+choose_packages() {
+    local set
+    for set in "${wanted[@]}"; do
+        case $set in
+            test | bench) command -v npm >/dev/null && command -v node >/dev/null || packages+=(npm) ;;
+            dev) packages+=(clang clang-format clang-tidy shellcheck) ;;
+            *) fail "'$set' is not one of test, bench, dev" ;;
+        esac
+    done
+    mapfile -t missing < <(missing_packages "${packages[@]}")
+}
+
+# --- before anything is changed -------------------------------------------------------------------------------------
+
+check_distribution() {
+    local name
+    # shellcheck source=/dev/null
+    name=$(. /etc/os-release 2>/dev/null && echo "${ID-} ${VERSION_ID-}") || true
+    [[ $name == 'debian 12' ]] && return
+    fail "this is not Debian 12 but '${name:-unknown}': Warren is built and tested there only." \
+        "To build it here, install by hand what Debian calls: ${packages[*]} libnode-dev (libnode 18)," \
+        "then use CMake directly: cmake --preset release && cmake --build build"
+}
+
+check_root() {
+    ((EUID == 0)) && return
+    local what="${missing[*]}"
+    $need_libnode && what="${what:+$what }libnode-dev"
+    fail "missing: $what. Only root can install packages: run 'sudo $root/tools/setup.sh ${wanted[*]}'" \
+        "(or the same as root), then this again"
+}
+
+check_dpkg() {
+    [[ -z $(dpkg --audit 2>/dev/null) ]] && return
+    fail "an earlier package installation was interrupted: run 'dpkg --configure -a' as root, then this again"
+}
+
+# Sizes measured on a bare Debian 12: 520 MB for the build, 180 MB more for npm and what it brings.
+check_disk() {
+    local need_mb=150 free_mb dir
+    ((${#missing[@]} > 4)) && need_mb=700
+    for dir in /usr /var; do
+        free_mb=$(df -m --output=avail "$dir" | tail -n 1 | tr -d ' ')
+        ((free_mb >= need_mb)) || fail "only $free_mb MB are free in $dir and about $need_mb MB are needed:" \
+            "make room (apt-get clean may help), then run this again"
+    done
+}
+
+# --- apt ------------------------------------------------------------------------------------------------------------
+
+# apt's own waiting is silent and does not cover `update`; the kernel's list of locks tells who holds them.
+wait_for_apt() {
+    local lock holder='' waited=0
+    while :; do
+        holder=''
+        for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
+            [[ -e $lock ]] || continue
+            holder=$(awk -v inode=":$(stat -c %i "$lock")\$" '$6 ~ inode { print $5; exit }' /proc/locks 2>/dev/null)
+            [[ -z $holder ]] || break
+        done
+        [[ -n $holder ]] || return 0
+        ((waited % 15)) || say "waits for process $holder ($(cat "/proc/$holder/comm" 2>/dev/null || echo '?')), which uses apt"
+        ((waited < ${WARREN_APT_WAIT_S:-600})) || fail "process $holder still uses apt after $waited s: let it end, then run this again"
+        sleep 1
+        waited=$((waited + 1))
+    done
+}
+
+apt() { # apt ARGS...: apt-get that neither asks nor removes; its words go to the log
+    wait_for_apt
+    apt-get -q -y --no-remove --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        -o Acquire::Retries=2 "$@" >>"$log" 2>&1 </dev/null
+}
+
+# explain WHAT: says why apt failed, from the end of its log.
+explain() {
+    local words why="see $log"
+    words=$(tail -n 60 "$log")
+    case $words in
+        *'No space left on device'* | *"don't have enough free space"*) why='the disk is full: make room, then run this again' ;;
+        *'Temporary failure resolving'* | *'Could not resolve'* | *'Could not connect'* | *'Unable to connect'* | *'timed out'* | *'Network is unreachable'*)
+            why='no network: the Debian mirror cannot be reached; connect this machine, then run this again' ;;
+        *'Packages need to be removed'*) why="apt would have to remove packages, which this never does; install them by hand" ;;
+        *'Unable to locate package'* | *'has no installation candidate'*)
+            why="apt does not offer them: does /etc/apt name Debian 12 (bookworm, main), and does 'apt-get update' work?" ;;
+        *'dpkg was interrupted'*) why="run 'dpkg --configure -a' as root, then this again" ;;
+        *'Could not get lock'*) why='another program uses apt: let it end, then run this again' ;;
+    esac
+    fail "$1 failed: $why (all that apt said: $log)"
+}
+
+# tick TEXT: a sign of life every 10 seconds until the script ends or untick.
+tick() {
+    (
+        exec 9>&-
+        trap 'kill "$!"; exit' TERM
+        while sleep 10 & wait "$!"; do say "    ... ${SECONDS} s, $1"; done
+    ) &
+    ticker=$!
+}
+untick() {
+    [[ -z ${ticker-} ]] || { kill "$ticker" && wait "$ticker"; } 2>/dev/null || true
+    ticker=
+}
+
+# True when apt would bring libnode-dev and leave every installed package, and any Node.js, as it is.
+apt_agrees_to_libnode() {
+    local plan
+    plan=$(apt-get -s --no-remove --no-install-recommends install libnode-dev 2>>"$log") || return
+    ! grep -qE '^Remv |^Inst nodejs \[' <<<"$plan"
+}
+
+install_packages() { # install_packages NAME...
+    (($# == 0)) && return
+    tick installing
+    apt install "$@" || explain "installing $*"
+    untick
+}
+
+# --- libnode beside the system --------------------------------------------------------------------------------------
+
+# Unpacked into a new directory and then renamed: it is there whole or not at all.
+unpack_libnode() {
+    local temp=$libnode_dir.new.$$ package
+    mkdir -p "$temp/packages"
+    (cd "$temp/packages" && apt download "${libnode_packages[@]}") || explain "downloading ${libnode_packages[*]}"
+    for package in "$temp"/packages/*.deb; do
+        dpkg -x "$package" "$temp" >>"$log" 2>&1 || explain "unpacking $(basename "$package")"
+    done
+    rm -r "$temp/packages" "$temp/usr/share/doc"
+    # The JavaScript that Debian keeps outside of libnode; libnode reads it from these fixed paths.
+    grep -aohE '/usr/share/nodejs/[A-Za-z0-9_./-]+\.js' "$temp"/usr/lib/*/libnode.so.* | sort -u >"$temp/builtins"
+    rm -rf "$libnode_dir"
+    mv "$temp" "$libnode_dir"
+}
+
+place_builtins() {
+    local file
+    while read -r file; do
+        [[ -e $file ]] && continue
+        mkdir -p "$(dirname "$file")"
+        cp "$libnode_dir$file" "$file.new.$$"
+        mv -n "$file.new.$$" "$file" && rm -f "$file.new.$$"
+    done <"$libnode_dir/builtins"
+}
+
+check_libnode() {
+    local library broken
+    library=$(find "$libnode_dir/usr/lib" -name 'libnode.so.*' -print -quit 2>/dev/null)
+    [[ -n $library ]] || return 0
+    broken=$(ldd "$library" | sed -n 's/^[[:space:]]*\(.*\) => not found.*/\1/p')
+    [[ -z $broken ]] || fail "libnode does not find ${broken//$'\n'/, }: run 'apt-get install ${libnode_libraries[*]}' as root"
+}
+
+# --- the five steps -------------------------------------------------------------------------------------------------
+
+cleanup() {
+    untick
+    rm -rf "$libnode_dir.new.$$"
+}
+
+main() {
+    local need_libnode=true missing from_apt=()
+    choose_packages
+    has_libnode && need_libnode=false
+    ((${#missing[@]} == 0)) && ! $need_libnode && return
+
+    say '1/5 looking at the machine'
+    check_distribution
+    check_root
+    trap cleanup EXIT
+    mkdir -p "$root/build"
+    : >"$log"
+    chown --reference="$root" "$root/build" "$log" # under sudo, the tree stays its owner's
+    exec 9>/run/lock/warren-setup.lock
+    flock -n 9 || { say 'waits for another setup.sh'; flock 9; }
+    check_dpkg
+    check_disk
+
+    say '2/5 reading the package lists'
+    apt update || say "    the package lists could not all be renewed; trying with those at hand"
+
+    if $need_libnode && apt_agrees_to_libnode; then
+        from_apt=(libnode-dev)
+        need_libnode=false
+    elif $need_libnode; then
+        mapfile -t from_apt < <(missing_packages "${libnode_libraries[@]}")
+    fi
+    from_apt=("${missing[@]}" "${from_apt[@]}")
+    say "3/5 installing ${#from_apt[@]} packages and what they need ($SECONDS s): ${from_apt[*]}"
+    install_packages "${from_apt[@]}"
+
+    if $need_libnode; then
+        say "4/5 unpacking Debian's libnode into $libnode_dir ($SECONDS s); the Node.js of this machine stays as it is"
+        [[ -f $libnode_dir/builtins ]] || unpack_libnode
+        place_builtins
+    else
+        say "4/5 libnode is there ($SECONDS s)"
+    fi
+
+    say "5/5 checking ($SECONDS s)"
+    check_libnode
+    apt check || explain 'apt-get check'
+    say "done in $SECONDS s"
+}
+
+main
