@@ -1,9 +1,9 @@
 // Warren for C: one member of the mesh on a libuv loop. The only header programs include.
 //
 // A `warren` owns the connection to the host's agent and the links to other nodes. It speaks in
-// mesh_output events (core/node.h): the callback gets them from the loop, one after the other, then one call with
-// NULL when the batch is over. Inside the callback every function below may be called.
-// Not thread-safe: everything happens on the loop's thread.
+// mesh_output events (core/node.h): the callback gets them from the loop, one after the other, then
+// one call with NULL when the batch is over. Inside the callback every function below may be
+// called. Not thread-safe: everything happens on the loop's thread.
 #pragma once
 
 #include <uv.h>
@@ -30,25 +30,32 @@ typedef struct warren_self {
 typedef enum warren_agent_event {
     WARREN_JOINED,    // every earlier peer and service has been told
     WARREN_ANNOUNCED, // id = entry_id: peers know it
-    WARREN_LISTENING, // id = request_id, status = 0 and fd (the callee's), or -errno
+    WARREN_LISTENING, // id = request_id, status = a listening socket (gives), or -errno
     WARREN_REFUSED,   // text: why; WARREN_LOST follows
     WARREN_LOST,      // the agent is gone; links and messages go on
     WARREN_CLOSED,    // warren_close has finished: every byte was written or its link is down
 } warren_agent_event;
 
 typedef void (*warren_output_cb)(const mesh_output *out, void *user); // NULL: end of the batch
-typedef void (*warren_agent_cb)(warren_agent_event event, uint32_t id, int status, const char *text, void *user);
+typedef void (*warren_agent_cb)(warren_agent_event event, uint32_t id, int status, const char *text,
+                                void *user);
 
-// Connects (blocks at most 2 s for the agent's Welcome). UV_ECONNREFUSED, UV_ENOENT: no agent; MESH_EPROTO.
+// Connects (blocks at most 2 s for the agent's Welcome). UV_ECONNREFUSED, UV_ENOENT: no agent;
+// MESH_EPROTO.
 int warren_open(uv_loop_t *loop, const warren_options *options, warren_output_cb on_output,
                 warren_agent_cb on_agent, void *user, warren **out);
 const warren_self *warren_self_get(const warren *w);
 int warren_join(warren *w); // WARREN_JOINED follows
-// The mesh_node for all other commands (announce, publish, call ...): afterwards call warren_flush.
+// Tells core and agent; WARREN_ANNOUNCED follows. MESH_EINVAL, MESH_EQUOTA, MESH_EEXIST,
+// MESH_EGONE.
+int warren_announce(warren *w, const mesh_entry *entry);
+void warren_withdraw(warren *w, uint32_t entry_id);
+// The mesh_node for all other commands (publish, call ...): afterwards call warren_flush.
 mesh_node *warren_node(warren *w);
-// Writes what the commands queued, at most one write per link. Call it once per turn of the loop.
+// Carries out what the commands caused: one write per link. Call it once per turn of the loop.
 void warren_flush(warren *w);
-int warren_listen(warren *w, uint32_t request_id, const char *address, uint32_t port, uint32_t backlog, bool is_ipv6_only);
+int warren_listen(warren *w, uint32_t request_id, const char *address, uint32_t port,
+                  uint32_t backlog, bool is_ipv6_only);
 // Keep the loop alive while open (default: no; bytes that wait to be written always do).
 void warren_ref(warren *w, bool is_ref);
 // Leaves: tells the peers, writes what is queued for at most timeout_ms, then WARREN_CLOSED.

@@ -1,0 +1,97 @@
+#include "io/agent_link.h"
+
+#include <unistd.h>
+
+#include "agent.pb-c.h"
+#include "core/mem.h"
+#include "node.pb-c.h"
+
+enum { PROTOCOL = 1 };
+
+static void send_to_agent(mesh_channel *channel, const Warren__Node__ToAgent *message) {
+    size_t len = warren__node__to_agent__get_packed_size(message);
+    uint8_t *bytes = mem_alloc(len);
+    warren__node__to_agent__pack(message, bytes);
+    mesh_channel_send(channel, (mesh_bytes){bytes, len}, NULL, 0);
+    free(bytes);
+}
+
+// message.KIND is set to BODY, a pointer to that kind's struct.
+#define SEND(CHANNEL, KIND_CASE, MEMBER, BODY)                                                     \
+    do {                                                                                           \
+        Warren__Node__ToAgent message = WARREN__NODE__TO_AGENT__INIT;                              \
+        message.kind_case = WARREN__NODE__TO_AGENT__KIND_##KIND_CASE;                              \
+        message.MEMBER = (BODY);                                                                   \
+        send_to_agent(CHANNEL, &message);                                                          \
+    } while (0)
+
+void mesh_agent_link_join(mesh_channel *channel) {
+    Warren__Node__Join join = WARREN__NODE__JOIN__INIT;
+    SEND(channel, JOIN, join, &join);
+}
+
+void mesh_agent_link_leave(mesh_channel *channel) {
+    Warren__Node__Leave leave = WARREN__NODE__LEAVE__INIT;
+    SEND(channel, LEAVE, leave, &leave);
+}
+
+static char *copy_text(mesh_bytes bytes) {
+    char *text = mem_alloc(bytes.len + 1);
+    memcpy(text, bytes.data, bytes.len);
+    return text;
+}
+
+void mesh_agent_link_announce(mesh_channel *channel, const mesh_entry *entry) {
+    Warren__Node__Entry body = WARREN__NODE__ENTRY__INIT;
+    body.entry_id = entry->entry_id;
+    body.kind = entry->kind == MESH_ENTRY_SERVICE ? WARREN__NODE__ENTRY__KIND__SERVICE
+                                                  : WARREN__NODE__ENTRY__KIND__SUBSCRIPTION;
+    body.name = copy_text(entry->name);
+    body.queue = copy_text(entry->queue);
+    Warren__Node__Announce announce = WARREN__NODE__ANNOUNCE__INIT;
+    announce.entry = &body;
+    SEND(channel, ANNOUNCE, announce, &announce);
+    free(body.name);
+    free(body.queue);
+}
+
+void mesh_agent_link_withdraw(mesh_channel *channel, uint32_t entry_id) {
+    Warren__Node__Withdraw withdraw = WARREN__NODE__WITHDRAW__INIT;
+    withdraw.entry_id = entry_id;
+    SEND(channel, WITHDRAW, withdraw, &withdraw);
+}
+
+void mesh_agent_link_connect(mesh_channel *channel, uint64_t node_id) {
+    Warren__Node__Connect connect = WARREN__NODE__CONNECT__INIT;
+    connect.node_id = node_id;
+    SEND(channel, CONNECT, connect, &connect);
+}
+
+void mesh_agent_link_failed(mesh_channel *channel, uint64_t node_id, const char *text) {
+    Warren__Node__LinkFailed failed = WARREN__NODE__LINK_FAILED__INIT;
+    failed.node_id = node_id;
+    failed.text = (char *)(uintptr_t)text;
+    SEND(channel, LINK_FAILED, link_failed, &failed);
+}
+
+void mesh_agent_link_listen(mesh_channel *channel, const mesh_listen_request *request) {
+    Warren__Node__Listen listen = WARREN__NODE__LISTEN__INIT;
+    listen.request_id = request->request_id;
+    listen.address = (char *)(uintptr_t)request->address;
+    listen.port = request->port;
+    listen.backlog = request->backlog;
+    listen.ipv6_only = request->is_ipv6_only;
+    SEND(channel, LISTEN, listen, &listen);
+}
+
+int mesh_agent_link_hello(int fd, const char *name) {
+    Warren__Agent__Hello hello = WARREN__AGENT__HELLO__INIT;
+    hello.role = WARREN__AGENT__HELLO__ROLE__NODE;
+    hello.protocol = PROTOCOL;
+    hello.pid = (uint32_t)getpid();
+    hello.name = (char *)(uintptr_t)name;
+    uint8_t bytes[512];
+    if (warren__agent__hello__get_packed_size(&hello) > sizeof bytes) return UV_EINVAL;
+    return mesh_packet_send(fd, (mesh_bytes){bytes, warren__agent__hello__pack(&hello, bytes)},
+                            NULL, 0);
+}

@@ -1,0 +1,22 @@
+// What a node says to its agent (proto/node.proto), each as one packet on the control channel.
+#pragma once
+
+#include "core/node.h"
+#include "io/channel.h"
+
+void mesh_agent_link_join(mesh_channel *channel);
+void mesh_agent_link_leave(mesh_channel *channel);
+void mesh_agent_link_announce(mesh_channel *channel, const mesh_entry *entry);
+void mesh_agent_link_withdraw(mesh_channel *channel, uint32_t entry_id);
+void mesh_agent_link_connect(mesh_channel *channel, uint64_t node_id);
+void mesh_agent_link_failed(mesh_channel *channel, uint64_t node_id, const char *text);
+
+typedef struct mesh_listen_request {
+    uint32_t request_id, port, backlog;
+    const char *address;
+    bool is_ipv6_only;
+} mesh_listen_request;
+void mesh_agent_link_listen(mesh_channel *channel, const mesh_listen_request *request);
+
+// Introduces a process that connected to the agent's path (agent.proto's Hello). 0 or -errno.
+int mesh_agent_link_hello(int fd, const char *name);
