@@ -1,22 +1,30 @@
-// Node-API face of the mesh: JavaScript call <-> warren.h. Linked into warren-node as process._linkedBinding('warren').
+// Node-API face of the mesh: JavaScript call <-> warren.h. Linked into warren-node as
+// process._linkedBinding('warren').
 //
-// JavaScript and C share three pieces of memory, so that a message costs no call across the boundary:
-//   outbox  JavaScript writes commands, C carries them out: in native.flush(), after each callback, and
+// JavaScript and C share three pieces of memory, so that a message costs no call across the
+// boundary:
+//   outbox  JavaScript writes commands, C carries them out: in native.flush(), after each callback,
+//   and
 //           once per turn of the loop, before it sleeps
 //   inbox   C writes events, then calls onEvents(byte_length) once per batch
 //   state   Uint32Array: [WORD_OUTBOX_LEN] bytes of commands waiting (JavaScript adds, C sets 0);
 //           [WORD_QUEUED] bytes waiting for the fullest link; [WORD_IS_CLOSED]
-// Both boxes are BINDING_BOX_LEN of address space whose pages are touched as used. A box holds entries, each
-// 8-byte aligned, of eight native-endian u32 words, then name, aux and payload bytes, each right after the other:
-//   word 0 entry length with padding · 1 kind | flags << 8 · 2 id · 3 peer · 4 arg · 5 name_len | aux_len << 16
-//   6 payload_len · 7 extra
+// Both boxes are BINDING_BOX_LEN of address space whose pages are touched as used. A box holds
+// entries, each 8-byte aligned, of eight native-endian u32 words, then name, aux and payload bytes,
+// each right after the other:
+//   word 0 entry length with padding · 1 kind | flags << 8 · 2 id · 3 peer · 4 arg · 5 name_len |
+//   aux_len << 16 6 payload_len · 7 extra
 //
 // native (one mesh per JavaScript environment):
-//   open({agentPath?, name?, maxMessage?}, onEvents)  -> {id, name, service, instance, host, incarnation, inbox, outbox, state}
+//   open({agentPath?, name?, maxMessage?}, onEvents)  -> {id, name, service, instance, host,
+//   incarnation, inbox, outbox, state}
 //             throws an Error with .code (ENOENT, ECONNREFUSED ...) when there is no agent
-//   hasControl()  -> boolean: launched by an agent
-//   flush()       ref(boolean)     close(timeoutMs)     stats() -> {...}
-//   fdOf / others as binding.c documents
+//   hasControl()      boolean: launched by an agent (and not opened yet)
+//   flush()           carries out the outbox and writes to the links; calls no JavaScript
+//   ref(boolean)      keep the process alive
+//   close(timeoutMs)  leave the mesh: BINDING_EV_CLOSED follows
+//   stats()           {queuedBytes, lateReplies, lostPublications, unknownTargets, sentMessages,
+//   receivedMessages}
 #pragma once
 
 #include <node_api.h>
@@ -27,42 +35,47 @@ enum { BINDING_WORD_OUTBOX_LEN, BINDING_WORD_QUEUED, BINDING_WORD_IS_CLOSED, BIN
 // Commands (outbox)
 typedef enum binding_command {
     BINDING_JOIN = 1,
-    BINDING_PUBLISH,     // name subject, payload
-    BINDING_CALL,        // id slot, peer (or 0xffffffff any), arg timeout_ms, name, aux method; extra 1: name is a subject
-    BINDING_CANCEL,      // id slot
-    BINDING_ANSWER,      // id serve slot, arg code (0 reply), payload
-    BINDING_ANNOUNCE,    // id entry_id, arg kind (mesh_entry_kind), name, aux queue
-    BINDING_WITHDRAW,    // id entry_id
-    BINDING_CONSUMED,    // peer, arg bytes
-    BINDING_SHAPE,       // payload SHAPE body
-    BINDING_MONITOR,     // peer
-    BINDING_DEMONITOR,   // peer
-    BINDING_LISTEN,      // id request, arg port, name address, extra backlog | ipv6_only << 31
+    BINDING_PUBLISH, // name subject, payload
+    BINDING_CALL,   // id slot, peer (or 0xffffffff any), arg timeout_ms, name, aux method; extra 1:
+                    // name is a subject
+    BINDING_CANCEL, // id slot
+    BINDING_ANSWER, // id serve slot, arg code (0 reply), payload
+    BINDING_ANNOUNCE,  // id entry_id, arg kind (mesh_entry_kind), name, aux queue
+    BINDING_WITHDRAW,  // id entry_id
+    BINDING_CONSUMED,  // peer, arg bytes
+    BINDING_SHAPE,     // payload SHAPE body
+    BINDING_MONITOR,   // peer
+    BINDING_DEMONITOR, // peer
+    BINDING_LISTEN,    // id request, arg port, name address, extra backlog | ipv6_only << 31
 } binding_command;
 
-// Events (inbox). flags bit 0: payload begins with headers; bit 1 of word 1's flags: is_up / is_maybe.
+// Events (inbox). flags bit 0: payload begins with headers; bit 1 of word 1's flags: is_up /
+// is_maybe.
 typedef enum binding_event {
     BINDING_EV_JOINED = 1,
-    BINDING_EV_PEER,      // peer, arg pid, extra instance, is_up, name; payload "id_hex\0service\0host" (only when up)
-    BINDING_EV_SERVICE,   // peer, name, is_up
-    BINDING_EV_SHAPE,     // peer, payload
-    BINDING_EV_MESSAGE,   // id entry_id, peer, arg cost, name subject, payload
-    BINDING_EV_REQUEST,   // id serve slot, peer, arg timeout_ms, extra endpoint, name, payload
-    BINDING_EV_ABORT,     // id serve slot, arg code
-    BINDING_EV_REPLY,     // id slot, peer, payload
-    BINDING_EV_ERROR,     // id slot, peer, arg code, is_maybe, payload
-    BINDING_EV_DOWN,      // peer, arg exit code (int), extra signal, name reason
+    BINDING_EV_PEER, // peer, arg pid, extra instance, is_up, name; payload "id_hex\0service\0host"
+                     // (only when up)
+    BINDING_EV_SERVICE, // peer, name, is_up
+    BINDING_EV_SHAPE,   // peer, payload
+    BINDING_EV_MESSAGE, // id entry_id, peer, arg cost, name subject, payload
+    BINDING_EV_REQUEST, // id serve slot, peer, arg timeout_ms, extra endpoint, name, payload
+    BINDING_EV_ABORT,   // id serve slot, arg code
+    BINDING_EV_REPLY,   // id slot, peer, payload
+    BINDING_EV_ERROR,   // id slot, peer, arg code, is_maybe, payload
+    BINDING_EV_DOWN,    // peer, arg exit code (int), extra signal, name reason
     BINDING_EV_DRAIN,
     BINDING_EV_ANNOUNCED, // id entry_id
     BINDING_EV_LISTENING, // id request, arg status (int: 0 or -errno), extra fd
     BINDING_EV_REFUSED,   // name text
     BINDING_EV_LOST,
     BINDING_EV_CLOSED,
-    BINDING_EV_COMMAND_FAILED, // arg error (mesh_error), name sentence, id of the command: our bug or a limit; JavaScript turns it into an error
+    BINDING_EV_COMMAND_FAILED, // arg error (mesh_error), name sentence, id of the command: our bug
+                               // or a limit; JavaScript turns it into an error
 } binding_event;
 
 enum { BINDING_FLAG_HEADERS = 1, BINDING_FLAG_BOOL = 2 };
 
-// The linked module's init; and, before the first open, which descriptor leads to the agent (-1: none).
+// The linked module's init; and, before the first open, which descriptor leads to the agent (-1:
+// none).
 napi_value binding_init(napi_env env, napi_value exports);
 void binding_set_control_fd(int fd);

@@ -56,6 +56,9 @@ mesh_node *warren_node(warren *w);
 void warren_flush(warren *w);
 int warren_listen(warren *w, uint32_t request_id, const char *address, uint32_t port,
                   uint32_t backlog, bool is_ipv6_only);
+// Writes to every link what it takes now, without calling back: for a caller that is deep in its
+// own work.
+void warren_write(warren *w);
 // Keep the loop alive while open (default: no; bytes that wait to be written always do).
 void warren_ref(warren *w, bool is_ref);
 // Leaves: tells the peers, writes what is queued for at most timeout_ms, then WARREN_CLOSED.

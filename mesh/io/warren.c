@@ -551,6 +551,11 @@ void warren_flush(warren *w) {
     deliver(w);
 }
 
+void warren_write(warren *w) {
+    for (uint32_t peer = 0; peer < w->link_cap; peer++)
+        if (w->links[peer] != NULL && !w->links[peer]->is_blocked) write_link(w->links[peer]);
+}
+
 void warren_ref(warren *w, bool is_ref) {
     mesh_channel_ref(w->control, is_ref);
 }

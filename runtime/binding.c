@@ -1,0 +1,507 @@
+#include "binding.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <uv.h>
+
+#include "core/error.h"
+#include "core/mem.h"
+#include "warren.h"
+
+typedef struct binding {
+    napi_env env;
+    napi_ref on_events, receiver;
+    napi_async_context async;
+    warren *w;
+    uv_prepare_t prepare;
+    uint8_t *inbox, *outbox;
+    uint32_t *state;
+    size_t inbox_len;
+    bool is_in_js;
+} binding;
+
+// A launched process gets the agent's socket once, whatever environment (thread) asks for it first.
+static int control_fd = -1;
+
+void binding_set_control_fd(int fd) {
+    control_fd = fd;
+}
+
+static const size_t HEAD_LEN = BINDING_WORDS * sizeof(uint32_t);
+
+static size_t padded(size_t len) {
+    return (len + 7) & ~(size_t)7;
+}
+
+// ---- events: C to JavaScript
+// ---------------------------------------------------------------------
+
+static void run_commands(binding *b);
+
+static void call_js_once(binding *b) {
+    napi_handle_scope scope;
+    napi_value on_events, receiver, len;
+    size_t told = b->inbox_len;
+    if (napi_open_handle_scope(b->env, &scope) != napi_ok) return;
+    napi_get_reference_value(b->env, b->on_events, &on_events);
+    napi_get_reference_value(b->env, b->receiver, &receiver);
+    napi_create_uint32(b->env, (uint32_t)told, &len);
+    b->is_in_js = true;
+    // An exception of the program's is Node's to report: it is uncaught, like in any other
+    // callback.
+    if (napi_make_callback(b->env, b->async, receiver, on_events, 1, &len, NULL) ==
+        napi_pending_exception) {
+        napi_value error;
+        if (napi_get_and_clear_last_exception(b->env, &error) == napi_ok)
+            napi_fatal_exception(b->env, error);
+    }
+    b->is_in_js = false;
+    napi_close_handle_scope(b->env, scope);
+    // A flush inside may have added what failed.
+    b->inbox_len -= told;
+    memmove(b->inbox, b->inbox + told, b->inbox_len);
+}
+
+static void call_js(binding *b) {
+    while (b->inbox_len > 0 && !b->is_in_js) {
+        call_js_once(b);
+        run_commands(b);
+    }
+}
+
+typedef struct event {
+    uint32_t kind, flags, id, peer, arg, extra;
+    mesh_bytes name, payload;
+} event;
+
+static void put_event(binding *b, const event *e) {
+    size_t len = padded(HEAD_LEN + e->name.len + e->payload.len);
+    CHECK(len <= BINDING_BOX_LEN); // messages are limited far below
+    if (b->inbox_len + len > BINDING_BOX_LEN) call_js(b);
+    CHECK(b->inbox_len + len <= BINDING_BOX_LEN);
+    uint8_t *at = b->inbox + b->inbox_len;
+    const uint32_t words[BINDING_WORDS] = {
+        (uint32_t)len,         e->kind | e->flags << 8,  e->id,   e->peer, e->arg,
+        (uint32_t)e->name.len, (uint32_t)e->payload.len, e->extra};
+    memcpy(at, words, sizeof words);
+    if (e->name.len > 0) memcpy(at + HEAD_LEN, e->name.data, e->name.len);
+    if (e->payload.len > 0) memcpy(at + HEAD_LEN + e->name.len, e->payload.data, e->payload.len);
+    b->inbox_len += len;
+}
+
+static void put_peer(binding *b, const mesh_output *out) {
+    event e = {
+        .kind = BINDING_EV_PEER, .peer = out->peer, .flags = out->is_up ? BINDING_FLAG_BOOL : 0};
+    char text[1024];
+    if (out->info != NULL) {
+        const mesh_peer_info *info = out->info;
+        int len =
+            snprintf(text, sizeof text, "%016llx%c%.*s%c%.*s", (unsigned long long)info->node_id, 0,
+                     (int)info->service.len, (const char *)info->service.data, 0,
+                     (int)info->host.len, (const char *)info->host.data);
+        CHECK(len > 0 && (size_t)len < sizeof text); // names are at most MESH_NAME_LEN_MAX
+        e.arg = info->pid;
+        e.extra = info->instance;
+        e.name = info->name;
+        e.payload = (mesh_bytes){(uint8_t *)text, (size_t)len};
+    }
+    put_event(b, &e);
+}
+
+static void put_output(binding *b, const mesh_output *out) {
+    event e = {.peer = out->peer, .flags = out->flags, .name = out->name, .payload = out->payload};
+    switch (out->kind) {
+    case MESH_OUT_PEER: put_peer(b, out); return;
+    case MESH_OUT_SERVICE:
+        e.kind = BINDING_EV_SERVICE;
+        e.flags = out->is_up ? BINDING_FLAG_BOOL : 0;
+        break;
+    case MESH_OUT_SHAPE: e.kind = BINDING_EV_SHAPE; break;
+    case MESH_OUT_MESSAGE:
+        e.kind = BINDING_EV_MESSAGE;
+        e.id = out->endpoint;
+        e.arg = out->cost;
+        break;
+    case MESH_OUT_REQUEST:
+        e.kind = BINDING_EV_REQUEST;
+        e.id = out->slot;
+        e.arg = out->timeout_ms;
+        e.extra = out->endpoint;
+        break;
+    case MESH_OUT_ABORT:
+        e.kind = BINDING_EV_ABORT;
+        e.id = out->slot;
+        e.arg = out->code;
+        break;
+    case MESH_OUT_REPLY:
+        e.kind = BINDING_EV_REPLY;
+        e.id = out->slot;
+        break;
+    case MESH_OUT_ERROR:
+        e.kind = BINDING_EV_ERROR;
+        e.id = out->slot;
+        e.arg = out->code;
+        e.flags |= out->is_maybe ? BINDING_FLAG_BOOL : 0;
+        break;
+    case MESH_OUT_DOWN:
+        e.kind = BINDING_EV_DOWN;
+        e.arg = (uint32_t)out->exit_code;
+        e.extra = (uint32_t)out->exit_signal;
+        break;
+    case MESH_OUT_DRAIN: e.kind = BINDING_EV_DRAIN; break;
+    default: return; // the driver's
+    }
+    put_event(b, &e);
+}
+
+static void update_state(binding *b) {
+    uint64_t queued = mesh_node_stats_get(warren_node(b->w)).queued_bytes;
+    b->state[BINDING_WORD_QUEUED] = queued < UINT32_MAX ? (uint32_t)queued : UINT32_MAX;
+}
+
+static void on_output(const mesh_output *out, void *user) {
+    binding *b = user;
+    if (out != NULL) {
+        put_output(b, out);
+        return;
+    }
+    update_state(b);
+    call_js(b);
+}
+
+static void on_agent(warren_agent_event kind, uint32_t id, int status, const char *text,
+                     void *user) {
+    binding *b = user;
+    static const uint32_t kinds[] = {
+        [WARREN_JOINED] = BINDING_EV_JOINED,       [WARREN_ANNOUNCED] = BINDING_EV_ANNOUNCED,
+        [WARREN_LISTENING] = BINDING_EV_LISTENING, [WARREN_REFUSED] = BINDING_EV_REFUSED,
+        [WARREN_LOST] = BINDING_EV_LOST,           [WARREN_CLOSED] = BINDING_EV_CLOSED,
+    };
+    event e = {.kind = kinds[kind], .id = id, .name = mesh_bytes_text(text)};
+    if (kind == WARREN_LISTENING) {
+        e.arg = status < 0 ? (uint32_t)status : 0;
+        e.extra = status < 0 ? 0 : (uint32_t)status;
+    }
+    if (kind == WARREN_CLOSED) b->state[BINDING_WORD_IS_CLOSED] = 1;
+    put_event(b, &e);
+}
+
+// ---- commands: JavaScript to C
+// -------------------------------------------------------------------
+
+typedef struct command {
+    uint32_t kind, flags, id, peer, arg, extra;
+    mesh_bytes name, aux, payload;
+} command;
+
+static void fail_command(binding *b, const command *c, int err) {
+    event e = {.kind = BINDING_EV_COMMAND_FAILED,
+               .id = c->id,
+               .peer = c->peer,
+               .arg = (uint32_t)err,
+               .extra = c->kind,
+               .name = mesh_bytes_text(mesh_error_text(err))};
+    put_event(b, &e);
+}
+
+static int run_call(binding *b, const command *c, uint64_t now_ms) {
+    mesh_call call = {.slot = c->id,
+                      .is_subject = c->extra == 1,
+                      .to_peer = c->peer,
+                      .name = c->name,
+                      .method = c->aux,
+                      .timeout_ms = c->arg,
+                      .flags = c->flags,
+                      .payload = c->payload};
+    return mesh_node_call(warren_node(b->w), now_ms, &call);
+}
+
+static int run_listen(binding *b, const command *c) {
+    char address[64];
+    if (c->name.len >= sizeof address) return MESH_EINVAL;
+    memcpy(address, c->name.data, c->name.len);
+    address[c->name.len] = '\0';
+    return warren_listen(b->w, c->id, address, c->arg, c->extra & 0x7fffffff, c->extra >> 31);
+}
+
+static int run_command(binding *b, const command *c, uint64_t now_ms) {
+    mesh_node *node = warren_node(b->w);
+    mesh_entry entry = {
+        .entry_id = c->id, .kind = (mesh_entry_kind)c->arg, .name = c->name, .queue = c->aux};
+    switch ((binding_command)c->kind) {
+    case BINDING_JOIN: return warren_join(b->w);
+    case BINDING_PUBLISH: return mesh_node_publish(node, now_ms, c->name, c->flags, c->payload);
+    case BINDING_CALL: return run_call(b, c, now_ms);
+    case BINDING_CANCEL: mesh_node_cancel(node, now_ms, c->id); return 0;
+    case BINDING_ANSWER:
+        mesh_node_answer(node, now_ms, c->id, c->arg, c->flags, c->payload);
+        return 0;
+    case BINDING_ANNOUNCE: return warren_announce(b->w, &entry);
+    case BINDING_WITHDRAW: warren_withdraw(b->w, c->id); return 0;
+    case BINDING_CONSUMED: mesh_node_consumed(node, c->peer, c->arg); return 0;
+    case BINDING_SHAPE: return mesh_node_shape(node, c->payload);
+    case BINDING_MONITOR:
+        (void)mesh_node_monitor(node, c->peer);
+        return 0; // a DOWN event tells the rest
+    case BINDING_DEMONITOR: mesh_node_demonitor(node, c->peer); return 0;
+    case BINDING_LISTEN: return run_listen(b, c);
+    default: return MESH_EINVAL;
+    }
+}
+
+static size_t load_command(const uint8_t *at, size_t room, command *out) {
+    uint32_t words[BINDING_WORDS];
+    CHECK(room >= sizeof words);
+    memcpy(words, at, sizeof words);
+    size_t name_len = words[5] & 0xffff, aux_len = words[5] >> 16, payload_len = words[6];
+    CHECK(words[0] <= room && HEAD_LEN + name_len + aux_len + payload_len <= words[0]);
+    *out = (command){.kind = words[1] & 0xff,
+                     .flags = words[1] >> 8,
+                     .id = words[2],
+                     .peer = words[3],
+                     .arg = words[4],
+                     .extra = words[7],
+                     .name = {at + HEAD_LEN, name_len},
+                     .aux = {at + HEAD_LEN + name_len, aux_len},
+                     .payload = {at + HEAD_LEN + name_len + aux_len, payload_len}};
+    return words[0];
+}
+
+static void run_commands(binding *b) {
+    size_t len = b->state[BINDING_WORD_OUTBOX_LEN];
+    if (len == 0) return;
+    CHECK(len <= BINDING_BOX_LEN);
+    // Deadlines count from when the program asked, which may be long after the turn began.
+    uv_loop_t *loop = b->prepare.loop;
+    uv_update_time(loop);
+    uint64_t now_ms = uv_now(loop);
+    for (size_t at = 0; at < len;) {
+        command c;
+        at += load_command(b->outbox + at, len - at, &c);
+        int err = run_command(b, &c, now_ms);
+        if (err != 0) fail_command(b, &c, err);
+    }
+    b->state[BINDING_WORD_OUTBOX_LEN] = 0;
+    update_state(b);
+}
+
+// Right before the loop sleeps: what this turn's JavaScript asked for becomes one write per link.
+static void on_prepare(uv_prepare_t *prepare) {
+    binding *b = prepare->data;
+    run_commands(b);
+    warren_flush(b->w);
+    call_js(b); // what a command failed with, where nothing else came
+}
+
+// ---- the functions JavaScript calls
+// ----------------------------------------------------------------
+
+static binding *binding_of(napi_env env, napi_callback_info info, size_t *argc, napi_value *argv) {
+    void *data = NULL;
+    napi_get_cb_info(env, info, argc, argv, NULL, NULL);
+    napi_get_instance_data(env, &data);
+    return data;
+}
+
+static napi_value js_flush(napi_env env, napi_callback_info info) {
+    size_t argc = 0;
+    binding *b = binding_of(env, info, &argc, NULL);
+    if (b->w == NULL) return NULL;
+    run_commands(b);
+    warren_write(b->w);
+    update_state(b);
+    return NULL;
+}
+
+static napi_value js_ref(napi_env env, napi_callback_info info) {
+    size_t argc = 1;
+    napi_value argv[1];
+    bool is_ref = false;
+    binding *b = binding_of(env, info, &argc, argv);
+    if (b->w == NULL || napi_get_value_bool(env, argv[0], &is_ref) != napi_ok) return NULL;
+    warren_ref(b->w, is_ref);
+    return NULL;
+}
+
+static napi_value js_close(napi_env env, napi_callback_info info) {
+    size_t argc = 1;
+    napi_value argv[1];
+    uint32_t timeout_ms = 0;
+    binding *b = binding_of(env, info, &argc, argv);
+    if (b->w == NULL || napi_get_value_uint32(env, argv[0], &timeout_ms) != napi_ok) return NULL;
+    bool is_in_js = b->is_in_js;
+    b->is_in_js = true; // events wait until JavaScript has returned
+    run_commands(b);
+    warren_close(b->w, timeout_ms);
+    b->is_in_js = is_in_js;
+    return NULL;
+}
+
+static void set_number(napi_env env, napi_value object, const char *name, uint64_t number) {
+    napi_value value;
+    napi_create_double(env, (double)number, &value);
+    napi_set_named_property(env, object, name, value);
+}
+
+static void set_text(napi_env env, napi_value object, const char *name, const char *text) {
+    napi_value value;
+    napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
+    napi_set_named_property(env, object, name, value);
+}
+
+static napi_value js_stats(napi_env env, napi_callback_info info) {
+    size_t argc = 0;
+    binding *b = binding_of(env, info, &argc, NULL);
+    napi_value object;
+    napi_create_object(env, &object);
+    if (b->w == NULL) return object;
+    mesh_node_stats stats = mesh_node_stats_get(warren_node(b->w));
+    set_number(env, object, "queuedBytes", stats.queued_bytes);
+    set_number(env, object, "lateReplies", stats.late_replies);
+    set_number(env, object, "lostPublications", stats.lost_publications);
+    set_number(env, object, "unknownTargets", stats.unknown_targets);
+    set_number(env, object, "sentMessages", stats.sent_messages);
+    set_number(env, object, "receivedMessages", stats.received_messages);
+    return object;
+}
+
+static napi_value js_has_control(napi_env env, napi_callback_info info) {
+    (void)info;
+    napi_value value;
+    napi_get_boolean(env, control_fd >= 0, &value);
+    return value;
+}
+
+// Address space only: pages are taken as they are written.
+static uint8_t *map_box(size_t len) {
+    void *box =
+        mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return mem_check(box == MAP_FAILED ? NULL : box);
+}
+
+static void set_box(napi_env env, napi_value object, const char *name, void *memory, size_t len) {
+    napi_value box;
+    napi_create_external_arraybuffer(env, memory, len, NULL, NULL, &box);
+    napi_set_named_property(env, object, name, box);
+}
+
+// Reads a text option into `buffer`; NULL when it is not there.
+static const char *text_option(napi_env env, napi_value options, const char *name, char *buffer,
+                               size_t cap) {
+    napi_value value;
+    napi_valuetype type;
+    size_t len;
+    if (napi_get_named_property(env, options, name, &value) != napi_ok ||
+        napi_typeof(env, value, &type) != napi_ok || type != napi_string ||
+        napi_get_value_string_utf8(env, value, buffer, cap, &len) != napi_ok)
+        return NULL;
+    return buffer;
+}
+
+static uint32_t number_option(napi_env env, napi_value options, const char *name) {
+    napi_value value;
+    uint32_t number = 0;
+    if (napi_get_named_property(env, options, name, &value) == napi_ok)
+        napi_get_value_uint32(env, value, &number);
+    return number;
+}
+
+static int open_mesh(binding *b, napi_value js_options) {
+    char agent_path[256], name[MESH_NAME_LEN_MAX + 1];
+    uv_loop_t *loop;
+    napi_get_uv_event_loop(b->env, &loop);
+    warren_options options = {
+        .control_fd = control_fd,
+        .agent_path = text_option(b->env, js_options, "agentPath", agent_path, sizeof agent_path),
+        .name = text_option(b->env, js_options, "name", name, sizeof name),
+        .max_message_len = number_option(b->env, js_options, "maxMessage"),
+    };
+    int err = warren_open(loop, &options, on_output, on_agent, b, &b->w);
+    if (options.control_fd >= 0) control_fd = -1; // used up, also by a failure
+    if (err != 0) return err;
+    uv_prepare_init(loop, &b->prepare);
+    b->prepare.data = b;
+    uv_prepare_start(&b->prepare, on_prepare);
+    uv_unref((uv_handle_t *)&b->prepare);
+    return 0;
+}
+
+static napi_value describe_self(binding *b) {
+    const warren_self *self = warren_self_get(b->w);
+    napi_value object;
+    char id[17];
+    (void)snprintf(id, sizeof id, "%016llx", (unsigned long long)self->node_id);
+    napi_create_object(b->env, &object);
+    set_text(b->env, object, "id", id);
+    set_text(b->env, object, "name", self->name);
+    set_text(b->env, object, "service", self->service);
+    set_text(b->env, object, "host", self->host);
+    set_number(b->env, object, "instance", self->instance);
+    set_number(b->env, object, "incarnation", self->incarnation);
+    set_box(b->env, object, "inbox", b->inbox, BINDING_BOX_LEN);
+    set_box(b->env, object, "outbox", b->outbox, BINDING_BOX_LEN);
+    set_box(b->env, object, "state", b->state, BINDING_STATE_WORDS * sizeof(uint32_t));
+    return object;
+}
+
+static napi_value js_open(napi_env env, napi_callback_info info) {
+    size_t argc = 2;
+    napi_value argv[2], name;
+    binding *b = binding_of(env, info, &argc, argv);
+    if (b->w != NULL) {
+        napi_throw_error(env, "EALREADY", "the mesh is open already");
+        return NULL;
+    }
+    int err = open_mesh(b, argv[0]);
+    if (err != 0) {
+        const char *code = err < -4095 ? "EPROTO" : uv_err_name(err);
+        napi_throw_error(env, code, err < -4095 ? mesh_error_text(err) : uv_strerror(err));
+        return NULL;
+    }
+    b->inbox = map_box(BINDING_BOX_LEN);
+    b->outbox = map_box(BINDING_BOX_LEN);
+    b->state = mem_alloc(BINDING_STATE_WORDS * sizeof(uint32_t));
+    napi_create_reference(env, argv[1], 1, &b->on_events);
+    napi_value receiver;
+    napi_get_global(env, &receiver);
+    napi_create_reference(env, receiver, 1, &b->receiver);
+    napi_create_string_utf8(env, "warren", NAPI_AUTO_LENGTH, &name);
+    napi_async_init(env, NULL, name, &b->async);
+    return describe_self(b);
+}
+
+// The environment ends: what was said last is still written.
+static void on_env_end(void *data) {
+    binding *b = data;
+    if (b->w == NULL) return;
+    b->is_in_js = true; // no JavaScript runs any more
+    run_commands(b);
+    warren_write(b->w);
+    uv_prepare_stop(&b->prepare);
+    uv_close((uv_handle_t *)&b->prepare, NULL);
+    warren_destroy(b->w);
+    b->w = NULL;
+}
+
+napi_value binding_init(napi_env env, napi_value exports) {
+    binding *b = mem_alloc(
+        sizeof *b); // lives as long as the environment, whose end is the process's or a worker's
+    b->env = env;
+    napi_set_instance_data(env, b, NULL, NULL);
+    napi_add_env_cleanup_hook(env, on_env_end, b);
+    const struct {
+        const char *name;
+        napi_callback function;
+    } functions[] = {{"open", js_open},   {"hasControl", js_has_control},
+                     {"flush", js_flush}, {"ref", js_ref},
+                     {"close", js_close}, {"stats", js_stats}};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        napi_value function;
+        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL,
+                             &function);
+        napi_set_named_property(env, exports, functions[i].name, function);
+    }
+    return exports;
+}
