@@ -6,6 +6,7 @@
 #
 # Everything is mounted in a mount namespace of its own, which ends with the last process in it: nothing to unmount,
 # whatever happens. Package sources, name servers and certificates are this machine's.
+# shellcheck disable=SC2016,SC2317 # apt's own $(NAME) formats; functions that a trap or unshare calls
 set -euo pipefail
 export LC_ALL=C
 
@@ -36,12 +37,9 @@ done
 command -v debootstrap >/dev/null || fail "debootstrap is missing: run 'apt-get install debootstrap'"
 
 tree=$(mktemp -d /var/tmp/warren-debian.XXXXXX)
+chmod 755 "$tree"
 cleanup() {
-    if $keep; then
-        echo "try-plain-debian: kept $tree"
-    else
-        rm -rf --one-file-system "$tree"
-    fi
+    if $keep; then echo "try-plain-debian: kept $tree"; else rm -rf --one-file-system "$tree"; fi
 }
 trap cleanup EXIT
 
