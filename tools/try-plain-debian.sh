@@ -51,6 +51,7 @@ make_tree() {
     debootstrap --variant=minbase --include=ca-certificates,make bookworm "$tree" "$mirror" >"$tree.log" 2>&1 ||
         { tail -n 20 "$tree.log"; fail "debootstrap failed"; }
     rm "$tree.log"
+    chroot "$tree" apt-get clean
     # Only Debian's own sources: another vendor's Node.js is just what must not be there.
     rm -f "$tree/etc/apt/sources.list"
     apt-get indextargets --format 'deb [signed-by=$(SIGNED_BY)] $(REPO_URI) $(RELEASE) $(COMPONENT)' \

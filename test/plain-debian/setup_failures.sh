@@ -25,9 +25,8 @@ as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups bash -c "$1"; }
 
 elsewhere() { alone "printf 'ID=fedora\nVERSION_ID=40\n' >/tmp/os-release; mount --bind /tmp/os-release /etc/os-release; $setup"; }
 
-# A small file system in place of /var/cache/apt and one that is full in place of /usr/share/doc would be seen too late:
-# the free space of /var itself is what the set-up looks at first.
-with_full_disk() { alone "cp -a /var /tmp/var; mount -t tmpfs -o size=60m tmpfs /var; cp -a /tmp/var/. /var/; rm -rf /tmp/var; $setup"; }
+# The free space of /var is what the set-up looks at: a small file system with the same content.
+with_full_disk() { alone "cp -a /var /tmp/var; mount -t tmpfs -o size=200m tmpfs /var; cp -a /tmp/var/. /var/; rm -rf /tmp/var; $setup"; }
 
 without_network() { unshare --net "$setup"; }
 
