@@ -129,6 +129,7 @@ explain() {
         *'Packages need to be removed'*) why="apt would have to remove packages, which this never does; install them by hand" ;;
         *'Unable to locate package'* | *'has no installation candidate'*)
             why="apt does not offer them: does /etc/apt name Debian 12 (bookworm, main), and does 'apt-get update' work?" ;;
+        *'list of sources could not be read'*) why='apt cannot read its own list of sources: mend /etc/apt, then run this again' ;;
         *'dpkg was interrupted'*) why="run 'dpkg --configure -a' as root, then this again" ;;
         *'Could not get lock'*) why='another program uses apt: let it end, then run this again' ;;
     esac
@@ -226,6 +227,7 @@ main() {
     say '2/5 reading the package lists'
     apt update || say "    the package lists could not all be renewed; trying with those at hand"
 
+    apt-cache show libnode-dev >/dev/null 2>>"$log" || explain 'reading the package lists'
     if $need_libnode && apt_agrees_to_libnode; then
         from_apt=(libnode-dev)
         need_libnode=false

@@ -54,8 +54,8 @@ make_tree() {
     chroot "$tree" apt-get clean
     # Only Debian's own sources: another vendor's Node.js is just what must not be there.
     rm -f "$tree/etc/apt/sources.list"
-    apt-get indextargets --format 'deb [signed-by=$(SIGNED_BY)] $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-        'Created-By: Packages' 'Origin: Debian' | sed 's/ \[signed-by=\]//' >"$tree/etc/apt/sources.list"
+    apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' \
+        >"$tree/etc/apt/sources.list"
     cp -L /etc/resolv.conf /etc/hosts "$tree/etc/"
     cp -L /etc/ssl/certs/ca-certificates.crt "$tree/etc/ssl/certs/"
     if compgen -G '/etc/apt/apt.conf.d/*proxy*' >/dev/null; then

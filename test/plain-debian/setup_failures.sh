@@ -34,7 +34,8 @@ while_apt_is_used() {
     local held=/tmp/lock-is-held status=0 holder
     mkfifo "$held"
     perl -e 'use Fcntl; open(my $f, ">", "/var/lib/dpkg/lock-frontend");
-        fcntl($f, F_SETLK, pack("s s q q i", F_WRLCK, 0, 0, 0, 0)) or die; print "held\n"; close(STDOUT); sleep 60' >"$held" &
+        my $lock = pack("s s q q i", F_WRLCK, 0, 0, 0, 0);
+        fcntl($f, F_SETLK, $lock) or die; print "held\n"; close(STDOUT); sleep 60' >"$held" &
     holder=$!
     read -r <"$held"
     WARREN_APT_WAIT_S=2 "$setup" || status=$?
