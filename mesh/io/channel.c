@@ -52,6 +52,14 @@ static void drop_first(mesh_channel *channel) {
     free(first);
 }
 
+// Told from the loop, not from inside the caller's send. A full socket would never call back; a
+// shut one does.
+static void end_later(mesh_channel *channel, int err) {
+    channel->end_err = err;
+    (void)shutdown(channel->fd, SHUT_RDWR);
+    watch(channel);
+}
+
 static int write_waiting(mesh_channel *channel) {
     while (channel->head != NULL) {
         waiting *first = channel->head;
@@ -67,7 +75,7 @@ static int write_waiting(mesh_channel *channel) {
 static void end(mesh_channel *channel, int err) {
     uv_poll_stop(&channel->poll);
     channel->is_paused = true;
-    channel->end_err = 0;
+    if (channel->end_err != 0) err = channel->end_err;
     mesh_channel_end_cb on_end = channel->on_end;
     channel->on_end = NULL;
     if (on_end != NULL) on_end(channel, err, channel->user);
@@ -145,13 +153,9 @@ void mesh_channel_send(mesh_channel *channel, mesh_bytes packet, const int *fds,
     if (err == -EAGAIN) {
         enqueue(channel, packet, fds, fd_count);
         watch(channel);
-    } else if (err == -EMSGSIZE) {
-        channel->end_err = MESH_ETOOBIG;
-        watch(channel);
     } else if (err != 0 && err != -EPIPE &&
                err != -ECONNRESET) { // those two: the reader sees the end after the last packet
-        channel->end_err = err;
-        watch(channel);
+        end_later(channel, err == -EMSGSIZE ? MESH_ETOOBIG : err);
     }
 }
 
