@@ -192,10 +192,9 @@ place_builtins() {
 }
 
 check_libnode() {
-    local library broken
-    library=$(find "$libnode_dir/usr/lib" -name 'libnode.so.*' -print -quit 2>/dev/null)
-    [[ -n $library ]] || return 0
-    broken=$(ldd "$library" | sed -n 's/^[[:space:]]*\(.*\) => not found.*/\1/p')
+    local broken
+    [[ -d $libnode_dir ]] || return 0
+    broken=$(ldd "$libnode_dir"/usr/lib/*/libnode.so.* | sed -n 's/^[[:space:]]*\(.*\) => not found.*/\1/p')
     [[ -z $broken ]] || fail "libnode does not find ${broken//$'\n'/, }: run 'apt-get install ${libnode_libraries[*]}' as root"
 }
 
@@ -216,6 +215,7 @@ main() {
     check_distribution
     check_root
     trap cleanup EXIT
+    trap 'fail "line $LINENO of $0 failed: see $log"' ERR
     mkdir -p "$root/build"
     : >"$log"
     chown --reference="$root" "$root/build" "$log" # under sudo, the tree stays its owner's
