@@ -81,10 +81,10 @@ static void end(mesh_channel *channel, int err) {
     if (on_end != NULL) on_end(channel, err, channel->user);
 }
 
-// One buffer serves all channels of the thread: a packet is handled before the next one is read.
-static _Thread_local uint8_t packet_buffer[MESH_PACKET_LEN_MAX];
-
 static void read_packets(mesh_channel *channel) {
+    // Not thread-local: that is added to the stack of every thread of the process, and Node starts
+    // some with 32 KiB.
+    uint8_t packet_buffer[MESH_PACKET_LEN_MAX];
     for (int i = 0; i < PACKETS_PER_TURN && !channel->is_paused && !channel->is_closing; i++) {
         mesh_packet packet;
         int err = mesh_packet_receive(channel->fd, MSG_DONTWAIT, packet_buffer, &packet);
