@@ -1,0 +1,17 @@
+# cmake -DOUT=file.c -DROOT=dir -DFILES=a.js|x/b.js -P embed_js.cmake: the files as one C table (runtime/engine_builtin.h).
+set(table "")
+set(arrays "")
+set(count 0)
+string(REPLACE "|" ";" files "${FILES}")
+foreach(file ${files})
+  string(REGEX REPLACE "\\.js$" "" name ${file})
+  file(READ ${ROOT}/${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND arrays "static const char text_${count}[] = {${bytes}0};\n")
+  string(APPEND table "    {\"${name}\", text_${count}, sizeof text_${count} - 1},\n")
+  math(EXPR count "${count} + 1")
+endforeach()
+file(WRITE ${OUT}.new "#include \"engine_builtin.h\"\n\n${arrays}\nconst runtime_script runtime_scripts[] = {\n${table}};\n"
+  "const size_t runtime_script_count = ${count};\n")
+file(COPY_FILE ${OUT}.new ${OUT} ONLY_IF_DIFFERENT)
+file(REMOVE ${OUT}.new)

@@ -1,0 +1,86 @@
+// What the engine runs around programs. A builtin module of Node like its neighbours, and the one file here that
+// uses Node's own internals (`internalBinding`, require('internal/...')).
+'use strict'
+/* global internalBinding */
+
+const path = require('path')
+
+// Loaded once by the zygote, shared by all its children. None may draw a random number, start a thread or read
+// the environment while it loads: the children would all have the zygote's.
+const SHARED = [
+  'assert', 'async_hooks', 'buffer', 'child_process', 'cluster', 'crypto', 'dgram', 'diagnostics_channel', 'dns',
+  'dns/promises', 'events', 'fs', 'fs/promises', 'http', 'http2', 'https', 'module', 'net', 'os', 'path', 'perf_hooks',
+  'querystring', 'readline', 'stream', 'stream/promises', 'string_decoder', 'timers', 'timers/promises', 'tls', 'tty',
+  'url', 'util', 'v8', 'vm', 'worker_threads', 'zlib',
+  'internal/modules/run_main', 'internal/process/esm_loader', 'internal/modules/esm/handle_process_exit',
+  'internal/source_map/source_map_cache', 'internal/util/inspect', 'internal/bootstrap/pre_execution',
+]
+
+// In the zygote, before any fork.
+exports.warm = () => {
+  const { BuiltinModule } = require('internal/bootstrap/realm')
+  for (const id of SHARED) if (BuiltinModule.exists(id)) require(id)
+  require('./index.js')
+  require('./listen.js')
+  makeResolverLazy()
+}
+
+// A c-ares channel holds the seed of its query ids and what resolv.conf said: each process opens its own at first use.
+function makeResolverLazy() {
+  const { ChannelWrap } = internalBinding('cares_wrap')
+  const resolver = require('internal/dns/utils').getDefaultResolver()
+  const define = (descriptor) =>
+    Object.defineProperty(resolver, '_handle', { configurable: true, enumerable: true, ...descriptor })
+  define({
+    get() {
+      const handle = new ChannelWrap(-1, 4) // timeout and tries as Node's own
+      define({ value: handle, writable: true })
+      return handle
+    },
+    set(handle) { define({ value: handle, writable: true }) },
+  })
+}
+
+// In a forked node: what Node computes at boot and keeps, computed again; then the program.
+exports.start = (args, cwd, nowMs) => {
+  internalBinding('process_methods').patchProcessObject(process) // pid and title; a new argv
+  process.argv[0] = process.execPath
+  process.argv.push(...args)
+  process.chdir(cwd) // process.cwd() remembers
+  require('module')._initPaths() // from HOME and NODE_PATH
+  resetTimes(nowMs)
+  openInspectorOnSignal()
+  runMain()
+}
+
+// In a node that an agent started cold.
+exports.startCold = runMain
+
+function runMain() {
+  require('./listen.js').install()
+  process.argv[1] = path.resolve(process.argv[1])
+  require('module').runMain(process.argv[1])
+}
+
+function resetTimes(nowMs) {
+  const { milestones, constants } = internalBinding('performance')
+  const now = process.hrtime()
+  const nowNs = now[0] * 1e9 + now[1]
+  for (const name of ['NODE_START', 'V8_START', 'ENVIRONMENT', 'BOOTSTRAP_COMPLETE']) {
+    milestones[constants[`NODE_PERFORMANCE_MILESTONE_${name}`]] = nowNs
+  }
+  require('internal/perf/utils').refreshTimeOrigin()
+  require('perf_hooks').performance.timeOrigin = nowMs
+}
+
+// As Node does, but without a thread that waits for the signal, and only while the program itself does not.
+function openInspectorOnSignal() {
+  const { Signal } = internalBinding('signal_wrap')
+  const { SIGUSR1 } = internalBinding('constants').os.signals
+  const signal = new Signal()
+  signal.unref()
+  signal.onsignal = () => {
+    if (process.listenerCount('SIGUSR1') === 0) require('inspector').open()
+  }
+  signal.start(SIGUSR1)
+}
