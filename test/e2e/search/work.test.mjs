@@ -1,0 +1,123 @@
+// The search example's book of batches, and the walk that fills it.
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { rootsOf, walk } from '../../../examples/search/walk.mjs'
+import { Work } from '../../../examples/search/work.mjs'
+
+const RESULT = { files: 1, bytes: 10, skipped: {} }
+
+function workWith(batches, shards, outMax = 2) {
+  const work = new Work({ outMax })
+  for (let i = 0; i < batches; i++) work.addBatch([`file/${i}`])
+  for (const shard of shards) work.addShard(shard)
+  return work
+}
+
+function takeAll(work, shard) {
+  const taken = []
+  for (let batch; (batch = work.take(shard)); ) taken.push(batch)
+  return taken
+}
+
+test('a shard has at most so many batches at a time, and gets the next when it answers', () => {
+  const work = workWith(5, ['a', 'b'])
+  const [first, second] = takeAll(work, 'a')
+  assert.deepEqual([first.id, second.id], [0, 1])
+  assert.equal(work.take('a'), undefined)
+  assert.deepEqual(takeAll(work, 'b').map(batch => batch.id), [2, 3])
+
+  assert.equal(work.finish('a', second, RESULT), true)
+  assert.equal(work.take('a').id, 4)
+  assert.equal(work.isDone, false)
+})
+
+test('work is done when every batch is held', () => {
+  const work = workWith(2, ['a'])
+  for (const batch of takeAll(work, 'a')) {
+    assert.equal(work.isDone, false)
+    work.finish('a', batch, { files: 3, bytes: 10, skipped: { binary: 1 } })
+  }
+  assert.equal(work.isDone, true)
+  assert.deepEqual(work.progress, { batches: 2, held: 2, files: 6, bytes: 20, skipped: { binary: 2 } })
+  assert.deepEqual(work.holdings('a'), { out: 0, held: 2, files: 6 })
+})
+
+test('what a dead shard held and had waits again, before all else', () => {
+  const work = workWith(5, ['a', 'b'])
+  const [held, out] = takeAll(work, 'a')
+  work.finish('a', held, RESULT)
+
+  assert.deepEqual(work.removeShard('a'), { batches: 1, files: 1 })
+  assert.equal(work.progress.held, 0)
+  assert.deepEqual(takeAll(work, 'b').map(batch => batch.id), [held.id, out.id])
+})
+
+test('an answer that comes after the news of the death changes nothing', () => {
+  const work = workWith(1, ['a', 'b'])
+  const batch = work.take('a')
+  work.removeShard('a')
+  assert.equal(work.finish('a', batch, RESULT), false)
+  assert.equal(work.isDone, false)
+  assert.equal(work.take('b'), batch)
+  assert.equal(work.finish('b', batch, RESULT), true)
+  assert.equal(work.isDone, true)
+})
+
+test('without a shard the work waits, and unknown shards get none', () => {
+  const work = workWith(1, [])
+  assert.equal(work.isDone, false)
+  assert.equal(work.take('stranger'), undefined)
+  assert.deepEqual(work.removeShard('stranger'), { batches: 0, files: 0 })
+})
+
+test('a batch that kills every shard is given up and told', () => {
+  const work = workWith(1, ['a', 'b', 'c'])
+  for (const shard of ['a', 'b', 'c']) {
+    assert.equal(work.take(shard).id, 0)
+    work.removeShard(shard)
+  }
+  work.addShard('d')
+  assert.equal(work.take('d'), undefined)
+  assert.equal(work.isDone, true)
+  assert.deepEqual(work.progress.skipped, { 'given up': 1 })
+})
+
+test('a held batch may lose its shard as often as it likes', () => {
+  const work = workWith(1, [])
+  for (const shard of ['a', 'b', 'c', 'd', 'e']) {
+    work.addShard(shard)
+    work.finish(shard, work.take(shard), RESULT)
+    assert.equal(work.isDone, true)
+    work.removeShard(shard)
+  }
+  assert.equal(work.isDone, false)
+})
+
+test('the walk finds regular files in one order, and follows no links', t => {
+  const dir = mkdtempSync(join(tmpdir(), 'search-walk-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  mkdirSync(join(dir, 'b'))
+  for (const name of ['c', 'b/odd name\n', 'a', 'B']) writeFileSync(join(dir, name), '')
+  symlinkSync('..', join(dir, 'b', 'loop'))
+  symlinkSync('a', join(dir, 'link'))
+
+  const unreadable = []
+  const found = [...walk(dir), ...walk(join(dir, 'missing'), path => unreadable.push(path))]
+  assert.deepEqual(found, ['B', 'a', 'b/odd name\n', 'c'].map(name => join(dir, name)))
+  assert.deepEqual(unreadable, [join(dir, 'missing')])
+})
+
+test('directories given twice, or inside another, are walked once', t => {
+  const dir = mkdtempSync(join(tmpdir(), 'search-roots-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  for (const name of ['doc', 'doc/inner', 'doc2']) mkdirSync(join(dir, name))
+  symlinkSync('doc/inner', join(dir, 'alias'))
+
+  const given = ['doc/inner', 'doc2', 'doc', 'alias', 'doc/'].map(name => join(dir, name))
+  assert.deepEqual(rootsOf(given), [join(dir, 'doc2'), join(dir, 'doc')])
+  assert.deepEqual(rootsOf(['/', dir]), ['/'])
+  assert.throws(() => rootsOf([join(dir, 'missing')]), { code: 'ENOENT' })
+})
