@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/mem.h"
+#include "poll.h"
 #include "warren.h"
 
 typedef struct binding {
@@ -20,6 +21,7 @@ typedef struct binding {
     uint32_t *state;
     size_t inbox_len;
     bool is_in_js;
+    bool is_message_likely; // one came, or an answer was asked for, since the loop last slept
 } binding;
 
 // A launched process gets the agent's socket once, whatever environment (thread) asks for it first.
@@ -153,6 +155,7 @@ static void put_output(binding *b, const mesh_output *out) {
     case MESH_OUT_DRAIN: e.kind = BINDING_EV_DRAIN; break;
     default: return; // the driver's
     }
+    b->is_message_likely = true;
     put_event(b, &e);
 }
 
@@ -207,6 +210,7 @@ static void fail_command(binding *b, const command *c, int err) {
 }
 
 static int run_call(binding *b, const command *c, uint64_t now_ms) {
+    b->is_message_likely = true;
     mesh_call call = {.slot = c->id,
                       .is_subject = c->extra == 1,
                       .to_peer = c->peer,
@@ -293,6 +297,8 @@ static void on_prepare(uv_prepare_t *prepare) {
     run_commands(b);
     warren_flush(b->w);
     call_js(b); // what a command failed with, where nothing else came
+    runtime_poll_expect(b->is_message_likely);
+    b->is_message_likely = false;
 }
 
 // ---- the functions JavaScript calls

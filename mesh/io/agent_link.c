@@ -61,9 +61,10 @@ void mesh_agent_link_withdraw(mesh_channel *channel, uint32_t entry_id) {
     SEND(channel, WITHDRAW, withdraw, &withdraw);
 }
 
-void mesh_agent_link_connect(mesh_channel *channel, uint64_t node_id) {
+void mesh_agent_link_connect(mesh_channel *channel, uint64_t node_id, uint32_t links) {
     Warren__Node__Connect connect = WARREN__NODE__CONNECT__INIT;
     connect.node_id = node_id;
+    connect.links = links + 1;
     SEND(channel, CONNECT, connect, &connect);
 }
 

@@ -8,7 +8,8 @@ void mesh_agent_link_join(mesh_channel *channel);
 void mesh_agent_link_leave(mesh_channel *channel);
 void mesh_agent_link_announce(mesh_channel *channel, const mesh_entry *entry);
 void mesh_agent_link_withdraw(mesh_channel *channel, uint32_t entry_id);
-void mesh_agent_link_connect(mesh_channel *channel, uint64_t node_id);
+// `links` is how many Link messages came so far (node.proto, Connect).
+void mesh_agent_link_connect(mesh_channel *channel, uint64_t node_id, uint32_t links);
 void mesh_agent_link_failed(mesh_channel *channel, uint64_t node_id, const char *text);
 
 typedef struct mesh_listen_request {

@@ -46,6 +46,7 @@ struct warren {
     uint32_t dirty_count, dirty_cap;
     uint64_t *connecting; // node ids asked for at the agent
     uint32_t connecting_count, connecting_cap;
+    uint32_t links_received;
     uint64_t close_at_ms, armed_at_ms;
     bool is_delivering, has_told, is_agent_lost, is_closing, is_closed, is_destroyed;
 };
@@ -217,7 +218,7 @@ static void connect_to(warren *w, uint64_t node_id) {
         w->connecting = mem_resize(w->connecting, w->connecting_cap * sizeof(uint64_t));
     }
     w->connecting[w->connecting_count++] = node_id;
-    mesh_agent_link_connect(w->control, node_id);
+    mesh_agent_link_connect(w->control, node_id, w->links_received);
 }
 
 static void add_link(warren *w, uint64_t node_id, int fd) {
@@ -379,6 +380,7 @@ static void take_message(warren *w, const Warren__Node__ToNode *m, mesh_packet *
         tell(w, WARREN_ANNOUNCED, m->announced->entry_id, 0, "");
         break;
     case WARREN__NODE__TO_NODE__KIND_LINK:
+        w->links_received++;
         if ((fd = take_fd(packet)) >= 0) add_link(w, m->link->node_id, fd);
         break;
     case WARREN__NODE__TO_NODE__KIND_CONNECT_FAILED:
