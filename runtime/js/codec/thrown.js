@@ -1,0 +1,57 @@
+// An Error taken apart and put together again: class, message, stack, own properties.
+'use strict'
+
+// The classes an Error may arrive as; another name arrives as Error.
+const CLASSES = new Map(
+  [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, AggregateError].map(
+    (errorClass) => [errorClass.name, errorClass],
+  ),
+)
+
+// Own properties that are not enumerable, and travel all the same.
+const HIDDEN_PROPERTIES = ['name', 'cause', 'errors']
+
+// The nearest built-in class. By name: an Error of another realm has other prototypes.
+function classNameOf(error) {
+  if (Object.prototype.toString.call(error) === '[object DOMException]') return 'DOMException'
+  for (let prototype = Object.getPrototypeOf(error); prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
+    const name = Object.hasOwn(prototype, 'constructor') ? prototype.constructor?.name : undefined
+    if (CLASSES.has(name)) return name
+  }
+  return 'Error'
+}
+
+// The own properties that travel.
+function keysOf(error, className) {
+  const keys = Object.keys(error).filter((key) => key !== 'message' && key !== 'stack')
+  for (const key of HIDDEN_PROPERTIES) {
+    const isWanted = key === 'name' ? error.name !== className : Object.hasOwn(error, key)
+    if (isWanted && !keys.includes(key)) keys.push(key)
+  }
+  return keys
+}
+
+function text(value) {
+  return typeof value === 'string' ? value : ''
+}
+
+function makeError(className, message, stack) {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0 // the stack is the sender's: to collect ours would cost microseconds
+  try {
+    const error = newError(className, message)
+    Object.defineProperty(error, 'stack', { value: stack, writable: true, enumerable: false, configurable: true })
+    return error
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+function newError(className, message) {
+  if (className === 'DOMException') return new DOMException(message, 'Error')
+  const text = message === '' ? undefined : message
+  const errorClass = CLASSES.get(className) ?? Error
+  return errorClass === AggregateError ? new AggregateError([], text) : new errorClass(text)
+}
+
+module.exports = { HIDDEN_PROPERTIES, classNameOf, keysOf, text, makeError }
