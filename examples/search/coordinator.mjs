@@ -11,7 +11,7 @@ import { rootsOf, walk } from './walk.mjs'
 import { Work } from './work.mjs'
 
 const DEFAULT_ROOTS = ['/usr/share/doc', '/usr/share/common-licenses', '/usr/include']
-const BATCH_FILES = 64
+const BATCH_FILES = 32
 const BATCH_TIMEOUT_MS = 60_000
 const RETRY_MS = 500
 const PROGRESS_MS = 500

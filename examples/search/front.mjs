@@ -19,10 +19,10 @@ const { values: options } = parseArgs({
 })
 const mesh = await join()
 
-async function answer(request) {
+async function answer(request, signal) {
   const url = new URL(request.url, 'http://front')
   if (request.method !== 'GET') return [405, { error: 'only GET is answered here' }]
-  if (url.pathname === '/search') return answerSearch(url.searchParams, request.signal)
+  if (url.pathname === '/search') return answerSearch(url.searchParams, signal)
   if (url.pathname === '/status') return [200, await status()]
   return [404, { error: 'there are /search?q=WORDS&k=10 and /status' }]
 }
@@ -53,9 +53,8 @@ const server = createServer(async (request, response) => {
   // Who hangs up is not interested any more: that cancels the calls to the shards.
   const hangup = new AbortController()
   response.on('close', () => hangup.abort())
-  request.signal = hangup.signal
 
-  const [code, body] = await answer(request).catch(error => {
+  const [code, body] = await answer(request, hangup.signal).catch(error => {
     if (!hangup.signal.aborted) console.error(error)
     return [500, { error: 'something broke; see the log of the front' }]
   })
@@ -69,4 +68,5 @@ server.on('error', error => {
 })
 server.listen(Number(options.port), options.host, () => {
   console.log(`http://${options.host}:${options.port}/search?q=free+software`)
+  mesh.serve('front', { status }) // who waits for the fronts asks the mesh: available('front')
 })
