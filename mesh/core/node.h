@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "core/bytes.h"
+#include "core/entry.h"
 #include "core/limits.h"
 
 typedef struct mesh_node mesh_node;
@@ -18,6 +19,7 @@ typedef struct mesh_node_options {
     uint64_t node_id;
     uint64_t seed;            // all randomness of this core
     uint32_t max_message_len; // 0: MESH_MESSAGE_LEN_DEFAULT
+    uint32_t credit;          // per link and channel; 0: MESH_CREDIT_DEFAULT
 } mesh_node_options;
 
 mesh_node *mesh_node_create(const mesh_node_options *options);
@@ -37,15 +39,6 @@ typedef enum mesh_call_code {
     MESH_CALL_PEER_LOST,
 } mesh_call_code;
 
-typedef enum mesh_entry_kind { MESH_ENTRY_SERVICE, MESH_ENTRY_SUBSCRIPTION } mesh_entry_kind;
-
-typedef struct mesh_entry {
-    uint32_t entry_id;
-    mesh_entry_kind kind;
-    mesh_bytes name;  // service name, or subject pattern
-    mesh_bytes queue; // queue group of a subscription, or empty
-} mesh_entry;
-
 // ---- what the agent says -------------------------------------------------------------------
 // Unknown ids are ignored, known ones updated: the agent's order of messages is the truth.
 typedef struct mesh_peer_info {
@@ -63,11 +56,12 @@ void mesh_node_peer_down(mesh_node *node, uint64_t now_ms, uint64_t node_id, mes
 // ---- links -----------------------------------------------------------------------------------
 // A socket to node_id is there (asked for, or the peer asked). A second one for the same peer: the link
 // dialled by the smaller id stays; `is_dialler` says whether this node asked for it. MESH_ENOTFOUND: unknown
-// peer, MESH_EEXIST: keep the other one; in both cases the caller closes the socket.
+// peer, MESH_EEXIST: keep the other one, MESH_ECLOSED: the caller closes the new socket. 0 for a peer whose
+// link was up: the new socket takes its place, the caller closes the old one without link_down.
 int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint64_t node_id, bool is_dialler);
 void mesh_node_connect_failed(mesh_node *node, uint64_t now_ms, uint64_t node_id);
 // Zero-copy input: read into *out_buffer (*out_cap > 0 bytes), then say how many came. The memory of
-// events polled earlier for this peer ends with `received`. A negative result: the peer broke the
+// events of this peer ends with `link_input`: poll to the end before. A negative result: the peer broke the
 // protocol; a GOAWAY is queued; write what link_output gives, then close and call link_down.
 void mesh_node_link_input(mesh_node *node, uint32_t peer, uint8_t **out_buffer, size_t *out_cap);
 int  mesh_node_link_received(mesh_node *node, uint64_t now_ms, uint32_t peer, size_t len);
@@ -101,7 +95,8 @@ void mesh_node_cancel(mesh_node *node, uint64_t now_ms, uint32_t slot); // ERROR
 // Ends a call this node serves and frees its slot; unknown slots are ignored (the caller may be gone: then
 // the answer is dropped). code 0: a reply; else an error.
 void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32_t code, uint32_t flags, mesh_bytes payload);
-// The application took this many bytes (event.cost) of publications from this peer.
+// The application took this many bytes (event.cost) of publications from this peer; own ones too (peer 0),
+// also of subscriptions it has withdrawn: what is never consumed stops the sender for good.
 void mesh_node_consumed(mesh_node *node, uint32_t peer, size_t cost);
 // The next shape of this node's encoder: a SHAPE body (wire.md). Sent on every link ahead of what follows.
 int  mesh_node_shape(mesh_node *node, mesh_bytes body);
@@ -121,7 +116,7 @@ typedef enum mesh_output_kind {
     MESH_OUT_CLOSE,     // close the socket of this peer's link after writing its output
     // for the application
     MESH_OUT_PEER,      // peer, info, is_up: a member came, or is gone (no monitor needed)
-    MESH_OUT_SERVICE,   // peer, name, is_up: an instance of service `name` is there, or no longer
+    MESH_OUT_SERVICE,   // peer (0: own), name, is_up: an instance of service `name` is there, or no longer
     MESH_OUT_SHAPE,     // peer, payload (SHAPE body)
     MESH_OUT_MESSAGE,   // peer, endpoint (own subscription's entry_id), name = subject, flags, payload, cost
     MESH_OUT_REQUEST,   // peer, slot (to answer), endpoint, name = method or subject, timeout_ms left, flags, payload

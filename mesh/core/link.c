@@ -1,0 +1,99 @@
+#include "core/link.h"
+
+#include "core/error.h"
+#include "core/mem.h"
+
+static void reset_stream(mesh_link *link) {
+    for (size_t i = 0; i < MESH_CHANNEL_COUNT; i++) {
+        free(link->assemblies[i].data);
+        link->assemblies[i] = (struct mesh_link_assembly){0};
+        link->inbound[i] = (struct mesh_link_inbound){0};
+        link->outbound[i] = (struct mesh_link_outbound){0};
+    }
+    link->outbound[MESH_CHANNEL_REPLY].limit = UINT64_MAX;
+    link->inbound[MESH_CHANNEL_REQUEST].granted = link->options.window;
+    link->inbound[MESH_CHANNEL_PUBLISH].granted = link->options.window;
+    link->max_frame = MESH_FRAME_LEN_DEFAULT;
+    link->max_message = link->options.max_message;
+    link->input_head = link->input_tail = 0;
+    link->record = (mesh_bytes){0};
+    link->shapes_received = 0;
+    link->shapes_sent = 0;
+    link->pong_count = 0;
+    link->cancel_after = (mesh_cancel){0};
+    link->has_control = true;
+    link->has_open_record = false;
+    link->output_base += link->output_tail;
+    link->output_head = link->output_tail = 0;
+}
+
+mesh_link *mesh_link_create(const mesh_link_options *options) {
+    mesh_link *link = mem_alloc(sizeof *link);
+    link->options = *options;
+    link->state = MESH_LINK_WAITING;
+    link->turn = MESH_CHANNEL_REQUEST;
+    reset_stream(link);
+    return link;
+}
+
+void mesh_link_destroy(mesh_link *link) {
+    if (!link) return;
+    for (size_t i = 0; i < MESH_CHANNEL_COUNT; i++) {
+        free(link->assemblies[i].data);
+        mesh_queue_deinit(&link->queues[i]);
+    }
+    free(link->input);
+    free(link->output);
+    free(link);
+}
+
+void *mesh_link_give_input(mesh_link *link) {
+    void *input = link->input;
+    link->input = NULL;
+    link->input_head = link->input_tail = 0;
+    link->record = (mesh_bytes){0};
+    return input;
+}
+
+void mesh_link_up(mesh_link *link) {
+    CHECK(link->state == MESH_LINK_WAITING);
+    link->state = MESH_LINK_GREETING;
+    mesh_ready ready = {
+        .minor_min = MESH_MINOR_MIN,
+        .minor_max = MESH_MINOR_MAX,
+        .node_id = link->options.self_id,
+        .max_frame = MESH_FRAME_LEN_DEFAULT,
+        .max_message = link->options.max_message,
+        .request_credit = link->options.window,
+        .publish_credit = link->options.window,
+    };
+    mesh_link_write_ready(link, &ready);
+}
+
+// Half of a message may be on the old stream; the receiver forgot it with the stream, so it is
+// over.
+static void drop_half_sent(mesh_queue *queue) {
+    uint8_t *message;
+    mesh_queue_entry *front = mesh_queue_front(queue, &message);
+    if (front && front->done > 0) mesh_queue_pop(queue);
+}
+
+void mesh_link_replace(mesh_link *link) {
+    for (size_t i = 0; i < MESH_CHANNEL_COUNT; i++)
+        drop_half_sent(&link->queues[i]);
+    mesh_queue_deinit(&link->queues[MESH_CHANNEL_CONTROL]);
+    reset_stream(link);
+    link->state = MESH_LINK_WAITING;
+    mesh_link_up(link);
+}
+
+void mesh_link_fail(mesh_link *link, int err) {
+    if (link->state == MESH_LINK_ENDING) return;
+    mesh_link_goaway(link, mesh_goaway_code_of(err), mesh_error_text(err));
+}
+
+bool mesh_link_close(mesh_link *link, uint64_t now_ms) {
+    link->is_closing = true;
+    mesh_link_pump(link, now_ms);
+    return link->state == MESH_LINK_ENDING;
+}

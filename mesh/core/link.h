@@ -1,0 +1,132 @@
+// One link: bytes from the peer to messages, messages to bytes for the peer. Keeps wire.md's
+// promises in both directions: READY first, fragments, credit, bounded queues. Knows nothing of
+// calls and subscriptions.
+//
+// Sending: a message goes straight into the output when nothing waits before it and there is credit
+// and room; else it waits in its channel's queue. Control frames overtake all that waits.
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/control.h"
+#include "core/frame.h"
+#include "core/message.h"
+#include "core/queue.h"
+#include "core/shapes.h"
+
+enum {
+    MESH_LINK_INPUT_LEN = 128 << 10,
+    MESH_LINK_OUTPUT_MAX =
+        256 << 10,            // messages wait in queues when the socket is behind by this much
+    MESH_LINK_PONGS_MAX = 64, // that wait for a peer that pings but does not read
+};
+
+typedef enum mesh_link_state {
+    MESH_LINK_WAITING,  // a socket was asked for
+    MESH_LINK_GREETING, // it is there; the peer's READY is not
+    MESH_LINK_OPEN,
+    MESH_LINK_ENDING, // GOAWAY was said by one side: nothing is sent or read any more
+} mesh_link_state;
+
+typedef struct mesh_link_options {
+    uint64_t self_id, peer_id;
+    uint32_t max_message;
+    uint32_t window;           // credit per channel
+    const mesh_shapes *shapes; // borrowed for the life of the link
+} mesh_link_options;
+
+// The fields belong to link*.c; others read `state`, `max_message` and `options`.
+typedef struct mesh_link {
+    mesh_link_options options;
+    mesh_link_state state;
+    bool is_closing; // GOAWAY follows what waits
+    bool has_control;
+    uint32_t max_frame, max_message; // of both sides the smaller one
+
+    uint8_t *input;
+    size_t input_head, input_tail;
+    mesh_bytes record; // what is left of the record at hand
+    uint32_t shapes_received;
+    struct mesh_link_assembly {
+        uint8_t *data;
+        size_t cap;
+        uint32_t len, total, cost;
+        uint8_t type; // 0: none is open
+    } assemblies[MESH_CHANNEL_COUNT];
+    struct mesh_link_inbound {
+        uint64_t received, consumed, granted;
+        bool is_credit_due;
+    } inbound[MESH_CHANNEL_COUNT];
+
+    uint8_t *output;
+    size_t output_cap, output_head, output_tail;
+    uint64_t output_base; // position of output[0] in all that was ever written
+    size_t open_record;   // offset of the record that can still grow
+    bool has_open_record;
+    mesh_queue queues[MESH_CHANNEL_COUNT];
+    struct mesh_link_outbound {
+        uint64_t sent, limit;
+    } outbound[MESH_CHANNEL_COUNT];
+    uint32_t turn; // the channel that is next to send
+    size_t shapes_sent;
+    uint32_t pong_count;
+    mesh_cancel cancel_after; // CANCEL for the request that is half sent; code 0: none
+} mesh_link;
+
+mesh_link *mesh_link_create(const mesh_link_options *options);
+void mesh_link_destroy(mesh_link *link);
+// Events still borrow the input: gives it to the caller, who frees it later. NULL: there is none.
+void *mesh_link_give_input(mesh_link *link);
+
+// ---- life
+void mesh_link_up(mesh_link *link); // the socket is there: READY is written
+// A socket takes the place of the one before: what was on it is forgotten, what waits stays.
+void mesh_link_replace(mesh_link *link);
+// The peer broke a rule: GOAWAY now; nothing else after it.
+void mesh_link_fail(mesh_link *link, int err);
+// GOAWAY after everything that waits. True: it was written already.
+bool mesh_link_close(mesh_link *link, uint64_t now_ms);
+
+// ---- receiving (link_receive.c)
+typedef struct mesh_link_message {
+    uint8_t type;  // READY, GOAWAY, CREDIT, SHAPE, CANCEL, or a message
+    uint32_t cost; // bytes of credit to return by mesh_link_consumed
+    mesh_bytes body;
+    void *owned; // gives: free it when body is no longer needed; NULL: body borrows the input
+} mesh_link_message;
+
+void mesh_link_input(mesh_link *link, uint8_t **out_buffer, size_t *out_cap);
+void mesh_link_received(mesh_link *link, size_t len);
+// 1: a message; 0: no more; negative: the peer broke a rule, call mesh_link_fail.
+int mesh_link_next(mesh_link *link, mesh_link_message *out);
+void mesh_link_consumed(mesh_link *link, uint32_t channel, uint64_t cost);
+
+// ---- sending (link_send.c)
+typedef struct mesh_link_send_options {
+    uint8_t type;           // REQUEST, REPLY, ERROR or PUB
+    uint32_t tag;           // the sender's, to find it among what waits
+    uint64_t expires_at_ms; // REQUEST: its deadline is rewritten when it leaves the queue late
+    mesh_bytes head, payload;
+} mesh_link_send_options;
+
+// Where a message is: in a queue or in the output.
+typedef struct mesh_link_place {
+    uint64_t position;
+    bool is_queued;
+} mesh_link_place;
+
+mesh_link_place mesh_link_send(mesh_link *link, const mesh_link_send_options *send);
+// A message of this many bytes, head included, is within the peer's limit, as far as that is known.
+bool mesh_link_fits(const mesh_link *link, size_t len);
+// Takes a message back that waits. False: it is on its way.
+bool mesh_link_take_back(mesh_link *link, uint32_t channel, mesh_link_place place);
+// Some of it may have been given to the socket.
+bool mesh_link_may_be_sent(const mesh_link *link, uint32_t channel, mesh_link_place place);
+void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel);
+// Moves what waits into the output as far as credit and room go.
+void mesh_link_pump(mesh_link *link, uint64_t now_ms);
+mesh_bytes mesh_link_output(const mesh_link *link);
+void mesh_link_sent(mesh_link *link, size_t len);
+size_t mesh_link_queued(const mesh_link *link);                       // bytes in queues and output
+void mesh_link_write_ready(mesh_link *link, const mesh_ready *ready); // for link.c
+void mesh_link_goaway(mesh_link *link, mesh_goaway_code code, const char *text);

@@ -1,0 +1,229 @@
+// The receiving half of a link: records, frames, fragments, and what the peer may not do.
+#include "core/be.h"
+#include "core/error.h"
+#include "core/link.h"
+#include "core/mem.h"
+
+enum { U64_LEN = 8, TOTAL_LEN = 4, INPUT_ROOM_MIN = MESH_LINK_INPUT_LEN / 2 };
+
+// What is left of a record never fills the half that is kept free.
+_Static_assert(MESH_RECORD_HEAD_LEN + MESH_RECORD_LEN_MAX <=
+                   MESH_LINK_INPUT_LEN - INPUT_ROOM_MIN + 1,
+               "a record fits the input");
+
+void mesh_link_input(mesh_link *link, uint8_t **out_buffer, size_t *out_cap) {
+    // Pages of a large block cost nothing until they are touched, and small messages touch the
+    // first.
+    if (!link->input) link->input = mem_check(malloc(MESH_LINK_INPUT_LEN));
+    size_t len = link->input_tail - link->input_head;
+    if (len == 0 || MESH_LINK_INPUT_LEN - link->input_tail < INPUT_ROOM_MIN) {
+        if (len > 0) memmove(link->input, link->input + link->input_head, len);
+        link->input_head = 0;
+        link->input_tail = len;
+    }
+    *out_buffer = link->input + link->input_tail;
+    *out_cap = MESH_LINK_INPUT_LEN - link->input_tail;
+}
+
+void mesh_link_received(mesh_link *link, size_t len) {
+    CHECK(link->input && len <= MESH_LINK_INPUT_LEN - link->input_tail);
+    link->input_tail += len;
+}
+
+static int take_ready(mesh_link *link, const mesh_frame *frame) {
+    mesh_ready ready;
+    int err = mesh_ready_parse(frame->body, &ready);
+    if (err != 0) return err;
+    if (ready.node_id != link->options.peer_id) return MESH_EWRONGPEER;
+    if (ready.max_frame < link->max_frame) link->max_frame = ready.max_frame;
+    if (ready.max_message < link->max_message) link->max_message = ready.max_message;
+    link->outbound[MESH_CHANNEL_REQUEST].limit = ready.request_credit;
+    link->outbound[MESH_CHANNEL_PUBLISH].limit = ready.publish_credit;
+    link->state = MESH_LINK_OPEN;
+    return 1;
+}
+
+static int take_ping(mesh_link *link, const mesh_frame *frame) {
+    if (frame->body.len != U64_LEN) return MESH_EPROTO;
+    if (link->pong_count == MESH_LINK_PONGS_MAX) return MESH_EQUOTA;
+    link->pong_count++;
+    mesh_queue_entry entry = {.type = MESH_FRAME_PONG};
+    (void)mesh_queue_push(&link->queues[MESH_CHANNEL_CONTROL], entry, frame->body, (mesh_bytes){0});
+    link->has_control = true;
+    return 0;
+}
+
+static int take_credit(mesh_link *link, const mesh_frame *frame) {
+    if (frame->channel != MESH_CHANNEL_REQUEST && frame->channel != MESH_CHANNEL_PUBLISH)
+        return MESH_EPROTO;
+    if (frame->body.len != U64_LEN) return MESH_EPROTO;
+    uint64_t limit = load_be64(frame->body.data);
+    struct mesh_link_outbound *outbound = &link->outbound[frame->channel];
+    if (limit <= outbound->limit) return MESH_EFLOW;
+    outbound->limit = limit;
+    return 1;
+}
+
+static int take_shape(mesh_link *link, const mesh_frame *frame) {
+    int err = mesh_shape_check(frame->body, link->shapes_received);
+    if (err != 0) return err;
+    link->shapes_received++;
+    return 1;
+}
+
+static int take_goaway(mesh_link *link, const mesh_frame *frame) {
+    uint32_t code;
+    int err = mesh_goaway_parse(frame->body, &code);
+    if (err != 0) return err;
+    link->state = MESH_LINK_ENDING;
+    return 1;
+}
+
+static int take_control(mesh_link *link, const mesh_frame *frame, mesh_link_message *out) {
+    bool is_single = (frame->flags & (MESH_FRAME_FIRST | MESH_FRAME_MORE)) == MESH_FRAME_FIRST;
+    if (!is_single || frame->body.len > MESH_CONTROL_LEN_MAX) return MESH_EPROTO;
+    *out = (mesh_link_message){.type = frame->type, .body = frame->body};
+    if (frame->type == MESH_FRAME_CREDIT) return take_credit(link, frame);
+    if (frame->type == MESH_FRAME_CANCEL)
+        return frame->channel == MESH_CHANNEL_REQUEST ? 1 : MESH_EPROTO;
+    if (frame->channel != MESH_CHANNEL_CONTROL) return MESH_EPROTO;
+    switch (frame->type) {
+    case MESH_FRAME_PING: return take_ping(link, frame);
+    case MESH_FRAME_PONG: return frame->body.len == U64_LEN ? 0 : MESH_EPROTO;
+    case MESH_FRAME_SHAPE: return take_shape(link, frame);
+    case MESH_FRAME_GOAWAY: return take_goaway(link, frame);
+    default: return MESH_EPROTO; // a second READY
+    }
+}
+
+static int open_assembly(mesh_link *link, const mesh_frame *frame, mesh_bytes *body) {
+    if (body->len <= TOTAL_LEN) return MESH_EPROTO;
+    uint32_t total = load_be32(body->data);
+    if (total > link->max_message + MESH_MESSAGE_HEAD_MAX) return MESH_ETOOBIG;
+    *body = mesh_bytes_skip(*body, TOTAL_LEN);
+    link->assemblies[frame->channel] =
+        (struct mesh_link_assembly){.type = frame->type, .total = total};
+    return 0;
+}
+
+// Memory grows with the bytes that came, never to what `total` promises.
+static void append(struct mesh_link_assembly *assembly, mesh_bytes body) {
+    size_t need = assembly->len + body.len;
+    if (need > assembly->cap) {
+        size_t cap = assembly->cap * 2 > need ? assembly->cap * 2 : need;
+        assembly->cap = cap < assembly->total ? cap : assembly->total;
+        assembly->data = mem_resize(assembly->data, assembly->cap);
+    }
+    memcpy(assembly->data + assembly->len, body.data, body.len);
+    assembly->len += (uint32_t)body.len;
+}
+
+static int take_fragment(mesh_link *link, const mesh_frame *frame, mesh_link_message *out) {
+    struct mesh_link_assembly *assembly = &link->assemblies[frame->channel];
+    mesh_bytes body = frame->body;
+    if (frame->flags & MESH_FRAME_FIRST) {
+        int err = open_assembly(link, frame, &body);
+        if (err != 0) return err;
+    } else if (assembly->type != frame->type) {
+        return MESH_EPROTO;
+    }
+    if (body.len == 0 || body.len > assembly->total - assembly->len) return MESH_EPROTO;
+    append(assembly, body);
+    assembly->cost += (uint32_t)(MESH_FRAME_HEAD_LEN + frame->body.len);
+
+    bool is_complete = assembly->len == assembly->total;
+    bool is_last = !(frame->flags & MESH_FRAME_MORE);
+    if (is_last != is_complete) return MESH_EPROTO;
+    if (!is_last) return 0;
+    *out = (mesh_link_message){
+        .type = frame->type,
+        .cost = assembly->cost,
+        .body = {assembly->data, assembly->total},
+        .owned = assembly->data,
+    };
+    *assembly = (struct mesh_link_assembly){0};
+    return 1;
+}
+
+static int take_message(mesh_link *link, const mesh_frame *frame, mesh_link_message *out) {
+    if (frame->channel != mesh_channel_of(frame->type)) return MESH_EPROTO;
+    struct mesh_link_inbound *inbound = &link->inbound[frame->channel];
+    bool is_first = frame->flags & MESH_FRAME_FIRST;
+    if (is_first) {
+        if (link->assemblies[frame->channel].type != 0) return MESH_EPROTO;
+        bool has_credit = frame->channel != MESH_CHANNEL_REPLY;
+        if (has_credit && inbound->received >= inbound->granted) return MESH_EFLOW;
+    }
+    inbound->received += MESH_FRAME_HEAD_LEN + frame->body.len;
+    if (!is_first || (frame->flags & MESH_FRAME_MORE)) return take_fragment(link, frame, out);
+    *out = (mesh_link_message){
+        .type = frame->type,
+        .cost = (uint32_t)(MESH_FRAME_HEAD_LEN + frame->body.len),
+        .body = frame->body,
+    };
+    return 1;
+}
+
+static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_message *out) {
+    const uint8_t known_flags = MESH_FRAME_FIRST | MESH_FRAME_MORE | MESH_FRAME_IGNORABLE;
+    if (frame->flags & ~known_flags) return MESH_EPROTO;
+    if (link->state == MESH_LINK_GREETING) {
+        bool is_ready = frame->type == MESH_FRAME_READY && frame->channel == MESH_CHANNEL_CONTROL &&
+                        (frame->flags & (MESH_FRAME_FIRST | MESH_FRAME_MORE)) == MESH_FRAME_FIRST &&
+                        frame->body.len <= MESH_CONTROL_LEN_MAX;
+        if (!is_ready) return MESH_EPROTO;
+        *out = (mesh_link_message){.type = frame->type, .body = frame->body};
+        return take_ready(link, frame);
+    }
+    switch (frame->type) {
+    case MESH_FRAME_REQUEST:
+    case MESH_FRAME_REPLY:
+    case MESH_FRAME_ERROR:
+    case MESH_FRAME_PUB: return take_message(link, frame, out);
+    case MESH_FRAME_READY:
+    case MESH_FRAME_PING:
+    case MESH_FRAME_PONG:
+    case MESH_FRAME_GOAWAY:
+    case MESH_FRAME_CREDIT:
+    case MESH_FRAME_SHAPE:
+    case MESH_FRAME_CANCEL: return take_control(link, frame, out);
+    default: return frame->flags & MESH_FRAME_IGNORABLE ? 0 : MESH_EPROTO;
+    }
+}
+
+static int next_record(mesh_link *link) {
+    mesh_bytes input = {link->input + link->input_head, link->input_tail - link->input_head};
+    int err = mesh_record_take(&input, &link->record);
+    if (err == 0) link->input_head = link->input_tail - input.len;
+    return err;
+}
+
+int mesh_link_next(mesh_link *link, mesh_link_message *out) {
+    while (link->state == MESH_LINK_GREETING || link->state == MESH_LINK_OPEN) {
+        if (link->record.len == 0) {
+            int err = next_record(link);
+            if (err == MESH_EAGAIN) return 0;
+            if (err != 0) return err;
+        }
+        mesh_frame frame;
+        int err = mesh_frame_take(&link->record, link->max_frame, &frame);
+        if (err != 0) return err;
+        int result = take_frame(link, &frame, out);
+        if (result != 0) return result;
+    }
+    // What comes after GOAWAY is discarded.
+    link->input_head = link->input_tail;
+    link->record = (mesh_bytes){0};
+    return 0;
+}
+
+void mesh_link_consumed(mesh_link *link, uint32_t channel, uint64_t cost) {
+    struct mesh_link_inbound *inbound = &link->inbound[channel];
+    uint64_t open = inbound->received - inbound->consumed;
+    inbound->consumed += cost < open ? cost : open;
+    uint64_t limit = inbound->consumed + link->options.window;
+    if (limit < inbound->granted + link->options.window / 4 || limit == inbound->granted) return;
+    inbound->granted = limit;
+    inbound->is_credit_due = true;
+    link->has_control = true;
+}

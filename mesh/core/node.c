@@ -1,0 +1,137 @@
+// A member of the mesh: life, time, output. The rest is in node_*.c (see node_state.h).
+#include "core/error.h"
+#include "core/mem.h"
+#include "core/node_state.h"
+
+static void make_hash_key(mesh_rng *rng, uint8_t key[MESH_MAP_KEY_LEN]) {
+    for (size_t i = 0; i < MESH_MAP_KEY_LEN; i += sizeof(uint64_t)) {
+        uint64_t word = mesh_rng_next(rng);
+        memcpy(key + i, &word, sizeof word);
+    }
+}
+
+static void init_self(mesh_node *node) {
+    node->self = (mesh_peer){
+        .handle = MESH_PEER_SELF,
+        .info = {.node_id = node->options.node_id},
+        .first_call = MESH_CALL_NONE,
+        .first_serve = MESH_SERVE_NONE,
+    };
+    node->peers[MESH_PEER_SELF] = &node->self;
+    CHECK(mesh_registry_member_add(node->registry, node->options.node_id, MESH_PEER_SELF) == 0);
+}
+
+static uint32_t bounded(uint32_t value, uint32_t min, uint32_t max) {
+    if (value < min) return min;
+    return value > max ? max : value;
+}
+
+mesh_node *mesh_node_create(const mesh_node_options *options) {
+    mesh_node *node = mem_alloc(sizeof *node);
+    node->options = *options;
+    if (options->max_message_len == 0) node->options.max_message_len = MESH_MESSAGE_LEN_DEFAULT;
+    node->options.max_message_len =
+        bounded(node->options.max_message_len, MESH_MESSAGE_LEN_MIN, MESH_MESSAGE_LEN_MAX);
+    if (options->credit == 0) node->options.credit = MESH_CREDIT_DEFAULT;
+    mesh_rng_init(&node->rng, options->seed);
+    uint8_t hash_key[MESH_MAP_KEY_LEN];
+    make_hash_key(&node->rng, hash_key);
+    mesh_map_init(&node->peers_by_id, hash_key);
+    node->registry = mesh_registry_create(hash_key);
+    mesh_serves_init(&node->serves, hash_key);
+    mesh_deadlines_init(&node->deadlines);
+    mesh_outbox_init(&node->outbox);
+    node->next_handle = MESH_PEER_SELF + 1;
+    init_self(node);
+    return node;
+}
+
+void mesh_node_destroy(mesh_node *node) {
+    if (!node) return;
+    void *peer;
+    for (size_t cursor = 0; (peer = mesh_map_each(&node->peers_by_id, &cursor));)
+        mesh_node_peers_free(peer);
+    mesh_map_deinit(&node->peers_by_id);
+    mesh_registry_destroy(node->registry);
+    mesh_shapes_deinit(&node->shapes);
+    mesh_calls_deinit(&node->calls);
+    mesh_serves_deinit(&node->serves);
+    mesh_deadlines_deinit(&node->deadlines);
+    mesh_outbox_deinit(&node->outbox);
+    free(node->linked);
+    free(node->targets);
+    free(node);
+}
+
+int mesh_node_announce(mesh_node *node, const mesh_entry *entry) {
+    uint64_t self_id = node->options.node_id;
+    if (mesh_registry_find(node->registry, self_id, entry->entry_id)) return MESH_EEXIST;
+    bool is_service = entry->kind == MESH_ENTRY_SERVICE;
+    if (is_service && mesh_node_peers_serves(node, &node->self, entry->name)) return MESH_EEXIST;
+    int err = mesh_registry_put(node->registry, self_id, entry);
+    if (err == 0 && is_service) mesh_node_peers_say_service(node, &node->self, entry->name, true);
+    return err;
+}
+
+int mesh_node_withdraw(mesh_node *node, uint32_t entry_id) {
+    uint64_t self_id = node->options.node_id;
+    const mesh_entry *entry = mesh_registry_find(node->registry, self_id, entry_id);
+    if (!entry) return MESH_ENOTFOUND;
+    if (entry->kind == MESH_ENTRY_SERVICE)
+        mesh_node_peers_say_service(node, &node->self, entry->name, false);
+    (void)mesh_registry_remove(node->registry, self_id, entry_id);
+    return 0;
+}
+
+int mesh_node_shape(mesh_node *node, mesh_bytes body) {
+    // Links send it ahead of the next message: see write_control in link_send.c.
+    return mesh_shapes_add(&node->shapes, body);
+}
+
+void mesh_node_close(mesh_node *node, uint64_t now_ms) {
+    if (node->is_closed) return;
+    node->now_ms = now_ms;
+    node->is_closed = true;
+    mesh_node_calls_close(node);
+    for (size_t i = node->linked_count; i > 0; i--) {
+        mesh_peer *peer = node->linked[i - 1];
+        if (peer->link->state == MESH_LINK_WAITING) {
+            mesh_node_links_end(node, peer);
+            continue;
+        }
+        (void)mesh_link_close(peer->link, now_ms);
+        mesh_node_links_settle(node, peer);
+    }
+}
+
+uint64_t mesh_node_wake_at_ms(const mesh_node *node) {
+    return mesh_deadlines_next_ms(&node->deadlines);
+}
+
+void mesh_node_tick(mesh_node *node, uint64_t now_ms) {
+    node->now_ms = now_ms;
+    uint32_t id;
+    while (mesh_deadlines_take(&node->deadlines, now_ms, &id)) {
+        if (id < MESH_NODE_DEADLINE_SERVE) {
+            mesh_node_calls_expire(node, id);
+        } else if (id < MESH_NODE_DEADLINE_HOLD) {
+            mesh_node_calls_abort(node, id - MESH_NODE_DEADLINE_SERVE, MESH_CALL_TIMEOUT);
+        } else {
+            mesh_node_peers_expire_hold(node, id - MESH_NODE_DEADLINE_HOLD);
+        }
+    }
+}
+
+bool mesh_node_poll(mesh_node *node, mesh_output *out) {
+    return mesh_outbox_poll(&node->outbox, out);
+}
+
+mesh_node_stats mesh_node_stats_get(const mesh_node *node) {
+    mesh_node_stats stats = node->stats;
+    stats.queued_bytes = node->self_held;
+    for (size_t i = 0; i < node->linked_count; i++) {
+        size_t queued = mesh_node_links_queued(node->linked[i]);
+        if (queued > stats.queued_bytes) stats.queued_bytes = queued;
+    }
+    return stats;
+}

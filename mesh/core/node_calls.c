@@ -1,0 +1,367 @@
+// Calls, both ways: choosing who answers, outcomes, deadlines, cancelling.
+#include "core/error.h"
+#include "core/mem.h"
+#include "core/node_state.h"
+#include "core/subject.h"
+
+enum { TEXT_HEAD_LEN = 2, TEXT_MAX = 128, MSGPACK_STR8 = 0xd9, BACKLOG_STEP = 64 << 10 };
+
+// ---- choosing
+
+// In coarse steps: a few messages more or less say nothing, a peer that does not read does.
+static size_t backlog(const mesh_node *node, const mesh_peer *peer) {
+    return (peer == &node->self ? node->self_held : mesh_node_links_queued(peer)) / BACKLOG_STEP;
+}
+
+static bool is_less_loaded(const mesh_node *node, const mesh_peer *a, const mesh_peer *b) {
+    if (a->in_flight != b->in_flight) return a->in_flight < b->in_flight;
+    return backlog(node, a) < backlog(node, b);
+}
+
+// Two at random, the less busy one of them: nearly as even as asking all, and O(1).
+mesh_peer *mesh_node_calls_choose(mesh_node *node, const mesh_target *targets, size_t count,
+                                  uint32_t *out_entry_id) {
+    uint32_t first = 0;
+    mesh_peer *peer = mesh_node_peers_get(node, targets[0].tag);
+    if (count > 1) {
+        first = mesh_rng_below(&node->rng, (uint32_t)count);
+        uint32_t second = mesh_rng_below(&node->rng, (uint32_t)count - 1);
+        if (second >= first) second++;
+        peer = mesh_node_peers_get(node, targets[first].tag);
+        mesh_peer *other = mesh_node_peers_get(node, targets[second].tag);
+        if (is_less_loaded(node, other, peer)) {
+            peer = other;
+            first = second;
+        }
+    }
+    *out_entry_id = targets[first].entry_id;
+    return peer;
+}
+
+static mesh_peer *choose(mesh_node *node, const mesh_call *call, uint32_t *out_entry_id) {
+    const mesh_target *targets = NULL;
+    size_t count;
+    if (call->is_subject) {
+        const mesh_route *route = mesh_registry_route(node->registry, call->name);
+        targets = route->targets;
+        count = route->count;
+    } else {
+        count = mesh_registry_service(node->registry, call->name, &targets);
+    }
+    if (call->to_peer == MESH_PEER_ANY)
+        return count > 0 ? mesh_node_calls_choose(node, targets, count, out_entry_id) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (targets[i].tag != call->to_peer) continue;
+        *out_entry_id = targets[i].entry_id;
+        return mesh_node_peers_get(node, call->to_peer);
+    }
+    return NULL;
+}
+
+// ---- outcomes
+
+static mesh_output *push_error(mesh_node *node, uint32_t slot, uint32_t peer, uint32_t code,
+                               bool is_maybe) {
+    mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_ERROR, NULL);
+    out->slot = slot;
+    out->peer = peer;
+    out->code = code;
+    out->is_maybe = is_maybe;
+    return out;
+}
+
+// Frees the slot; returns the peer it was open to.
+static mesh_peer *finish(mesh_node *node, uint32_t slot) {
+    mesh_peer *peer = mesh_node_peers_get(node, mesh_calls_get(&node->calls, slot)->peer);
+    mesh_deadlines_clear(&node->deadlines, slot);
+    mesh_calls_close(&node->calls, slot, &peer->first_call);
+    peer->in_flight--;
+    return peer;
+}
+
+void mesh_node_calls_fail(mesh_node *node, uint32_t slot, uint32_t code, bool is_maybe) {
+    const mesh_peer *peer = finish(node, slot);
+    (void)push_error(node, slot, peer->handle, code, is_maybe);
+}
+
+void mesh_node_calls_complete(mesh_node *node, uint32_t slot, const mesh_reply *reply,
+                              void *owned) {
+    const mesh_peer *peer = finish(node, slot);
+    mesh_output_kind kind = reply->code == 0 ? MESH_OUT_REPLY : MESH_OUT_ERROR;
+    mesh_output *out = mesh_outbox_push(&node->outbox, kind, owned);
+    out->slot = slot;
+    out->peer = peer->handle;
+    out->code = reply->code;
+    out->is_maybe = reply->is_maybe;
+    out->flags = reply->flags;
+    out->payload = reply->payload;
+}
+
+static bool may_be_delivered(mesh_node *node, const mesh_peer *peer, const mesh_made_call *call) {
+    if (peer == &node->self) return true;
+    return peer->link && mesh_link_may_be_sent(peer->link, MESH_CHANNEL_REQUEST, call->place);
+}
+
+static bool is_in_queue(const mesh_peer *peer, const mesh_made_call *call) {
+    return call->place.is_queued &&
+           mesh_queue_is_waiting(&peer->link->queues[MESH_CHANNEL_REQUEST], call->place.position);
+}
+
+void mesh_node_calls_fail_of(mesh_node *node, mesh_peer *peer, bool has_queue) {
+    for (uint32_t slot = peer->first_call; slot != MESH_CALL_NONE;) {
+        const mesh_made_call *call = mesh_calls_get(&node->calls, slot);
+        uint32_t next = call->next;
+        if (!has_queue || !is_in_queue(peer, call))
+            mesh_node_calls_fail(node, slot, MESH_CALL_PEER_LOST,
+                                 may_be_delivered(node, peer, call));
+        slot = next;
+    }
+}
+
+// Ends a call from this side: takes the request back, or tells the peer when `cancel_code` is not
+// 0.
+static void end_call(mesh_node *node, uint32_t slot, uint32_t code, uint16_t cancel_code) {
+    const mesh_made_call *call = mesh_calls_get(&node->calls, slot);
+    mesh_peer *peer = mesh_node_peers_get(node, call->peer);
+    uint64_t call_id = mesh_calls_id(&node->calls, slot);
+    if (peer == &node->self) {
+        mesh_node_calls_fail(node, slot, code, true);
+        uint32_t serve_slot = mesh_serves_find(&node->serves, MESH_PEER_SELF, call_id);
+        if (serve_slot != MESH_SERVE_NONE) mesh_node_calls_abort(node, serve_slot, code);
+        return;
+    }
+    bool is_maybe = may_be_delivered(node, peer, call);
+    bool is_back = mesh_link_take_back(peer->link, MESH_CHANNEL_REQUEST, call->place);
+    mesh_node_calls_fail(node, slot, code, is_maybe);
+    if (!is_back && cancel_code != 0) {
+        mesh_link_cancel(peer->link, &(mesh_cancel){call_id, cancel_code});
+        mesh_link_pump(peer->link, node->now_ms);
+    }
+    mesh_node_links_settle(node, peer);
+}
+
+void mesh_node_calls_expire(mesh_node *node, uint32_t slot) {
+    // No CANCEL: the deadline travelled with the request, and ends it there too.
+    if (mesh_calls_get(&node->calls, slot)) end_call(node, slot, MESH_CALL_TIMEOUT, 0);
+}
+
+void mesh_node_cancel(mesh_node *node, uint64_t now_ms, uint32_t slot) {
+    node->now_ms = now_ms;
+    if (mesh_calls_get(&node->calls, slot))
+        end_call(node, slot, MESH_CALL_CANCELLED, MESH_CALL_CANCELLED);
+}
+
+void mesh_node_calls_close(mesh_node *node) {
+    for (uint32_t slot = 0; slot < node->calls.cap; slot++) {
+        if (mesh_calls_get(&node->calls, slot)) end_call(node, slot, MESH_CALL_CLOSED, 0);
+    }
+    for (uint32_t slot = 0; slot < node->serves.made; slot++) {
+        mesh_node_calls_abort(node, slot, MESH_CALL_CLOSED);
+    }
+}
+
+// ---- making a call
+
+static int judge_call(const mesh_node *node, const mesh_call *call) {
+    if (!mesh_calls_is_free(&node->calls, call->slot)) return MESH_EINVAL;
+    if (call->method.len > MESH_NAME_LEN_MAX || call->name.len > MESH_NAME_LEN_MAX)
+        return MESH_EINVAL;
+    if (call->is_subject && !mesh_subject_is_valid(call->name)) return MESH_EINVAL;
+    return call->payload.len > node->options.max_message_len ? MESH_ETOOBIG : 0;
+}
+
+static void open_call(mesh_node *node, const mesh_call *call, mesh_peer *peer) {
+    (void)mesh_calls_open(&node->calls, call->slot, peer->handle, &peer->first_call);
+    peer->in_flight++;
+    node->stats.sent_messages++;
+    if (call->timeout_ms != 0)
+        mesh_deadlines_set(&node->deadlines, call->slot, node->now_ms + call->timeout_ms);
+}
+
+static void call_self(mesh_node *node, const mesh_call *call, uint32_t entry_id) {
+    mesh_peer *self = &node->self;
+    if (node->serves.used_count >= MESH_CALLS_MAX) {
+        (void)push_error(node, call->slot, MESH_PEER_SELF, MESH_CALL_OVERLOADED, false);
+        return;
+    }
+    open_call(node, call, self);
+    mesh_served_call served = {.call_id = mesh_calls_id(&node->calls, call->slot)};
+    uint32_t slot = mesh_serves_open(&node->serves, &served, &self->first_serve);
+    if (call->timeout_ms != 0)
+        mesh_deadlines_set(&node->deadlines, MESH_NODE_DEADLINE_SERVE + slot,
+                           node->now_ms + call->timeout_ms);
+    mesh_bytes name = call->is_subject ? call->name : call->method;
+    uint8_t *copy = mem_alloc(name.len + call->payload.len);
+    if (name.len > 0) memcpy(copy, name.data, name.len);
+    if (call->payload.len > 0) memcpy(copy + name.len, call->payload.data, call->payload.len);
+    mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_REQUEST, copy);
+    out->peer = MESH_PEER_SELF;
+    out->slot = slot;
+    out->endpoint = entry_id;
+    out->name = (mesh_bytes){copy, name.len};
+    out->timeout_ms = call->timeout_ms;
+    out->flags = call->flags & MESH_MESSAGE_HAS_HEADERS;
+    out->payload = (mesh_bytes){copy + name.len, call->payload.len};
+}
+
+static void call_peer(mesh_node *node, const mesh_call *call, mesh_peer *peer, uint32_t entry_id) {
+    mesh_link *link = mesh_node_links_need(node, peer);
+    bool fits = mesh_link_fits(link, call->payload.len);
+    if (!fits || mesh_link_queued(link) > MESH_QUEUE_MAX) {
+        (void)push_error(node, call->slot, peer->handle, MESH_CALL_OVERLOADED, false);
+        return;
+    }
+    open_call(node, call, peer);
+    uint8_t head[MESH_MESSAGE_HEAD_MAX];
+    mesh_request request = {
+        .call_id = mesh_calls_id(&node->calls, call->slot),
+        .deadline_ms = call->timeout_ms,
+        .endpoint = entry_id,
+        .flags = (uint8_t)(call->flags & MESH_MESSAGE_HAS_HEADERS),
+        .name = call->is_subject ? call->name : call->method,
+    };
+    mesh_link_send_options send = {
+        .type = MESH_FRAME_REQUEST,
+        .tag = call->slot,
+        .expires_at_ms = call->timeout_ms ? node->now_ms + call->timeout_ms : UINT64_MAX,
+        .head = {head, mesh_request_write(head, &request)},
+        .payload = call->payload,
+    };
+    mesh_calls_get(&node->calls, call->slot)->place = mesh_link_send(link, &send);
+    mesh_node_links_settle(node, peer);
+}
+
+int mesh_node_call(mesh_node *node, uint64_t now_ms, const mesh_call *call) {
+    node->now_ms = now_ms;
+    int err = judge_call(node, call);
+    if (err != 0) return err;
+    uint32_t entry_id = 0;
+    mesh_peer *peer = node->is_closed ? NULL : choose(node, call, &entry_id);
+    if (!peer) {
+        uint32_t code = node->is_closed ? MESH_CALL_CLOSED : MESH_CALL_NO_RESPONDERS;
+        (void)push_error(node, call->slot, call->to_peer, code, false);
+    } else if (peer == &node->self) {
+        call_self(node, call, entry_id);
+    } else {
+        call_peer(node, call, peer, entry_id);
+    }
+    return 0;
+}
+
+// ---- serving
+
+void mesh_node_calls_abort(mesh_node *node, uint32_t serve_slot, uint32_t code) {
+    const mesh_served_call *served = mesh_serves_get(&node->serves, serve_slot);
+    if (!served || !served->is_live) return;
+    mesh_peer *peer = mesh_node_peers_get(node, served->peer);
+    mesh_deadlines_clear(&node->deadlines, MESH_NODE_DEADLINE_SERVE + serve_slot);
+    mesh_serves_abort(&node->serves, serve_slot, &peer->first_serve);
+    mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_ABORT, NULL);
+    out->peer = peer->handle;
+    out->slot = serve_slot;
+    out->code = code;
+}
+
+void mesh_node_calls_abort_of(mesh_node *node, mesh_peer *peer, uint32_t code) {
+    while (peer->first_serve != MESH_SERVE_NONE)
+        mesh_node_calls_abort(node, peer->first_serve, code);
+}
+
+static void send_reply(mesh_node *node, mesh_peer *peer, const mesh_reply *reply) {
+    uint8_t head[MESH_MESSAGE_HEAD_MAX];
+    mesh_link_send_options send = {
+        .type = reply->code == 0 ? MESH_FRAME_REPLY : MESH_FRAME_ERROR,
+        .expires_at_ms = UINT64_MAX,
+        .head = {head, mesh_reply_write(head, reply)},
+        .payload = reply->payload,
+    };
+    node->stats.sent_messages++;
+    (void)mesh_link_send(peer->link, &send);
+}
+
+void mesh_node_calls_refuse(mesh_node *node, mesh_peer *peer, uint64_t call_id, uint32_t code) {
+    send_reply(node, peer, &(mesh_reply){.call_id = call_id, .code = (uint16_t)code});
+}
+
+// A handler that answered NO_METHOD and the like did not run; any other error leaves it open.
+static bool may_have_run(uint32_t code) {
+    return code != MESH_CALL_NO_METHOD && code != MESH_CALL_NO_RESPONDERS &&
+           code != MESH_CALL_OVERLOADED;
+}
+
+static mesh_bytes write_text(uint8_t out[TEXT_HEAD_LEN + TEXT_MAX], const char *text) {
+    size_t len = strlen(text);
+    CHECK(len <= TEXT_MAX);
+    out[0] = MSGPACK_STR8;
+    out[1] = (uint8_t)len;
+    memcpy(out + TEXT_HEAD_LEN, text, len);
+    return (mesh_bytes){out, TEXT_HEAD_LEN + len};
+}
+
+static void answer_peer(mesh_node *node, mesh_peer *peer, const mesh_reply *reply) {
+    const char *refusal = NULL;
+    if (!mesh_link_fits(peer->link, reply->payload.len)) {
+        refusal = "the answer is larger than a message may be";
+    } else if (mesh_link_queued(peer->link) > MESH_QUEUE_MAX) {
+        refusal = "too many answers wait for this caller";
+    }
+    if (!refusal) {
+        send_reply(node, peer, reply);
+        return;
+    }
+    uint8_t text[TEXT_HEAD_LEN + TEXT_MAX];
+    mesh_reply error = {.call_id = reply->call_id,
+                        .code = MESH_CALL_OVERLOADED,
+                        .is_maybe = true,
+                        .payload = write_text(text, refusal)};
+    send_reply(node, peer, &error);
+}
+
+static void answer_self(mesh_node *node, const mesh_reply *reply) {
+    uint32_t slot = mesh_calls_find(&node->calls, reply->call_id, MESH_PEER_SELF);
+    if (slot == MESH_CALL_NONE) return;
+    mesh_reply local = *reply;
+    void *copy = mem_copy(reply->payload.data, reply->payload.len);
+    local.payload.data = copy;
+    mesh_node_calls_complete(node, slot, &local, copy);
+}
+
+// Ends the call here; false when nobody waits for the answer.
+static bool close_served(mesh_node *node, uint32_t serve_slot, mesh_served_call *out_served) {
+    mesh_served_call *served = mesh_serves_get(&node->serves, serve_slot);
+    *out_served = *served;
+    if (served->is_live) {
+        mesh_peer *peer = mesh_node_peers_get(node, served->peer);
+        mesh_deadlines_clear(&node->deadlines, MESH_NODE_DEADLINE_SERVE + serve_slot);
+        mesh_serves_abort(&node->serves, serve_slot, &peer->first_serve);
+    }
+    mesh_serves_close(&node->serves, serve_slot);
+    return out_served->is_live;
+}
+
+void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32_t code,
+                      uint32_t flags, mesh_bytes payload) {
+    node->now_ms = now_ms;
+    if (!mesh_serves_get(&node->serves, serve_slot)) return;
+    mesh_served_call served;
+    bool is_awaited = close_served(node, serve_slot, &served);
+    if (code > MESH_CALL_NO_METHOD) code = MESH_CALL_APPLICATION;
+    mesh_reply reply = {
+        .call_id = served.call_id,
+        .code = (uint16_t)code,
+        .is_maybe = code != 0 && may_have_run(code),
+        .flags = (uint8_t)(flags & MESH_MESSAGE_HAS_HEADERS),
+        .payload = payload,
+    };
+    if (served.peer == MESH_PEER_SELF) {
+        if (is_awaited) answer_self(node, &reply);
+        return;
+    }
+    mesh_peer *peer = mesh_node_peers_get(node, served.peer);
+    if (!peer || !peer->link || peer->epoch != served.epoch) return;
+    peer->serve_count--;
+    mesh_link_consumed(peer->link, MESH_CHANNEL_REQUEST, served.cost);
+    if (is_awaited) answer_peer(node, peer, &reply);
+    mesh_link_pump(peer->link, now_ms);
+    mesh_node_links_settle(node, peer);
+}

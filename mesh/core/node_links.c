@@ -1,0 +1,192 @@
+// Links: asking for one, bytes in and out, and its end.
+#include "core/error.h"
+#include "core/mem.h"
+#include "core/node_state.h"
+
+static mesh_link *add_link(mesh_node *node, mesh_peer *peer) {
+    mesh_link_options options = {
+        .self_id = node->options.node_id,
+        .peer_id = peer->info.node_id,
+        .max_message = node->options.max_message_len,
+        .window = node->options.credit,
+        .shapes = &node->shapes,
+    };
+    peer->link = mesh_link_create(&options);
+    peer->epoch++;
+    peer->is_write_said = peer->is_close_said = false;
+    node->linked =
+        mem_grow(node->linked, sizeof *node->linked, node->linked_count + 1, &node->linked_cap);
+    peer->linked_index = node->linked_count;
+    node->linked[node->linked_count++] = peer;
+    return peer->link;
+}
+
+mesh_link *mesh_node_links_need(mesh_node *node, mesh_peer *peer) {
+    if (peer->link) return peer->link;
+    mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_CONNECT, NULL);
+    out->peer = peer->handle;
+    out->node_id = peer->info.node_id;
+    return add_link(node, peer);
+}
+
+size_t mesh_node_links_queued(const mesh_peer *peer) {
+    return peer->link ? mesh_link_queued(peer->link) : 0;
+}
+
+static void say(mesh_node *node, mesh_output_kind kind, const mesh_peer *peer) {
+    mesh_output *out = mesh_outbox_push(&node->outbox, kind, NULL);
+    out->peer = peer->handle;
+    out->node_id = peer->info.node_id;
+}
+
+void mesh_node_links_check_drain(mesh_node *node, mesh_peer *peer) {
+    if (!peer->is_full) return;
+    size_t queued = peer == &node->self ? node->self_held : mesh_node_links_queued(peer);
+    if (queued >= MESH_QUEUE_LOW) return;
+    peer->is_full = false;
+    if (--node->full_count == 0) (void)mesh_outbox_push(&node->outbox, MESH_OUT_DRAIN, NULL);
+}
+
+void mesh_node_links_settle(mesh_node *node, mesh_peer *peer) {
+    if (!peer->is_write_said && mesh_link_output(peer->link).len > 0) {
+        peer->is_write_said = true;
+        say(node, MESH_OUT_WRITE, peer);
+    }
+    if (peer->link->state == MESH_LINK_ENDING && !peer->is_close_said) {
+        peer->is_close_said = true;
+        say(node, MESH_OUT_CLOSE, peer);
+    }
+    mesh_node_links_check_drain(node, peer);
+}
+
+static void count_lost(mesh_node *node, mesh_link *link) {
+    size_t cursor = 0;
+    const mesh_queue_entry *entry;
+    while ((entry = mesh_queue_each(&link->queues[MESH_CHANNEL_PUBLISH], &cursor)))
+        node->stats.lost_publications += !entry->is_dropped;
+}
+
+// What the application holds of this link's publications gives no credit to the next one.
+static void forget_stream(mesh_node *node, mesh_peer *peer) {
+    mesh_node_calls_abort_of(node, peer, MESH_CALL_PEER_LOST);
+    peer->debt += peer->held_cost;
+    peer->held_cost = 0;
+    peer->serve_count = 0;
+}
+
+void mesh_node_links_end(mesh_node *node, mesh_peer *peer) {
+    mesh_link *link = peer->link;
+    count_lost(node, link);
+    mesh_node_calls_fail_of(node, peer, false);
+    forget_stream(node, peer);
+    mesh_outbox_retire(&node->outbox, mesh_link_give_input(link));
+    mesh_link_destroy(link);
+    peer->link = NULL;
+    mesh_peer *last = node->linked[--node->linked_count];
+    node->linked[peer->linked_index] = last;
+    last->linked_index = peer->linked_index;
+    mesh_node_links_check_drain(node, peer);
+    if (peer->is_gone) mesh_node_peers_finish(node, peer);
+}
+
+// A second socket to the same peer. Both ends see the same two ids, so both keep the same one.
+static int replace(mesh_node *node, mesh_peer *peer, bool is_dialler) {
+    bool is_self_smaller = node->options.node_id < peer->info.node_id;
+    bool is_same_dialler = is_dialler == peer->is_dialler;
+    if (!is_same_dialler && is_dialler != is_self_smaller) return MESH_EEXIST;
+    if (peer->link->state != MESH_LINK_GREETING) {
+        mesh_node_calls_fail_of(node, peer, true);
+        forget_stream(node, peer);
+        peer->epoch++;
+    }
+    size_t cursor = 0;
+    const mesh_queue_entry *front =
+        mesh_queue_each(&peer->link->queues[MESH_CHANNEL_PUBLISH], &cursor);
+    if (front && front->done > 0) node->stats.lost_publications++;
+    mesh_link_replace(peer->link);
+    return 0;
+}
+
+int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint64_t node_id,
+                      bool is_dialler) {
+    node->now_ms = now_ms;
+    if (node->is_closed) return MESH_ECLOSED;
+    mesh_peer *peer = mesh_node_peers_find(node, node_id);
+    if (!peer || peer->is_gone) return MESH_ENOTFOUND;
+    // A link that is ending cannot be kept, whoever dialled.
+    if (peer->link && peer->link->state == MESH_LINK_ENDING) mesh_node_links_end(node, peer);
+    if (peer->link && peer->link->state != MESH_LINK_WAITING) {
+        int err = replace(node, peer, is_dialler);
+        if (err != 0) return err;
+    } else {
+        if (!peer->link) (void)add_link(node, peer);
+        mesh_link_up(peer->link);
+    }
+    peer->is_dialler = is_dialler;
+    peer->is_write_said = false;
+    mesh_node_links_settle(node, peer);
+    *out_peer = peer->handle;
+    return 0;
+}
+
+void mesh_node_connect_failed(mesh_node *node, uint64_t now_ms, uint64_t node_id) {
+    node->now_ms = now_ms;
+    mesh_peer *peer = mesh_node_peers_find(node, node_id);
+    if (peer && peer->link && peer->link->state == MESH_LINK_WAITING)
+        mesh_node_links_end(node, peer);
+}
+
+// ---- bytes
+
+static mesh_peer *linked_peer(mesh_node *node, uint32_t handle) {
+    mesh_peer *peer = mesh_node_peers_get(node, handle);
+    return peer && peer->link && peer->link->state != MESH_LINK_WAITING ? peer : NULL;
+}
+
+void mesh_node_link_input(mesh_node *node, uint32_t handle, uint8_t **out_buffer, size_t *out_cap) {
+    mesh_peer *peer = linked_peer(node, handle);
+    CHECK(peer);
+    mesh_link_input(peer->link, out_buffer, out_cap);
+}
+
+int mesh_node_link_received(mesh_node *node, uint64_t now_ms, uint32_t handle, size_t len) {
+    node->now_ms = now_ms;
+    mesh_peer *peer = linked_peer(node, handle);
+    CHECK(peer);
+    mesh_link *link = peer->link;
+    mesh_link_received(link, len);
+    mesh_link_message message;
+    int result;
+    while ((result = mesh_link_next(link, &message)) == 1) {
+        result = mesh_node_receive(node, peer, &message);
+        if (result != 0) break;
+    }
+    if (result < 0) {
+        peer->is_close_said = true; // the caller is told by the result
+        mesh_link_fail(link, result);
+    }
+    mesh_link_pump(link, now_ms);
+    mesh_node_links_settle(node, peer);
+    return result;
+}
+
+mesh_bytes mesh_node_link_output(mesh_node *node, uint32_t handle) {
+    mesh_peer *peer = linked_peer(node, handle);
+    return peer ? mesh_link_output(peer->link) : (mesh_bytes){0};
+}
+
+void mesh_node_link_sent(mesh_node *node, uint64_t now_ms, uint32_t handle, size_t len) {
+    node->now_ms = now_ms;
+    mesh_peer *peer = linked_peer(node, handle);
+    CHECK(peer);
+    mesh_link_sent(peer->link, len);
+    if (mesh_link_output(peer->link).len == 0) peer->is_write_said = false;
+    mesh_link_pump(peer->link, now_ms);
+    mesh_node_links_settle(node, peer);
+}
+
+void mesh_node_link_down(mesh_node *node, uint64_t now_ms, uint32_t handle) {
+    node->now_ms = now_ms;
+    mesh_peer *peer = linked_peer(node, handle);
+    if (peer) mesh_node_links_end(node, peer);
+}

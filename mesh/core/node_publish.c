@@ -1,0 +1,151 @@
+// Publications: to whom they go, queues that are full, credit for what the application took.
+#include "core/error.h"
+#include "core/mem.h"
+#include "core/node_state.h"
+#include "core/subject.h"
+
+static int compare_targets(const void *left, const void *right) {
+    const mesh_target *a = left, *b = right;
+    if (a->tag != b->tag) return a->tag < b->tag ? -1 : 1;
+    return a->entry_id < b->entry_id ? -1 : a->entry_id > b->entry_id;
+}
+
+// Adds one member of each queue group to the subscriptions without one; keeps the order by peer.
+static size_t pick_targets(mesh_node *node, const mesh_route *route) {
+    size_t count = route->plain_count + route->group_count;
+    node->targets = mem_grow(node->targets, sizeof *node->targets, count, &node->target_cap);
+    memcpy(node->targets, route->targets, route->plain_count * sizeof *node->targets);
+    mesh_target *picks = node->targets + route->plain_count;
+    uint32_t start = route->plain_count;
+    for (uint32_t i = 0; i < route->group_count; i++) {
+        uint32_t end = route->group_ends[i], entry_id;
+        const mesh_peer *peer =
+            mesh_node_calls_choose(node, route->targets + start, end - start, &entry_id);
+        picks[i] = (mesh_target){peer->handle, entry_id};
+        start = end;
+    }
+    if (count > 1) qsort(node->targets, count, sizeof *node->targets, compare_targets);
+    return count;
+}
+
+// The targets that belong to one peer, at most `count_max` of them.
+static size_t run_len(const mesh_target *targets, size_t count, size_t count_max) {
+    size_t len = 1;
+    while (len < count && len < count_max && targets[len].tag == targets[0].tag)
+        len++;
+    return len;
+}
+
+static int judge_target(mesh_node *node, uint32_t tag, mesh_bytes payload) {
+    const mesh_peer *peer = mesh_node_peers_get(node, tag);
+    if (peer == &node->self) return node->self_held > MESH_QUEUE_MAX ? MESH_EQUOTA : 0;
+    if (!peer->link) return 0;
+    if (!mesh_link_fits(peer->link, payload.len)) return MESH_ETOOBIG;
+    return mesh_link_queued(peer->link) > MESH_QUEUE_MAX ? MESH_EQUOTA : 0;
+}
+
+static int judge_targets(mesh_node *node, const mesh_target *targets, size_t count,
+                         mesh_bytes payload) {
+    for (size_t at = 0; at < count;) {
+        int err = judge_target(node, targets[at].tag, payload);
+        if (err != 0) return err;
+        at += run_len(targets + at, count - at, count);
+    }
+    return 0;
+}
+
+typedef struct publication {
+    mesh_bytes subject, payload;
+    uint8_t flags;
+} publication;
+
+static void mark_full(mesh_node *node, mesh_peer *peer, size_t queued) {
+    if (queued <= MESH_QUEUE_HIGH || peer->is_full) return;
+    peer->is_full = true;
+    node->full_count++;
+}
+
+static void send_to_self(mesh_node *node, const mesh_target *targets, size_t count,
+                         const publication *pub) {
+    size_t len = pub->subject.len + pub->payload.len;
+    uint8_t *copy = mem_check(malloc(len));
+    memcpy(copy, pub->subject.data, pub->subject.len);
+    if (pub->payload.len > 0) memcpy(copy + pub->subject.len, pub->payload.data, pub->payload.len);
+    mesh_output *out = NULL;
+    for (size_t i = 0; i < count; i++) {
+        out = mesh_outbox_push(&node->outbox, MESH_OUT_MESSAGE, NULL);
+        out->peer = MESH_PEER_SELF;
+        out->endpoint = targets[i].entry_id;
+        out->name = (mesh_bytes){copy, pub->subject.len};
+        out->flags = pub->flags;
+        out->payload = (mesh_bytes){copy + pub->subject.len, pub->payload.len};
+    }
+    out->cost = (uint32_t)len;
+    mesh_outbox_retire(&node->outbox, copy);
+    node->self_held += len;
+    mark_full(node, &node->self, node->self_held);
+}
+
+static void send_to_peer(mesh_node *node, const mesh_target *targets, size_t count,
+                         const publication *pub) {
+    mesh_peer *peer = mesh_node_peers_get(node, targets[0].tag);
+    mesh_link *link = mesh_node_links_need(node, peer);
+    uint32_t ids[MESH_PUB_TARGETS_MAX];
+    for (size_t i = 0; i < count; i++)
+        ids[i] = targets[i].entry_id;
+    uint8_t head[MESH_MESSAGE_HEAD_MAX];
+    mesh_link_send_options send = {
+        .type = MESH_FRAME_PUB,
+        .expires_at_ms = UINT64_MAX,
+        .head = {head, mesh_pub_write(head, pub->flags, ids, count, pub->subject)},
+        .payload = pub->payload,
+    };
+    (void)mesh_link_send(link, &send);
+    node->stats.sent_messages++;
+    mark_full(node, peer, mesh_link_queued(link));
+    mesh_node_links_settle(node, peer);
+}
+
+int mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint32_t flags,
+                      mesh_bytes payload) {
+    node->now_ms = now_ms;
+    if (node->is_closed) return MESH_ECLOSED;
+    if (!mesh_subject_is_valid(subject)) return MESH_EINVAL;
+    if (payload.len > node->options.max_message_len) return MESH_ETOOBIG;
+    const mesh_route *route = mesh_registry_route(node->registry, subject);
+    const mesh_target *targets = route->targets;
+    size_t count = route->count;
+    if (route->group_count > 0) {
+        count = pick_targets(node, route);
+        targets = node->targets;
+    }
+    int err = judge_targets(node, targets, count, payload);
+    if (err != 0) return err;
+    publication pub = {subject, payload, (uint8_t)(flags & MESH_MESSAGE_HAS_HEADERS)};
+    for (size_t at = 0; at < count;) {
+        size_t len = run_len(targets + at, count - at, MESH_PUB_TARGETS_MAX);
+        bool is_self = targets[at].tag == MESH_PEER_SELF;
+        (is_self ? send_to_self : send_to_peer)(node, targets + at, len, &pub);
+        at += len;
+    }
+    return 0;
+}
+
+void mesh_node_consumed(mesh_node *node, uint32_t handle, size_t cost) {
+    mesh_peer *peer = mesh_node_peers_get(node, handle);
+    if (!peer) return;
+    if (peer == &node->self) {
+        node->self_held -= cost < node->self_held ? cost : node->self_held;
+        mesh_node_links_check_drain(node, peer);
+        return;
+    }
+    uint64_t paid = cost < peer->debt ? cost : peer->debt;
+    peer->debt -= paid;
+    uint64_t fresh = cost - paid;
+    if (fresh > peer->held_cost) fresh = peer->held_cost;
+    peer->held_cost -= fresh;
+    if (!peer->link || fresh == 0) return;
+    mesh_link_consumed(peer->link, MESH_CHANNEL_PUBLISH, fresh);
+    mesh_link_pump(peer->link, node->now_ms);
+    mesh_node_links_settle(node, peer);
+}

@@ -1,0 +1,158 @@
+// What a peer's messages do here. Everything in them was judged by message.c; names of our own
+// things are looked up here.
+#include "core/error.h"
+#include "core/mem.h"
+#include "core/node_state.h"
+#include "core/subject.h"
+
+static void take_shape(mesh_node *node, const mesh_peer *peer, const mesh_link_message *message) {
+    mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_SHAPE, NULL);
+    out->peer = peer->handle;
+    out->payload = message->body;
+}
+
+// Before READY nobody knew the peer's limit: what waits and is over it goes no further.
+static void drop_oversized(mesh_node *node, mesh_peer *peer) {
+    mesh_link *link = peer->link;
+    size_t cursor = 0;
+    mesh_queue_entry *entry;
+    while ((entry = mesh_queue_each(&link->queues[MESH_CHANNEL_PUBLISH], &cursor))) {
+        if (entry->is_dropped || mesh_link_fits(link, entry->len)) continue;
+        entry->is_dropped = true;
+        node->stats.lost_publications++;
+    }
+    cursor = 0;
+    while ((entry = mesh_queue_each(&link->queues[MESH_CHANNEL_REQUEST], &cursor))) {
+        if (entry->is_dropped || mesh_link_fits(link, entry->len)) continue;
+        entry->is_dropped = true;
+        mesh_node_calls_fail(node, entry->tag, MESH_CALL_OVERLOADED, false);
+    }
+}
+
+static int take_cancel(mesh_node *node, mesh_peer *peer, const mesh_link_message *message) {
+    mesh_cancel cancel;
+    int err = mesh_cancel_parse(message->body, &cancel);
+    if (err != 0) return err;
+    uint32_t slot = mesh_serves_find(&node->serves, peer->handle, cancel.call_id);
+    if (slot != MESH_SERVE_NONE) mesh_node_calls_abort(node, slot, cancel.code);
+    return 0;
+}
+
+// The code to refuse a request with, or 0.
+static uint32_t judge_request(mesh_node *node, const mesh_peer *peer, const mesh_entry *entry) {
+    if (node->is_closed) return MESH_CALL_CLOSED;
+    if (!entry) return MESH_CALL_NO_RESPONDERS;
+    if (peer->serve_count >= MESH_NODE_SERVES_PER_LINK_MAX) return MESH_CALL_OVERLOADED;
+    return node->serves.used_count >= MESH_CALLS_MAX ? MESH_CALL_OVERLOADED : 0;
+}
+
+static int take_request(mesh_node *node, mesh_peer *peer, mesh_link_message *message) {
+    mesh_request request;
+    int err = mesh_request_parse(message->body, &request);
+    if (err != 0) return err;
+    if (mesh_serves_find(&node->serves, peer->handle, request.call_id) != MESH_SERVE_NONE)
+        return MESH_EPROTO;
+    const mesh_entry *entry =
+        mesh_registry_find(node->registry, node->options.node_id, request.endpoint);
+    bool is_subject = entry && entry->kind == MESH_ENTRY_SUBSCRIPTION;
+    if (is_subject && !mesh_subject_is_valid(request.name)) return MESH_EPROTO;
+    uint32_t refusal = judge_request(node, peer, entry);
+    if (refusal != 0) {
+        mesh_link_consumed(peer->link, MESH_CHANNEL_REQUEST, message->cost);
+        mesh_node_calls_refuse(node, peer, request.call_id, refusal);
+        return 0;
+    }
+    mesh_served_call call = {.call_id = request.call_id,
+                             .peer = peer->handle,
+                             .epoch = peer->epoch,
+                             .cost = message->cost};
+    uint32_t slot = mesh_serves_open(&node->serves, &call, &peer->first_serve);
+    peer->serve_count++;
+    if (request.deadline_ms != 0)
+        mesh_deadlines_set(&node->deadlines, MESH_NODE_DEADLINE_SERVE + slot,
+                           node->now_ms + request.deadline_ms);
+    mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_REQUEST, message->owned);
+    message->owned = NULL;
+    out->peer = peer->handle;
+    out->slot = slot;
+    out->endpoint = request.endpoint;
+    out->name = request.name;
+    out->timeout_ms = request.deadline_ms;
+    out->flags = request.flags;
+    out->payload = request.payload;
+    return 0;
+}
+
+static int take_reply(mesh_node *node, mesh_peer *peer, mesh_link_message *message) {
+    mesh_reply reply;
+    int err = message->type == MESH_FRAME_REPLY ? mesh_reply_parse(message->body, &reply)
+                                                : mesh_error_parse(message->body, &reply);
+    if (err != 0) return err;
+    uint32_t slot = mesh_calls_find(&node->calls, reply.call_id, peer->handle);
+    if (slot == MESH_CALL_NONE) {
+        node->stats.late_replies++;
+        return 0;
+    }
+    mesh_node_calls_complete(node, slot, &reply, message->owned);
+    message->owned = NULL;
+    return 0;
+}
+
+static mesh_output *push_message(mesh_node *node, const mesh_peer *peer, uint32_t entry_id,
+                                 const mesh_pub *pub) {
+    mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_MESSAGE, NULL);
+    out->peer = peer->handle;
+    out->endpoint = entry_id;
+    out->name = pub->subject;
+    out->flags = pub->flags;
+    out->payload = pub->payload;
+    return out;
+}
+
+static int take_pub(mesh_node *node, mesh_peer *peer, mesh_link_message *message) {
+    mesh_pub pub;
+    int err = mesh_pub_parse(message->body, &pub);
+    if (err != 0) return err;
+    mesh_output *last = NULL;
+    for (size_t i = 0; i < pub.target_count; i++) {
+        uint32_t entry_id = mesh_pub_target(&pub, i);
+        const mesh_entry *entry =
+            mesh_registry_find(node->registry, node->options.node_id, entry_id);
+        if (entry && entry->kind == MESH_ENTRY_SUBSCRIPTION) {
+            last = push_message(node, peer, entry_id, &pub);
+        } else {
+            node->stats.unknown_targets++;
+        }
+    }
+    if (!last) {
+        mesh_link_consumed(peer->link, MESH_CHANNEL_PUBLISH, message->cost);
+        return 0;
+    }
+    // One publication is paid for once, with the last of its messages, which also keeps the memory.
+    last->cost = message->cost;
+    peer->held_cost += message->cost;
+    mesh_outbox_retire(&node->outbox, message->owned);
+    message->owned = NULL;
+    return 0;
+}
+
+static int dispatch(mesh_node *node, mesh_peer *peer, mesh_link_message *message) {
+    switch (message->type) {
+    case MESH_FRAME_READY: drop_oversized(node, peer); return 0;
+    case MESH_FRAME_SHAPE: take_shape(node, peer, message); return 0;
+    case MESH_FRAME_CANCEL: return take_cancel(node, peer, message);
+    case MESH_FRAME_REQUEST: return take_request(node, peer, message);
+    case MESH_FRAME_REPLY:
+    case MESH_FRAME_ERROR: return take_reply(node, peer, message);
+    case MESH_FRAME_PUB: return take_pub(node, peer, message);
+    default: return 0; // GOAWAY and CREDIT: the link keeps them, the caller acts on them
+    }
+}
+
+int mesh_node_receive(mesh_node *node, mesh_peer *peer, mesh_link_message *message) {
+    if (mesh_channel_of(message->type) != MESH_CHANNEL_CONTROL && message->cost > 0)
+        node->stats.received_messages++;
+    int err = dispatch(node, peer, message);
+    free(message->owned);
+    return err;
+}

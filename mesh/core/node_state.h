@@ -1,0 +1,105 @@
+// What the files of a node share. node.c composes; node_peers.c: members and their death;
+// node_links.c: links; node_receive.c: what comes in; node_calls.c: calls both ways;
+// node_publish.c: publications.
+#pragma once
+
+#include "core/call.h"
+#include "core/deadline.h"
+#include "core/link.h"
+#include "core/node.h"
+#include "core/outbox.h"
+#include "core/registry.h"
+#include "core/rng.h"
+#include "core/serve.h"
+#include "core/shapes.h"
+
+enum {
+    MESH_NODE_SERVES_PER_LINK_MAX =
+        16384,                 // a quarter of all, so that one peer cannot take every slot
+    MESH_NODE_HOLD_MS = 10000, // the link of a dead peer that does not end is closed after this
+
+    // Ids in the heap of deadlines: calls made, calls served, dead peers held back.
+    MESH_NODE_DEADLINE_SERVE = MESH_CALLS_MAX,
+    MESH_NODE_DEADLINE_HOLD = 2 * MESH_CALLS_MAX,
+    MESH_NODE_PEER_INDEX_MASK = 0xffff,
+    MESH_NODE_PEERS_MAX = 0xffff,
+};
+
+typedef struct mesh_peer {
+    uint32_t handle;
+    mesh_peer_info info; // its strings follow in the same block
+    mesh_link *link;     // NULL: none, and none asked for
+    uint32_t epoch;      // counts its links
+    size_t linked_index; // in node->linked
+    bool is_dialler;     // this node asked for the link
+    bool is_write_said, is_close_said;
+    bool is_full; // made publish() false; `drain` waits for it
+    bool is_monitored;
+    bool is_gone; // the agent said so; the link has not ended yet
+    char *reason;
+    int exit_code, exit_signal;
+    uint32_t in_flight;  // calls made to it
+    uint32_t first_call; // list in node->calls
+    uint32_t first_serve, serve_count;
+    uint64_t held_cost; // publications of this link that the application holds
+    uint64_t debt;      // the same of earlier links: to be taken before credit is given
+} mesh_peer;
+
+struct mesh_node {
+    mesh_node_options options;
+    mesh_rng rng;
+    uint64_t now_ms;
+    bool is_closed;
+    mesh_peer *peers[MESH_NODE_PEER_INDEX_MASK + 1]; // by handle & mask; [0] is the node itself
+    mesh_peer self;
+    uint32_t next_handle;
+    mesh_map peers_by_id;
+    mesh_peer **linked; // peers with a link
+    size_t linked_count, linked_cap;
+    mesh_registry *registry;
+    mesh_shapes shapes;
+    mesh_calls calls;
+    mesh_serves serves;
+    mesh_deadlines deadlines;
+    mesh_outbox outbox;
+    uint64_t self_held; // bytes of own publications the application holds
+    uint32_t full_count;
+    mesh_node_stats stats;
+    mesh_target *targets; // scratch of publish
+    size_t target_cap;
+};
+
+// node_peers.c
+mesh_peer *mesh_node_peers_get(mesh_node *node, uint32_t handle); // NULL: not (any more) there
+mesh_peer *mesh_node_peers_find(mesh_node *node, uint64_t node_id);
+void mesh_node_peers_finish(mesh_node *node, mesh_peer *peer); // tells the death and frees the peer
+void mesh_node_peers_expire_hold(mesh_node *node, uint32_t index);
+void mesh_node_peers_free(mesh_peer *peer);
+void mesh_node_peers_say_service(mesh_node *node, const mesh_peer *peer, mesh_bytes name,
+                                 bool is_up);
+bool mesh_node_peers_serves(mesh_node *node, const mesh_peer *peer, mesh_bytes name);
+
+// node_links.c
+// The peer's link; asks for one when there is none.
+mesh_link *mesh_node_links_need(mesh_node *node, mesh_peer *peer);
+size_t mesh_node_links_queued(const mesh_peer *peer);
+// Says WRITE and CLOSE when they are due, and DRAIN.
+void mesh_node_links_settle(mesh_node *node, mesh_peer *peer);
+void mesh_node_links_check_drain(mesh_node *node, mesh_peer *peer);
+void mesh_node_links_end(mesh_node *node, mesh_peer *peer); // everything about the link is over
+
+// node_receive.c
+int mesh_node_receive(mesh_node *node, mesh_peer *peer, mesh_link_message *message);
+
+// node_calls.c
+mesh_peer *mesh_node_calls_choose(mesh_node *node, const mesh_target *targets, size_t count,
+                                  uint32_t *out_entry_id);
+void mesh_node_calls_fail(mesh_node *node, uint32_t slot, uint32_t code, bool is_maybe);
+void mesh_node_calls_complete(mesh_node *node, uint32_t slot, const mesh_reply *reply, void *owned);
+void mesh_node_calls_fail_of(mesh_node *node, mesh_peer *peer, bool has_queue); // its link is gone
+void mesh_node_calls_expire(mesh_node *node, uint32_t slot);
+void mesh_node_calls_close(mesh_node *node);
+// Ends a call served before its answer.
+void mesh_node_calls_abort(mesh_node *node, uint32_t serve_slot, uint32_t code);
+void mesh_node_calls_abort_of(mesh_node *node, mesh_peer *peer, uint32_t code);
+void mesh_node_calls_refuse(mesh_node *node, mesh_peer *peer, uint64_t call_id, uint32_t code);

@@ -1,0 +1,389 @@
+// One member seen through another: publications, calls, death. What a hostile peer does is in
+// hostile_test.c.
+#include "duo.h"
+
+static void answer(duo *d, int side, uint32_t code, const char *text) {
+    const duo_event *request = duo_expect(d, side, MESH_OUT_REQUEST);
+    mesh_node_answer(d->sides[side].node, d->now_ms, request->out.slot, code, 0,
+                     mesh_bytes_text(text));
+    duo_run(d);
+}
+
+TEST(a_publication_reaches_the_subscriber_with_its_subject) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 7, MESH_ENTRY_SUBSCRIPTION, "orders.*", "");
+    EXPECT_OK(duo_publish(d, 0, "orders.new", "hello"));
+    duo_run(d);
+    const duo_event *message = duo_expect(d, 1, MESH_OUT_MESSAGE);
+    EXPECT_TEXT("orders.new", message->name);
+    EXPECT_TEXT("hello", message->payload);
+    EXPECT_EQ(7, message->out.endpoint);
+    EXPECT_TRUE(message->out.cost > 0);
+    duo_destroy(d);
+}
+
+TEST(a_publication_that_nobody_wants_goes_nowhere) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 7, MESH_ENTRY_SUBSCRIPTION, "orders.*", "");
+    EXPECT_OK(duo_publish(d, 0, "prices.new", "hello"));
+    duo_run(d);
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_CONNECT));
+    duo_destroy(d);
+}
+
+TEST(a_message_for_two_subscriptions_of_a_node_travels_and_costs_once) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a.>", "");
+    duo_announce(d, 1, 2, MESH_ENTRY_SUBSCRIPTION, "a.b", "");
+    EXPECT_OK(duo_publish(d, 0, "a.b", "x"));
+    duo_run(d);
+    EXPECT_EQ(0, duo_expect(d, 1, MESH_OUT_MESSAGE)->out.cost);
+    EXPECT_TRUE(duo_expect(d, 1, MESH_OUT_MESSAGE)->out.cost > 0);
+    EXPECT_EQ(1, mesh_node_stats_get(d->sides[0].node).sent_messages);
+    duo_destroy(d);
+}
+
+TEST(own_subscriptions_get_own_publications) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 0, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 0, "a", "self"));
+    duo_run(d);
+    const duo_event *message = duo_expect(d, 0, MESH_OUT_MESSAGE);
+    EXPECT_EQ(MESH_PEER_SELF, message->out.peer);
+    EXPECT_TEXT("self", message->payload);
+    duo_destroy(d);
+}
+
+TEST(one_member_of_a_queue_group_gets_each_message) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 0, 1, MESH_ENTRY_SUBSCRIPTION, "job", "workers");
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "job", "workers");
+    for (int i = 0; i < 200; i++)
+        EXPECT_OK(duo_publish(d, 0, "job", "x"));
+    duo_run(d);
+    size_t own = duo_count(d, 0, MESH_OUT_MESSAGE), other = duo_count(d, 1, MESH_OUT_MESSAGE);
+    EXPECT_EQ(200, own + other);
+    EXPECT_TRUE(own > 20 && other > 20);
+    duo_destroy(d);
+}
+
+TEST(a_call_is_answered) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 5, "add", "1+1"));
+    duo_run(d);
+    answer(d, 1, 0, "2");
+    const duo_event *request = &d->sides[1].events[d->sides[1].read - 1];
+    EXPECT_TEXT("run", request->name);
+    EXPECT_TEXT("1+1", request->payload);
+    EXPECT_EQ(3, request->out.endpoint);
+    const duo_event *reply = duo_expect(d, 0, MESH_OUT_REPLY);
+    EXPECT_EQ(5, reply->out.slot);
+    EXPECT_TEXT("2", reply->payload);
+    duo_destroy(d);
+}
+
+TEST(a_call_to_the_node_itself_takes_the_same_road) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 0, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 5, "add", "1+1"));
+    duo_run(d);
+    answer(d, 0, MESH_CALL_APPLICATION, "bad sum");
+    const duo_event *error = duo_expect(d, 0, MESH_OUT_ERROR);
+    EXPECT_EQ(MESH_CALL_APPLICATION, error->out.code);
+    EXPECT_TRUE(error->out.is_maybe);
+    EXPECT_TEXT("bad sum", error->payload);
+    duo_destroy(d);
+}
+
+TEST(a_call_that_nobody_serves_fails_at_once) {
+    duo *d = duo_create(NULL);
+    EXPECT_OK(duo_call(d, 0, 0, "nobody", ""));
+    duo_run(d);
+    const duo_event *error = duo_expect(d, 0, MESH_OUT_ERROR);
+    EXPECT_EQ(MESH_CALL_NO_RESPONDERS, error->out.code);
+    EXPECT_FALSE(error->out.is_maybe);
+    duo_destroy(d);
+}
+
+TEST(a_slot_is_refused_while_its_call_is_open) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 5, "add", ""));
+    EXPECT_EQ(MESH_EINVAL, duo_call(d, 0, 5, "add", ""));
+    EXPECT_EQ(MESH_EINVAL, duo_call(d, 0, MESH_CALLS_MAX, "add", ""));
+    duo_destroy(d);
+}
+
+TEST(a_deadline_ends_a_call_on_both_sides) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 5, "add", ""));
+    duo_run(d);
+    d->now_ms += 5000;
+    EXPECT_EQ(d->now_ms, mesh_node_wake_at_ms(d->sides[0].node));
+    for (int i = 0; i < 2; i++)
+        mesh_node_tick(d->sides[i].node, d->now_ms);
+    duo_run(d);
+    const duo_event *error = duo_expect(d, 0, MESH_OUT_ERROR);
+    EXPECT_EQ(MESH_CALL_TIMEOUT, error->out.code);
+    EXPECT_TRUE(error->out.is_maybe);
+    EXPECT_EQ(MESH_CALL_TIMEOUT, duo_expect(d, 1, MESH_OUT_ABORT)->out.code);
+    EXPECT_EQ(UINT64_MAX, mesh_node_wake_at_ms(d->sides[0].node));
+    EXPECT_EQ(UINT64_MAX, mesh_node_wake_at_ms(d->sides[1].node));
+    duo_destroy(d);
+}
+
+TEST(a_call_that_times_out_in_the_queue_was_certainly_not_delivered) {
+    duo *d = duo_create(NULL);
+    d->is_connect_refused = true;
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 5, "add", ""));
+    duo_run(d);
+    mesh_node_tick(d->sides[0].node, d->now_ms + 5000);
+    duo_run(d);
+    EXPECT_FALSE(duo_expect(d, 0, MESH_OUT_ERROR)->out.is_maybe);
+    duo_destroy(d);
+}
+
+TEST(cancelling_tells_caller_and_handler_and_drops_the_late_answer) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 5, "add", ""));
+    duo_run(d);
+    uint32_t slot = duo_expect(d, 1, MESH_OUT_REQUEST)->out.slot;
+    mesh_node_cancel(d->sides[0].node, d->now_ms, 5);
+    duo_run(d);
+    EXPECT_EQ(MESH_CALL_CANCELLED, duo_expect(d, 0, MESH_OUT_ERROR)->out.code);
+    EXPECT_EQ(MESH_CALL_CANCELLED, duo_expect(d, 1, MESH_OUT_ABORT)->out.code);
+    mesh_node_answer(d->sides[1].node, d->now_ms, slot, 0, 0, mesh_bytes_text("late"));
+    duo_run(d);
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_REPLY));
+    duo_destroy(d);
+}
+
+TEST(an_answer_that_crosses_a_cancel_is_dropped_and_counted) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 5, "add", ""));
+    duo_run(d);
+    d->is_stopped[0] = true;
+    mesh_node_cancel(d->sides[0].node, d->now_ms, 5);
+    answer(d, 1, 0, "2");
+    EXPECT_EQ(1, mesh_node_stats_get(d->sides[0].node).late_replies);
+    EXPECT_OK(duo_call(d, 0, 5, "add", "")); // the slot is free again
+    duo_destroy(d);
+}
+
+TEST(a_dead_peer_fails_its_calls_and_then_goes_down_once) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(mesh_node_monitor(d->sides[0].node, d->sides[0].peer));
+    EXPECT_OK(duo_call(d, 0, 5, "add", ""));
+    duo_run(d);
+    duo_kill(d, 1);
+    const duo_event *error = duo_expect(d, 0, MESH_OUT_ERROR);
+    EXPECT_EQ(MESH_CALL_PEER_LOST, error->out.code);
+    EXPECT_TRUE(error->out.is_maybe);
+    const duo_event *down = duo_expect(d, 0, MESH_OUT_DOWN);
+    EXPECT_TEXT("killed", down->name);
+    EXPECT_EQ(9, down->out.exit_signal);
+    EXPECT_EQ(1, duo_count(d, 0, MESH_OUT_DOWN));
+    EXPECT_FALSE(duo_expect(d, 0, MESH_OUT_PEER)->out.is_up);
+    EXPECT_EQ(MESH_ENOTFOUND, mesh_node_monitor(d->sides[0].node, d->sides[0].peer));
+    duo_run(d);
+    EXPECT_TEXT("noproc", duo_expect(d, 0, MESH_OUT_DOWN)->name);
+    duo_destroy(d);
+}
+
+TEST(a_call_still_in_the_queue_of_a_dead_peer_was_not_delivered) {
+    duo *d = duo_create(NULL);
+    d->is_connect_refused = true;
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 5, "add", ""));
+    duo_run(d);
+    mesh_node_connect_failed(d->sides[0].node, d->now_ms, d->sides[1].id);
+    duo_run(d);
+    const duo_event *error = duo_expect(d, 0, MESH_OUT_ERROR);
+    EXPECT_EQ(MESH_CALL_PEER_LOST, error->out.code);
+    EXPECT_FALSE(error->out.is_maybe);
+    duo_destroy(d);
+}
+
+TEST(down_waits_for_the_last_message_of_the_dead_peer) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 0, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(mesh_node_monitor(d->sides[0].node, d->sides[0].peer));
+    EXPECT_OK(duo_publish(d, 1, "a", "first"));
+    duo_run(d);
+    d->is_stopped[1] = true; // the last message is in the socket when the agent speaks
+    EXPECT_OK(duo_publish(d, 1, "a", "last"));
+    mesh_node_peer_down(d->sides[0].node, d->now_ms, d->sides[1].id, mesh_bytes_text("crash"), 1,
+                        0);
+    duo_run(d);
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_DOWN));
+    d->is_stopped[1] = false;
+    duo_run(d);
+    duo_link_down(d);
+    duo_run(d);
+    EXPECT_TEXT("first", duo_expect(d, 0, MESH_OUT_MESSAGE)->payload);
+    EXPECT_TEXT("last", duo_expect(d, 0, MESH_OUT_MESSAGE)->payload);
+    EXPECT_TEXT("crash", duo_expect(d, 0, MESH_OUT_DOWN)->name);
+    duo_destroy(d);
+}
+
+TEST(the_caller_is_gone_so_its_calls_are_aborted) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 5, "add", ""));
+    duo_run(d);
+    uint32_t slot = duo_expect(d, 1, MESH_OUT_REQUEST)->out.slot;
+    duo_kill(d, 0);
+    EXPECT_EQ(slot, duo_expect(d, 1, MESH_OUT_ABORT)->out.slot);
+    mesh_node_answer(d->sides[1].node, d->now_ms, slot, 0, 0, (mesh_bytes){0});
+    duo_destroy(d);
+}
+
+TEST(publications_wait_for_credit_and_drain_is_told) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "bulk", "");
+    static const char big[10000];
+    for (int i = 0; i < 300; i++)
+        EXPECT_OK(mesh_node_publish(d->sides[0].node, d->now_ms, mesh_bytes_text("bulk"), 0,
+                                    (mesh_bytes){(const uint8_t *)big, sizeof big}));
+    duo_run(d);
+    EXPECT_TRUE(mesh_node_stats_get(d->sides[0].node).queued_bytes > MESH_QUEUE_HIGH);
+    size_t taken = 0;
+    uint64_t held = 0;
+    for (size_t i = 0; i < d->sides[1].count; i++) {
+        if (d->sides[1].events[i].out.kind != MESH_OUT_MESSAGE) continue;
+        held += d->sides[1].events[i].out.cost;
+        taken++;
+    }
+    EXPECT_TRUE(taken < 300 && held < MESH_CREDIT_DEFAULT + 2 * sizeof big);
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_DRAIN));
+    while (duo_count(d, 1, MESH_OUT_MESSAGE) < 300 || held > 0) {
+        mesh_node_consumed(d->sides[1].node, d->sides[1].peer, held);
+        size_t before = d->sides[1].count;
+        duo_run(d);
+        held = 0;
+        for (size_t i = before; i < d->sides[1].count; i++)
+            held += d->sides[1].events[i].out.cost;
+    }
+    EXPECT_EQ(1, duo_count(d, 0, MESH_OUT_DRAIN));
+    EXPECT_EQ(0, mesh_node_stats_get(d->sides[0].node).queued_bytes);
+    duo_destroy(d);
+}
+
+TEST(a_full_queue_refuses_a_publication_and_sends_none_of_it) {
+    duo *d = duo_create(NULL);
+    d->is_connect_refused = true;
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "bulk", "");
+    static const uint8_t big[1 << 20];
+    int err = 0;
+    for (int i = 0; i < 30 && err == 0; i++)
+        err = mesh_node_publish(d->sides[0].node, d->now_ms, mesh_bytes_text("bulk"), 0,
+                                (mesh_bytes){big, sizeof big});
+    EXPECT_EQ(MESH_EQUOTA, err);
+    EXPECT_TRUE(mesh_node_stats_get(d->sides[0].node).queued_bytes <
+                MESH_QUEUE_MAX + sizeof big + 4096);
+    duo_announce(d, 1, 2, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 1, "add", ""));
+    duo_run(d);
+    EXPECT_EQ(MESH_CALL_OVERLOADED, duo_expect(d, 0, MESH_OUT_ERROR)->out.code);
+    duo_destroy(d);
+}
+
+TEST(a_large_message_arrives_whole_in_any_pieces) {
+    static uint8_t big[700000];
+    for (size_t i = 0; i < sizeof big; i++)
+        big[i] = (uint8_t)(i * 7 + i / 251);
+    const size_t chunks[] = {0, 1000, 16393, 65537};
+    for (size_t i = 0; i < 4; i++) {
+        duo *d = duo_create(NULL);
+        d->chunk = chunks[i];
+        duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "echo", "");
+        mesh_call call = {.to_peer = MESH_PEER_ANY,
+                          .name = mesh_bytes_text("echo"),
+                          .payload = {big, sizeof big}};
+        EXPECT_OK(mesh_node_call(d->sides[0].node, d->now_ms, &call));
+        duo_run(d);
+        const duo_event *request = duo_expect(d, 1, MESH_OUT_REQUEST);
+        EXPECT_EQ(sizeof big, request->payload_len);
+        duo_destroy(d);
+    }
+}
+
+TEST(shapes_come_before_the_message_that_follows_them) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    const uint8_t first[] = {0, 0, 1, 2, 'i', 'd'}, second[] = {0, 1, 1, 1, 'n'};
+    EXPECT_OK(mesh_node_shape(d->sides[0].node, (mesh_bytes){first, sizeof first}));
+    EXPECT_OK(duo_publish(d, 0, "a", "x"));
+    EXPECT_OK(mesh_node_shape(d->sides[0].node, (mesh_bytes){second, sizeof second}));
+    EXPECT_EQ(MESH_EINVAL, mesh_node_shape(d->sides[0].node, (mesh_bytes){second, sizeof second}));
+    EXPECT_OK(duo_publish(d, 0, "a", "y"));
+    duo_run(d);
+    EXPECT_EQ(sizeof first, duo_expect(d, 1, MESH_OUT_SHAPE)->payload_len);
+    EXPECT_TEXT("y",
+                (duo_expect(d, 1, MESH_OUT_MESSAGE), duo_expect(d, 1, MESH_OUT_MESSAGE)->payload));
+    EXPECT_EQ(2, duo_count(d, 1, MESH_OUT_SHAPE));
+    duo_destroy(d);
+}
+
+TEST(closing_writes_what_waits_says_goodbye_and_fails_open_calls) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    duo_announce(d, 1, 2, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 0, 0, "add", ""));
+    duo_run(d);
+    EXPECT_OK(duo_publish(d, 0, "a", "last words"));
+    mesh_node_close(d->sides[0].node, d->now_ms);
+    duo_run(d);
+    EXPECT_EQ(MESH_CALL_CLOSED, duo_expect(d, 0, MESH_OUT_ERROR)->out.code);
+    EXPECT_TEXT("last words", duo_expect(d, 1, MESH_OUT_MESSAGE)->payload);
+    (void)duo_expect(d, 0, MESH_OUT_CLOSE);
+    EXPECT_EQ(MESH_ECLOSED, duo_publish(d, 0, "a", "x"));
+    EXPECT_FALSE(d->sides[0].is_linked);
+    duo_destroy(d);
+}
+
+TEST(of_two_crossing_dials_the_one_of_the_smaller_id_stays_at_both_ends) {
+    duo *d = duo_create(NULL);
+    d->is_connect_refused = true;
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 0, "a", "kept"));
+    duo_run(d);
+    mesh_node *small = d->sides[0].node, *large = d->sides[1].node;
+    uint32_t peer;
+    // The large one's dial arrives first at both, then the small one's.
+    EXPECT_OK(mesh_node_link_up(small, d->now_ms, &peer, d->sides[1].id, false));
+    EXPECT_OK(mesh_node_link_up(small, d->now_ms, &peer, d->sides[1].id, true));
+    EXPECT_EQ(MESH_EEXIST, mesh_node_link_up(small, d->now_ms, &peer, d->sides[1].id, false));
+    EXPECT_OK(mesh_node_link_up(large, d->now_ms, &peer, d->sides[0].id, false));
+    EXPECT_EQ(MESH_EEXIST, mesh_node_link_up(large, d->now_ms, &peer, d->sides[0].id, true));
+    d->sides[0].is_linked = d->sides[1].is_linked = true;
+    duo_run(d);
+    EXPECT_TEXT("kept", duo_expect(d, 1, MESH_OUT_MESSAGE)->payload);
+    duo_destroy(d);
+}
+
+TEST(a_link_to_nobody_we_know_is_refused) {
+    duo *d = duo_create(NULL);
+    uint32_t peer;
+    EXPECT_EQ(MESH_ENOTFOUND, mesh_node_link_up(d->sides[0].node, d->now_ms, &peer, 999, false));
+    duo_destroy(d);
+}
+
+TEST(a_service_is_told_when_it_comes_and_goes) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    duo_run(d);
+    const duo_event *up = duo_expect(d, 0, MESH_OUT_SERVICE);
+    EXPECT_TEXT("add", up->name);
+    EXPECT_TRUE(up->out.is_up);
+    mesh_node_entry_removed(d->sides[0].node, d->sides[1].id, 3);
+    duo_run(d);
+    EXPECT_FALSE(duo_expect(d, 0, MESH_OUT_SERVICE)->out.is_up);
+    duo_destroy(d);
+}
