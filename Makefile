@@ -22,7 +22,7 @@ test: ## build, run all tests
 bench: ## measure Warren beside others, print a table (test/bench)
 	@tools/setup.sh bench
 	@$(MAKE) build
-	@test/bench/bench $(BENCH)
+	@node test/bench/run.mjs $(BENCH)
 
 asan: ## build with ASan and UBSan into build/asan, run the tests
 	@tools/setup.sh test
