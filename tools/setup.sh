@@ -16,6 +16,7 @@ wanted=("$@")
 # libcmocka-dev is here and not under `test`: CMake configures the tests with the rest.
 packages=(gcc g++ cmake ninja-build pkgconf libuv1-dev libprotobuf-c-dev protobuf-c-compiler libsodium-dev
     libjansson-dev uthash-dev libcmocka-dev)
+# The node-* packages have the JavaScript that Debian keeps outside of libnode (runtime/engine_builtin.cc reads it).
 libnode_packages=(libnode108 libnode-dev node-acorn node-cjs-module-lexer node-undici)
 libnode_libraries=(libbrotli1 libc-ares2 libicu72 libnghttp2-14 libssl3 zlib1g libuv1)
 
@@ -36,12 +37,7 @@ missing_packages() {
 }
 
 has_libnode() {
-    [[ -z $(missing_packages libnode-dev) ]] && return
-    [[ -f $libnode_dir/builtins ]] || return
-    local file
-    while read -r file; do
-        [[ -e $file ]] || return
-    done <"$libnode_dir/builtins"
+    [[ -d $libnode_dir || -z $(missing_packages libnode-dev) ]]
 }
 
 choose_packages() {
@@ -176,20 +172,7 @@ unpack_libnode() {
         dpkg -x "$package" "$temp" >>"$log" 2>&1 || explain "unpacking $(basename "$package")"
     done
     rm -r "$temp/packages" "$temp/usr/share/doc"
-    # The JavaScript that Debian keeps outside of libnode; libnode reads it from these fixed paths.
-    grep -aohE '/usr/share/nodejs/[A-Za-z0-9_./-]+\.js' "$temp"/usr/lib/*/libnode.so.* | sort -u >"$temp/builtins"
-    rm -rf "$libnode_dir"
-    mv "$temp" "$libnode_dir"
-}
-
-place_builtins() {
-    local file
-    while read -r file; do
-        [[ -e $file ]] && continue
-        mkdir -p "$(dirname "$file")"
-        cp "$libnode_dir$file" "$file.new.$$"
-        mv -n "$file.new.$$" "$file" && rm -f "$file.new.$$"
-    done <"$libnode_dir/builtins"
+    mv -T "$temp" "$libnode_dir"
 }
 
 check_libnode() {
@@ -241,8 +224,7 @@ main() {
 
     if $need_libnode; then
         say "4/5 unpacking Debian's libnode into $libnode_dir ($SECONDS s); the Node.js of this machine stays as it is"
-        [[ -f $libnode_dir/builtins ]] || unpack_libnode
-        place_builtins
+        unpack_libnode
     else
         say "4/5 libnode is there ($SECONDS s)"
     fi
