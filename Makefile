@@ -31,7 +31,8 @@ asan: ## build with ASan and UBSan into build/asan, run the tests
 	@ctest --preset asan -j $(JOBS)
 
 format: ## check the C and C++ files with clang-format (make format FIX=1 rewrites them)
-	@tools/setup.sh dev
+	@tools/setup.sh lint
+	@shellcheck tools/*.sh test/plain-debian/*.sh .ci/run examples/search/demo
 	@clang-format $(if $(FIX),-i,--dry-run -Werror) $(C_FILES)
 
 tidy: build ## check the C files with clang-tidy

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [bench] [dev]
-#   (nothing) what the build needs      test, bench  also npm      dev  also clang, clang-format, clang-tidy, shellcheck
+# Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [bench] [lint] [dev]
+#   (nothing)    what the build needs           lint  also clang-format, shellcheck
+#   test, bench  also npm                       dev   also clang with its fuzzer, clang-tidy
 #
 # libnode comes by apt where apt agrees. Where another Node.js is installed apt refuses, because Debian's node-acorn
 # wants Debian's nodejs; then Debian's packages are unpacked beside the system, in $libnode_dir, and that Node.js
@@ -45,8 +46,9 @@ choose_packages() {
     for set in "${wanted[@]}"; do
         case $set in
             test | bench) command -v npm >/dev/null && command -v node >/dev/null || packages+=(npm) ;;
-            dev) packages+=(clang clang-format clang-tidy shellcheck) ;;
-            *) fail "'$set' is not one of test, bench, dev" ;;
+            lint) packages+=(clang-format shellcheck) ;;
+            dev) packages+=(clang clang-tidy libclang-rt-14-dev) ;;
+            *) fail "'$set' is not one of test, bench, lint, dev" ;;
         esac
     done
     mapfile -t missing < <(missing_packages "${packages[@]}")
@@ -155,7 +157,6 @@ apt_agrees_to_libnode() {
 }
 
 install_packages() { # install_packages NAME...
-    (($# == 0)) && return
     tick installing
     apt install "$@" || explain "installing $*"
     untick
@@ -219,8 +220,12 @@ main() {
         mapfile -t from_apt < <(missing_packages "${libnode_libraries[@]}")
     fi
     from_apt=("${missing[@]}" "${from_apt[@]}")
-    say "3/5 installing ${#from_apt[@]} packages and what they need ($SECONDS s): ${from_apt[*]}"
-    install_packages "${from_apt[@]}"
+    if ((${#from_apt[@]} > 0)); then
+        say "3/5 installing ($SECONDS s): ${from_apt[*]}, and what these need"
+        install_packages "${from_apt[@]}"
+    else
+        say "3/5 no package to install ($SECONDS s)"
+    fi
 
     if $need_libnode; then
         say "4/5 unpacking Debian's libnode into $libnode_dir ($SECONDS s); the Node.js of this machine stays as it is"
