@@ -182,15 +182,12 @@ bool load_zygote(runtime_engine *engine) {
     if (!result.ToLocal(&start)) return false;
     engine->start.Reset(engine->isolate, start.As<v8::Function>());
 
-    // What boot left behind would else be done again by every child. An async handle that was sent
-    // and not yet run would even stay deaf in the child (libuv 1.44).
-    do {
-        engine->own_platform->run_worker_tasks();
-        engine->platform->DrainTasks(engine->isolate);
-        uv_run(engine->loop, UV_RUN_NOWAIT);
-    } while (engine->platform->FlushForegroundTasks(engine->isolate));
+    // What boot and the collector leave for later would else be done again by every child, on its
+    // own pages. An async handle that was sent and has not run yet would even stay deaf in the
+    // child (libuv 1.44).
+    engine->own_platform->settle(engine->isolate);
     engine->isolate->LowMemoryNotification();
-    engine->own_platform->run_worker_tasks();
+    engine->own_platform->settle(engine->isolate);
     uv_run(engine->loop, UV_RUN_NOWAIT);
     return true;
 }
@@ -211,6 +208,9 @@ extern "C" int runtime_engine_boot_zygote(int argc, char **argv,
 
     engine->own_platform = EnginePlatform::create();
     engine->platform = engine->own_platform.get();
+    // Children share what is compiled here, so compile whole modules, and keep what the collector
+    // would drop as not used lately. Programs get V8's usual ways back.
+    v8::V8::SetFlagsFromString("--no-lazy --no-flush-bytecode");
     v8::V8::InitializePlatform(engine->platform);
     v8::V8::Initialize();
     // Not kDefaultFlags: owning the inspector means a thread that waits for SIGUSR1 (boot.js does
@@ -218,6 +218,7 @@ extern "C" int runtime_engine_boot_zygote(int argc, char **argv,
     if (!create_environment(engine.get(), node::EnvironmentFlags::kOwnsProcessState))
         return UV_ENOMEM;
     if (!load_zygote(engine.get())) return UV_EINVAL;
+    v8::V8::SetFlagsFromString("--lazy --flush-bytecode");
     *out_engine = engine.release();
     return 0;
 }
@@ -302,9 +303,10 @@ void start_forked(runtime_engine *engine) {
     clock_gettime(CLOCK_REALTIME, &now);
     double now_ms = static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
     v8::Local<v8::Value> args[] = {argv, text(isolate, engine->identity->cwd),
+                                   v8::Integer::New(isolate, getpid()),
                                    v8::Number::New(isolate, now_ms)};
     // Asynchronous id 1 is what Node runs a main module under.
-    (void)node::MakeCallback(isolate, context->Global(), engine->start.Get(isolate), 3, args,
+    (void)node::MakeCallback(isolate, context->Global(), engine->start.Get(isolate), 4, args,
                              {1, 0});
 }
 

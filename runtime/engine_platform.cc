@@ -10,6 +10,7 @@
 #include <mutex>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unordered_map>
 #include <uv.h>
 #include <vector>
@@ -22,6 +23,7 @@ using FinishedCallback = std::function<void()>;
 
 // As many as stock Node starts. V8 caches the answer, so it is the same before and after the fork.
 constexpr int kWorkerCount = 4;
+constexpr int kSettleRounds = 1000;         // some tasks post themselves again
 constexpr size_t kWorkerStackLen = 4 << 20; // TurboFan recurses; untouched pages cost nothing
 
 double seconds_now() {
@@ -59,10 +61,17 @@ class Workers {
         drained_.wait(lock, [this] { return unfinished_ == 0; });
     }
 
-    void run_ready_here() {
+    // Runs what is queued on the caller's thread, what has a delay too. True when there was
+    // something.
+    bool run_all_here() {
         Lock lock(mutex_);
-        while (!ready_.empty())
+        for (auto &entry : delayed_)
+            add_ready(std::move(entry.second));
+        delayed_.clear();
+        bool is_some = !ready_.empty();
+        for (size_t left = ready_.size(); left > 0; left--)
             run_one(lock);
+        return is_some;
     }
 
   private:
@@ -88,7 +97,7 @@ class Workers {
     }
 
     static void *run_thread(void *self) {
-        pthread_setname_np(pthread_self(), "v8-worker");
+        prctl(PR_SET_NAME, "v8-worker");
         static_cast<Workers *>(self)->run_forever();
         return nullptr;
     }
@@ -194,6 +203,14 @@ class Foreground : public v8::TaskRunner, public std::enable_shared_from_this<Fo
         return !tasks.empty();
     }
 
+    // flush(), and the delayed ones without their delay.
+    bool run_all() {
+        bool is_some = flush() || !timers_.empty();
+        for (size_t left = timers_.size(); left > 0; left--)
+            timer_fired(timers_.front());
+        return is_some;
+    }
+
     // Drops all tasks and closes the handles; `callbacks` run once the last of them is closed.
     void close(std::vector<FinishedCallback> callbacks) {
         finished_ = std::move(callbacks);
@@ -285,8 +302,12 @@ class Foreground : public v8::TaskRunner, public std::enable_shared_from_this<Fo
 
 class LazyPlatform final : public EnginePlatform {
   public:
-    void run_worker_tasks() override {
-        workers_.run_ready_here();
+    void settle(v8::Isolate *isolate) override {
+        bool is_some = true;
+        for (int round = 0; is_some && round < kSettleRounds; round++) {
+            is_some = workers_.run_all_here();
+            is_some |= find(isolate)->run_all();
+        }
     }
     void allow_threads() override {
         workers_.allow_threads();

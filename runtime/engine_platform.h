@@ -10,8 +10,9 @@ class EnginePlatform : public node::MultiIsolatePlatform {
   public:
     static std::unique_ptr<EnginePlatform> create();
 
-    // Runs what waits for a worker thread here, on the caller's thread. Before allow_threads only.
-    virtual void run_worker_tasks() = 0;
+    // Runs every queued task here and now, also what should wait for a time or a worker thread, so
+    // that no child need do it again. Before allow_threads only.
+    virtual void settle(v8::Isolate *isolate) = 0;
     // From now on tasks get worker threads. Call in the child, after fork.
     virtual void allow_threads() = 0;
 };

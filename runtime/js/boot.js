@@ -12,8 +12,10 @@ const SHARED = [
   'dns/promises', 'events', 'fs', 'fs/promises', 'http', 'http2', 'https', 'module', 'net', 'os', 'path', 'perf_hooks',
   'querystring', 'readline', 'stream', 'stream/promises', 'string_decoder', 'timers', 'timers/promises', 'tls', 'tty',
   'url', 'util', 'v8', 'vm', 'worker_threads', 'zlib',
-  'internal/modules/run_main', 'internal/process/esm_loader', 'internal/modules/esm/handle_process_exit',
-  'internal/source_map/source_map_cache', 'internal/util/inspect', 'internal/bootstrap/pre_execution',
+  'internal/blob', 'internal/crypto/webcrypto', 'internal/encoding', 'internal/fs/streams', 'internal/fs/sync_write_stream',
+  'internal/modules/run_main', 'internal/process/esm_loader', ...[
+    'resolve', 'load', 'module_job', 'module_map', 'translators', 'handle_process_exit', // Node's own order
+  ].map((name) => `internal/modules/esm/${name}`),
 ]
 
 // In the zygote, before any fork.
@@ -42,9 +44,8 @@ function makeResolverLazy() {
 }
 
 // In a forked node: what Node computes at boot and keeps, computed again; then the program.
-exports.start = (args, cwd, nowMs) => {
-  internalBinding('process_methods').patchProcessObject(process) // pid and title; a new argv
-  process.argv[0] = process.execPath
+exports.start = (args, cwd, pid, nowMs) => {
+  Object.defineProperty(process, 'pid', { value: pid })
   process.argv.push(...args)
   process.chdir(cwd) // process.cwd() remembers
   require('module')._initPaths() // from HOME and NODE_PATH
