@@ -1,0 +1,179 @@
+#include "cli/client.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "cli/args.h"
+#include "core/error.h"
+#include "core/limits.h"
+#include "core/mem.h"
+#include "io/channel.h"
+#include "io/paths.h"
+
+enum { PROTOCOL = 1 };
+
+struct cli_client {
+    mesh_channel *channel;
+    cli_reply_cb on_reply;
+    void *user;
+};
+
+static void on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *packet, void *user) {
+    cli_client *client = user;
+    (void)channel;
+    (void)packet; // replies bring no descriptors
+    Warren__Agent__Reply *reply = warren__agent__reply__unpack(NULL, bytes.len, bytes.data);
+    if (reply == NULL) return; // a reply of a later version
+    client->on_reply(reply, client->user);
+    warren__agent__reply__free_unpacked(reply, NULL);
+}
+
+static void on_end(mesh_channel *channel, int err, void *user) {
+    cli_client *client = user;
+    (void)channel;
+    (void)err;
+    client->on_reply(NULL, client->user);
+}
+
+static int say_hello(int fd) {
+    uint8_t bytes[64];
+    Warren__Agent__Hello hello = WARREN__AGENT__HELLO__INIT;
+    hello.role = WARREN__AGENT__HELLO__ROLE__CLI;
+    hello.protocol = PROTOCOL;
+    hello.pid = (uint32_t)getpid();
+    return mesh_packet_send(fd, (mesh_bytes){bytes, warren__agent__hello__pack(&hello, bytes)},
+                            NULL, 0);
+}
+
+int cli_client_open(uv_loop_t *loop, cli_reply_cb on_reply, void *user, cli_client **out) {
+    char path[MESH_PATHS_LEN_MAX];
+    int fd;
+    int err = mesh_paths_socket(path);
+    if (err == 0) err = mesh_packet_connect(path, &fd);
+    if (err != 0) return err;
+    err = say_hello(fd);
+    if (err != 0) {
+        close(fd);
+        return err;
+    }
+    cli_client *client = mem_alloc(sizeof *client);
+    client->on_reply = on_reply;
+    client->user = user;
+    err = mesh_channel_open(loop, fd, on_packet, on_end, client, &client->channel);
+    if (err != 0) {
+        free(client);
+        return err;
+    }
+    *out = client;
+    return 0;
+}
+
+int cli_client_send(cli_client *client, const Warren__Agent__Request *request, int fd) {
+    size_t len = warren__agent__request__get_packed_size(request);
+    if (len > MESH_PACKET_LEN_MAX) return MESH_ETOOBIG;
+    uint8_t *bytes = mem_alloc(len);
+    warren__agent__request__pack(request, bytes);
+    mesh_channel_send(client->channel, (mesh_bytes){bytes, len}, &fd, fd >= 0 ? 1 : 0);
+    free(bytes);
+    return 0;
+}
+
+void cli_client_pause(cli_client *client, bool is_paused) {
+    mesh_channel_pause(client->channel, is_paused);
+}
+
+void cli_client_close(cli_client *client) {
+    if (client == NULL) return;
+    mesh_channel_close(client->channel);
+    free(client);
+}
+
+int cli_client_explain(int err) {
+    char dir[MESH_PATHS_LEN_MAX] = "";
+    switch (err) {
+    case -ENAMETOOLONG:
+        cli_say("the path of the state directory is too long for a socket in it: choose a shorter "
+                "WARREN_DIR");
+        return CLI_USAGE;
+    case -EACCES:
+    case -EPERM:
+        (void)mesh_paths_dir(dir);
+        cli_say("the agent in %s is another user's", dir);
+        return CLI_NO_AGENT;
+    case -ENOENT:
+    case -ECONNREFUSED:
+        if (mesh_paths_dir(dir) != 0) {
+            cli_say("neither WARREN_DIR nor HOME is set: there is no place for the agent's state");
+            return CLI_USAGE;
+        }
+        cli_say("no agent is running in %s: `warren agent` starts one, `warren run` brings its own",
+                dir);
+        return CLI_NO_AGENT;
+    default:
+        (void)mesh_paths_dir(dir);
+        cli_say("cannot talk to the agent in %s: %s", dir, strerror(-err));
+        return CLI_NO_AGENT;
+    }
+}
+
+// ---- one question
+// ------------------------------------------------------------------------------------
+
+typedef struct question {
+    uv_loop_t loop;
+    uv_signal_t interrupt;
+    cli_client *client;
+    cli_answer_cb on_reply;
+    void *user;
+    int exit_code;
+    bool is_over;
+} question;
+
+static void finish(question *q, int exit_code) {
+    if (q->is_over) return;
+    q->is_over = true;
+    q->exit_code = exit_code;
+    cli_client_close(q->client);
+    uv_close((uv_handle_t *)&q->interrupt, NULL);
+}
+
+static void on_answer(const Warren__Agent__Reply *reply, void *user) {
+    question *q = user;
+    if (reply == NULL) {
+        cli_say("the agent ended before it answered");
+        finish(q, CLI_NO_AGENT);
+        return;
+    }
+    if (reply->kind_case == WARREN__AGENT__REPLY__KIND_ERROR) {
+        cli_say("%s", reply->error->text);
+        finish(q, (int)reply->error->exit_code);
+        return;
+    }
+    bool is_all = q->on_reply(reply, q->user);
+    if (is_all || reply->kind_case == WARREN__AGENT__REPLY__KIND_DONE) finish(q, CLI_DONE);
+}
+
+static void on_interrupt(uv_signal_t *handle, int signal) {
+    finish(handle->data, 128 + signal);
+}
+
+int cli_client_ask(const Warren__Agent__Request *request, cli_answer_cb on_reply, void *user) {
+    question q = {.on_reply = on_reply, .user = user};
+    uv_loop_init(&q.loop);
+    int err = cli_client_open(&q.loop, on_answer, &q, &q.client);
+    if (err != 0) {
+        uv_loop_close(&q.loop);
+        return cli_client_explain(err);
+    }
+    uv_signal_init(&q.loop, &q.interrupt);
+    q.interrupt.data = &q;
+    (void)uv_signal_start(&q.interrupt, on_interrupt, SIGINT); // without it Ctrl-C just ends us
+    if (cli_client_send(q.client, request, -1) != 0) {
+        cli_say("the request is too long");
+        finish(&q, CLI_USAGE);
+    }
+    uv_run(&q.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&q.loop);
+    return q.exit_code;
+}

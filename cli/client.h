@@ -1,0 +1,33 @@
+// A connection to the agent, on a libuv loop.
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "agent.pb-c.h"
+
+typedef struct cli_client cli_client;
+
+// NULL: the connection is over (the agent ended, or would not have us).
+typedef void (*cli_reply_cb)(const Warren__Agent__Reply *reply, void *user);
+
+// Connects to $WARREN_DIR/agent.sock and says Hello. 0 or -errno, also -ENAMETOOLONG.
+int cli_client_open(uv_loop_t *loop, cli_reply_cb on_reply, void *user, cli_client **out);
+// MESH_ETOOBIG: it does not fit in a packet. The descriptor (-1: none) is duplicated.
+int cli_client_send(cli_client *client, const Warren__Agent__Request *request, int fd);
+void cli_client_pause(cli_client *client, bool is_paused); // no replies while paused
+void cli_client_close(cli_client *client);                 // NULL is fine
+
+// The request whose KIND is BODY, a pointer to that kind's struct.
+#define CLI_REQUEST(NAME, KIND, MEMBER, BODY)                                                      \
+    Warren__Agent__Request NAME = WARREN__AGENT__REQUEST__INIT;                                    \
+    NAME.kind_case = WARREN__AGENT__REQUEST__KIND_##KIND;                                          \
+    NAME.MEMBER = (BODY)
+
+// Prints why there is no connection and what to do; returns the exit code.
+int cli_client_explain(int err);
+
+// Sends one request and hands over each reply until Done, Error, or `on_reply` says that it has
+// all. Prints errors; returns the exit code. Ctrl-C ends it with 130.
+typedef bool (*cli_answer_cb)(const Warren__Agent__Reply *reply, void *user); // true: that was all
+int cli_client_ask(const Warren__Agent__Request *request, cli_answer_cb on_reply, void *user);

@@ -1,0 +1,53 @@
+#include <stdio.h>
+
+#include "agent/agent.h"
+#include "cli/args.h"
+#include "cli/client.h"
+#include "io/paths.h"
+
+enum { OPTION_STOP };
+
+static const cli_option options[] = {
+    {0, "stop", NULL, "stop all services, then the agent that is running"}, {0, NULL, NULL, NULL}};
+
+static bool on_reply(const Warren__Agent__Reply *reply, void *user) {
+    (void)reply;
+    (void)user;
+    return false; // Done ends it
+}
+
+static int stop(void) {
+    Warren__Agent__Shutdown shutdown = WARREN__AGENT__SHUTDOWN__INIT;
+    CLI_REQUEST(request, SHUTDOWN, shutdown, &shutdown);
+    return cli_client_ask(&request, on_reply, NULL);
+}
+
+static int run(int argc, char **argv) {
+    cli_args args = {.command = &cli_agent, .argc = argc, .argv = argv};
+    bool is_stop = false;
+    for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
+        if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
+        if (arg == CLI_ARG_WORD) {
+            cli_say("agent takes no word: \"%.40s\" (`warren run` runs programs)", args.value);
+            return CLI_USAGE;
+        }
+        is_stop = true;
+    }
+    if (is_stop) return stop();
+    char dir[MESH_PATHS_LEN_MAX], path[MESH_PATHS_LEN_MAX];
+    int err = mesh_paths_socket(path);
+    if (err == 0) err = mesh_paths_dir(dir);
+    if (err != 0) return cli_client_explain(err);
+    return agent_run(&(agent_options){.dir = dir, .ready_fd = -1});
+}
+
+const cli_command cli_agent = {
+    .name = "agent",
+    .usage = "[--stop]",
+    .summary = "Runs the agent of this host in the foreground, until SIGTERM or Ctrl-C",
+    .example = "  warren agent &            # a system service would run this\n"
+               "  warren run -d app.js -i 4\n"
+               "  warren agent --stop\n",
+    .options = options,
+    .run = run,
+};

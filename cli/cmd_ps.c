@@ -1,0 +1,111 @@
+#include <stdio.h>
+
+#include "cli/args.h"
+#include "cli/client.h"
+#include "cli/json.h"
+#include "cli/table.h"
+
+enum { OPTION_JSON, CELL_MAX = 32 };
+
+static const cli_option options[] = {
+    {0, "json", NULL, "as JSON: {\"nodes\": [...]} (docs/cli.md lists the fields)"},
+    {0, NULL, NULL, NULL},
+};
+
+typedef struct listing {
+    json_t *nodes; // NULL: a table
+    cli_table table;
+    size_t count;
+} listing;
+
+static void format_time(char out[CELL_MAX], uint64_t ms) {
+    uint64_t s = ms / 1000;
+    if (s < 60)
+        (void)snprintf(out, CELL_MAX, "%us", (unsigned)s);
+    else if (s < 3600)
+        (void)snprintf(out, CELL_MAX, "%um%02us", (unsigned)(s / 60), (unsigned)(s % 60));
+    else if (s < 86400)
+        (void)snprintf(out, CELL_MAX, "%uh%02um", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
+    else
+        (void)snprintf(out, CELL_MAX, "%ud%02uh", (unsigned)(s / 86400), (unsigned)(s / 3600 % 24));
+}
+
+static void add_row(cli_table *table, const Warren__Agent__NodeInfo *info) {
+    char pid[CELL_MAX] = "-", uptime[CELL_MAX] = "-", memory[CELL_MAX] = "-", restarts[CELL_MAX];
+    if (info->pid != 0) {
+        (void)snprintf(pid, CELL_MAX, "%u", info->pid);
+        format_time(uptime, info->uptime_ms);
+        (void)snprintf(memory, CELL_MAX, "%.1f MB", (double)info->memory_bytes / 1e6);
+    }
+    (void)snprintf(restarts, CELL_MAX, "%u", info->restarts);
+    const char *cells[] = {info->name,
+                           info->state,
+                           pid,
+                           uptime,
+                           memory,
+                           restarts,
+                           info->joined ? "yes" : "no",
+                           info->reason[0] != '\0' ? info->reason : info->entry};
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
+        cli_table_add(table, cells[i]);
+}
+
+static bool on_reply(const Warren__Agent__Reply *reply, void *user) {
+    listing *list = user;
+    if (reply->kind_case != WARREN__AGENT__REPLY__KIND_NODES) return false;
+    for (size_t i = 0; i < reply->nodes->n_nodes; i++) {
+        list->count++;
+        if (list->nodes != NULL)
+            json_array_append_new(list->nodes, cli_json_node(reply->nodes->nodes[i]));
+        else
+            add_row(&list->table, reply->nodes->nodes[i]);
+    }
+    return !reply->nodes->more;
+}
+
+static int list_nodes(bool is_json) {
+    static const char *const heading[] = {"NAME",   "STATE",    "PID",    "UPTIME",
+                                          "MEMORY", "RESTARTS", "JOINED", "PROGRAM"};
+    listing list = {.table = {.column_count = sizeof heading / sizeof heading[0],
+                              .is_right = {[2] = true, [3] = true, [4] = true, [5] = true}}};
+    if (is_json) list.nodes = json_array();
+    for (size_t i = 0; i < list.table.column_count; i++)
+        cli_table_add(&list.table, heading[i]);
+
+    Warren__Agent__Ps body = WARREN__AGENT__PS__INIT;
+    CLI_REQUEST(request, PS, ps, &body);
+    int exit_code = cli_client_ask(&request, on_reply, &list);
+    if (exit_code != CLI_DONE)
+        json_decref(list.nodes);
+    else if (is_json)
+        cli_json_print(json_pack("{s:o}", "nodes", list.nodes));
+    else if (list.count == 0)
+        (void)printf("nothing is running (`warren run app.js` would change that)\n");
+    else
+        cli_table_print(&list.table, cli_table_terminal_width());
+    cli_table_deinit(&list.table);
+    return exit_code;
+}
+
+static int run(int argc, char **argv) {
+    cli_args args = {.command = &cli_ps, .argc = argc, .argv = argv};
+    bool is_json = false;
+    for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
+        if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
+        if (arg == CLI_ARG_WORD) {
+            cli_say("ps takes no word: \"%.40s\"", args.value);
+            return CLI_USAGE;
+        }
+        is_json = true;
+    }
+    return list_nodes(is_json);
+}
+
+const cli_command cli_ps = {
+    .name = "ps",
+    .usage = "[--json]",
+    .summary = "Lists the nodes of this host",
+    .example = "  warren ps\n  warren ps --json | jq '.nodes[] | select(.state == \"failed\")'\n",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,108 @@
+#include "cli/ephemeral.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/place.h"
+#include "cli/args.h"
+#include "cli/client.h"
+#include "io/packet.h"
+#include "io/paths.h"
+
+enum {
+    READY_FD = 3,
+    TRIES_MAX = 500, // of 10 ms: another agent is starting, or is just ending
+    TRY_MS = 10,
+    LOG_LEN_MAX = 1 << 20,
+};
+
+static int open_log(const char *dir) {
+    char path[PATH_MAX];
+    struct stat info;
+    (void)snprintf(path, sizeof path, "%s/agent.log", dir);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return open("/dev/null", O_WRONLY | O_CLOEXEC); // a log is no reason not to run
+    if (fstat(fd, &info) == 0 && info.st_size > LOG_LEN_MAX) (void)!ftruncate(fd, 0);
+    return fd;
+}
+
+static void become_agent(const char *dir, int ready_fd) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)setsid(); // Ctrl-C in the terminal is for the command line, which asks us to stop
+    int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC), log_fd = open_log(dir);
+    (void)dup2(null_fd, STDIN_FILENO);
+    (void)dup2(log_fd, STDOUT_FILENO);
+    (void)dup2(log_fd, STDERR_FILENO);
+    // The pipes and files of whoever ran us stay open no longer than the run.
+    (void)dup2(ready_fd, READY_FD);
+    (void)close_range(READY_FD + 1, UINT_MAX, 0);
+    (void)fcntl(READY_FD, F_SETFD, FD_CLOEXEC);
+    (void)!chdir("/");
+    agent_options options = {.dir = dir, .is_ephemeral = true, .ready_fd = READY_FD};
+    _exit(agent_run(&options));
+}
+
+// Starts one. AGENT_READY, AGENT_BUSY (there is another one, or was until now) or
+// AGENT_FAILED_TO_START and a sentence.
+static char start(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        (void)snprintf(text, AGENT_PLACE_TEXT_MAX, "cannot start an agent: %s", strerror(errno));
+        return AGENT_FAILED_TO_START;
+    }
+    pid_t pid = fork();
+    if (pid == 0) become_agent(dir, fds[1]);
+    close(fds[1]);
+    char answer = AGENT_FAILED_TO_START;
+    (void)snprintf(text, AGENT_PLACE_TEXT_MAX, "cannot start an agent: %s",
+                   pid < 0 ? strerror(errno) : "it ended at once (agent.log says more)");
+    if (pid > 0 && read(fds[0], &answer, 1) == 1) {
+        ssize_t len = read(fds[0], text, AGENT_PLACE_TEXT_MAX - 1);
+        text[len > 0 ? len : 0] = '\0';
+    }
+    close(fds[0]);
+    return answer;
+}
+
+static int try_connect(const char *path) {
+    int fd;
+    int err = mesh_packet_connect(path, &fd);
+    if (err == 0) close(fd);
+    return err;
+}
+
+static void wait_a_little(void) {
+    struct timespec pause = {.tv_nsec = TRY_MS * 1000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+int cli_ephemeral_ensure(void) {
+    char dir[MESH_PATHS_LEN_MAX], path[MESH_PATHS_LEN_MAX], text[AGENT_PLACE_TEXT_MAX] = "";
+    int err = mesh_paths_socket(path);
+    if (err == 0) err = mesh_paths_dir(dir);
+    if (err != 0) return cli_client_explain(err);
+    for (int i = 0; i < TRIES_MAX; i++) {
+        err = try_connect(path);
+        if (err == 0) return 0;
+        if (err != -ENOENT && err != -ECONNREFUSED) return cli_client_explain(err);
+        char answer = start(dir, text);
+        if (answer == AGENT_READY) return 0;
+        if (answer == AGENT_FAILED_TO_START) {
+            cli_say("%s", text);
+            return CLI_FAILED;
+        }
+        wait_a_little();
+    }
+    cli_say("%s, but it does not answer", text);
+    return CLI_NO_AGENT;
+}

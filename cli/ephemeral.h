@@ -1,0 +1,7 @@
+// An agent for one run: a child of the command line, in a session of its own, that ends when the
+// last service and the last client are gone.
+#pragma once
+
+// Makes sure that an agent listens in the state directory: one that is there, or a new one. 0, or
+// an exit code after a sentence was printed. Call it before there is a loop: it forks.
+int cli_ephemeral_ensure(void);

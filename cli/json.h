@@ -1,0 +1,17 @@
+// What --json prints (docs/cli.md): one object per line, and the list of `ps`.
+#pragma once
+
+#include <jansson.h>
+
+#include "agent.pb-c.h"
+
+// {"type":"output","node","stream","at","data"}; bytes that are not UTF-8 go as "dataBase64"
+// instead of "data".
+json_t *cli_json_output(const Warren__Agent__Output *output);
+json_t *cli_json_event(const Warren__Agent__NodeEvent *event);
+json_t *cli_json_node(const Warren__Agent__NodeInfo *info);
+
+// One line on stdout; takes the object.
+void cli_json_print(json_t *object);
+// The same as text that ends with a newline. Gives (free it); takes the object.
+char *cli_json_line(json_t *object);

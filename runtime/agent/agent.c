@@ -1,0 +1,187 @@
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "agent/clients.h"
+#include "agent/place.h"
+#include "agent/say.h"
+#include "agent/services.h"
+#include "core/mem.h"
+
+enum {
+    FIRST_CLIENT_MS = 10000, // an ephemeral agent that nobody talks to ends
+    OPEN_FILES_MAX = 1 << 16,
+    SIGNAL_COUNT = 3,
+};
+
+typedef struct agent {
+    uv_loop_t loop;
+    const agent_options *options;
+    agent_services *services;
+    agent_clients *clients;
+    uv_signal_t signals[SIGNAL_COUNT], child;
+    uv_timer_t idle; // until an ephemeral agent that is not needed ends
+    bool is_stopping, is_over;
+} agent;
+
+static void close_all(agent *a) {
+    if (a->is_over) return;
+    a->is_over = true;
+    agent_place_unlisten(a->options->dir);
+    agent_clients_tell_shutdown(a->clients);
+    agent_clients_close(a->clients);
+    agent_services_destroy(a->services);
+    for (int i = 0; i < SIGNAL_COUNT; i++)
+        uv_close((uv_handle_t *)&a->signals[i], NULL);
+    uv_close((uv_handle_t *)&a->child, NULL);
+    uv_close((uv_handle_t *)&a->idle, NULL);
+}
+
+static bool has_work(agent *a) {
+    return agent_services_running_count(a->services) > 0 || agent_clients_count(a->clients) > 0;
+}
+
+static void on_idle(uv_timer_t *timer) {
+    agent *a = timer->data;
+    if (a->is_over) return;
+    bool is_needed = a->is_stopping ? agent_services_running_count(a->services) > 0
+                                    : !a->options->is_ephemeral || has_work(a) ||
+                                          agent_clients_accept_waiting(a->clients);
+    if (is_needed) return;
+    agent_say("the agent ends: %s", a->is_stopping ? "it was stopped" : "nothing is left to run");
+    close_all(a);
+}
+
+// Looked at from the loop, when whoever changed something has finished.
+static void on_changed(void *user) {
+    agent *a = user;
+    if (!a->is_over && (a->is_stopping || (a->options->is_ephemeral && !has_work(a))))
+        uv_timer_start(&a->idle, on_idle, 0, 0);
+}
+
+static void stop(agent *a) {
+    bool is_kill = a->is_stopping; // asked for the second time
+    a->is_stopping = true;
+    if (a->is_over) return;
+    agent_say(is_kill ? "ends all nodes at once" : "stops all services");
+    agent_services_close_door(a->services);
+    agent_services_stop(a->services, 0, AGENT_INSTANCE_ALL, is_kill);
+    on_changed(a);
+}
+
+static void on_signal(uv_signal_t *handle, int signal) {
+    (void)signal;
+    stop(handle->data);
+}
+
+static void on_shutdown(void *user) {
+    agent *a = user;
+    if (!a->is_stopping) stop(a);
+}
+
+// Also the children of nodes that ended: as their subreaper this process must take their ends.
+static void on_child(uv_signal_t *handle, int signal) {
+    agent *a = handle->data;
+    int status;
+    pid_t pid;
+    (void)signal;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        if (!a->is_over) agent_services_reaped(a->services, pid, status);
+}
+
+static void raise_open_files(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= OPEN_FILES_MAX) return;
+    limit.rlim_cur = limit.rlim_max < OPEN_FILES_MAX ? limit.rlim_max : OPEN_FILES_MAX;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); // with fewer, fewer nodes can run, and say so
+}
+
+static void tell_ready(const agent_options *options, char state, const char *text) {
+    if (options->ready_fd < 0) return;
+    char message[AGENT_PLACE_TEXT_MAX + 1];
+    int len = snprintf(message, sizeof message, "%c%s", state, text);
+    ssize_t written = write(options->ready_fd, message, (size_t)len);
+    (void)written; // whoever waited is gone: nobody to tell
+    close(options->ready_fd);
+}
+
+static agent_services *make_services(agent *a) {
+    char host[256] = "";
+    uint64_t seed;
+    struct timespec now;
+    (void)gethostname(host, sizeof host - 1);
+    CHECK(getrandom(&seed, sizeof seed, 0) == (ssize_t)sizeof seed);
+    clock_gettime(CLOCK_REALTIME, &now);
+    agent_services_options options = {.loop = &a->loop,
+                                      .dir = a->options->dir,
+                                      .host = host,
+                                      .seed = seed,
+                                      .started_at_ms = (uint64_t)now.tv_sec * 1000 +
+                                                       (uint64_t)now.tv_nsec / 1000000,
+                                      .on_changed = on_changed,
+                                      .user = a};
+    return agent_services_create(&options);
+}
+
+static int open_all(agent *a, int listen_fd) {
+    static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGHUP};
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    raise_open_files();
+    uv_loop_init(&a->loop);
+    uv_timer_init(&a->loop, &a->idle);
+    uv_signal_init(&a->loop, &a->child);
+    a->idle.data = a->child.data = a;
+    for (int i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(&a->loop, &a->signals[i]);
+        a->signals[i].data = a;
+        int err = uv_signal_start(&a->signals[i], on_signal, numbers[i]);
+        if (err != 0) return err;
+    }
+    int err = uv_signal_start(&a->child, on_child, SIGCHLD);
+    if (err != 0) return err;
+    a->services = make_services(a);
+    agent_clients_options options = {.loop = &a->loop,
+                                     .dir = a->options->dir,
+                                     .listen_fd = listen_fd,
+                                     .services = a->services,
+                                     .on_changed = on_changed,
+                                     .on_shutdown = on_shutdown,
+                                     .user = a};
+    return agent_clients_open(&options, &a->clients);
+}
+
+int agent_run(const agent_options *options) {
+    char text[AGENT_PLACE_TEXT_MAX] = "";
+    int lock_fd = -1, listen_fd = -1;
+    int err = agent_place_prepare(options->dir, text);
+    if (err == 0) err = lock_fd = agent_place_lock(options->dir, text);
+    if (err >= 0) err = listen_fd = agent_place_listen(options->dir, text);
+    if (err < 0) {
+        if (options->ready_fd < 0) (void)fprintf(stderr, "warren: %s\n", text);
+        tell_ready(options, err == -EWOULDBLOCK ? AGENT_BUSY : AGENT_FAILED_TO_START, text);
+        if (lock_fd >= 0) close(lock_fd);
+        return 1;
+    }
+    static agent a; // one per process, and large
+    a.options = options;
+    err = open_all(&a, listen_fd);
+    CHECK(err == 0); // a fresh process has room for a loop and a socket
+    agent_say("the agent (pid %d) listens on %s/agent.sock", (int)getpid(), options->dir);
+    tell_ready(options, AGENT_READY, "");
+    if (options->is_ephemeral) uv_timer_start(&a.idle, on_idle, FIRST_CLIENT_MS, 0);
+    uv_run(&a.loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&a.loop) == 0); // every handle had an owner that closed it
+    close(lock_fd);
+    return 0;
+}

@@ -1,0 +1,41 @@
+// Inside of clients.c and requests.c: one connection of the command line.
+#pragma once
+
+#include "agent/clients.h"
+#include "io/channel.h"
+
+typedef struct client_watch client_watch;
+
+typedef struct agent_client {
+    struct agent_clients *clients;
+    mesh_channel *channel;
+    uint32_t pid;
+    bool is_ready;    // it said Hello
+    bool is_cut;      // a follower that was too slow: nothing more is sent
+    bool is_blocking; // its run's nodes are not read
+    bool wants_shutdown;
+    uint32_t owned_service_id; // 0: none
+    uint32_t stops_open;
+    client_watch *watches;
+    struct agent_client *next;
+} agent_client;
+
+struct agent_clients {
+    uv_loop_t *loop;
+    agent_clients_options options;
+    uv_poll_t poll;
+    uv_timer_t pause; // no accepts until then
+    uv_check_t drain; // runs while a client is blocking: its channel may have room again
+    agent_client *first;
+    uint32_t count, blocking_count, handles;
+    bool is_out_of_fds; // said so
+};
+
+// requests.c
+void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
+                         mesh_packet *packet);
+void agent_client_say_error(agent_client *client, uint32_t exit_code, const char *text);
+void agent_client_say_done(agent_client *client);
+// Its connection is over: what it owned is stopped, what it waited for is forgotten.
+void agent_client_let_go(agent_client *client);
+void agent_client_drain(uv_check_t *check); // runs while a client is blocking

@@ -1,0 +1,29 @@
+// Who connects to STATE/agent.sock: checks that it is our own user, hears Hello, then serves the
+// command line's requests, or hands the connection on as a member of the mesh.
+#pragma once
+
+#include <uv.h>
+
+#include "agent/services.h"
+
+enum { AGENT_CLIENTS_MAX = 256 };
+
+typedef struct agent_clients agent_clients;
+
+typedef struct agent_clients_options {
+    uv_loop_t *loop;
+    const char *dir;
+    int listen_fd; // takes it
+    agent_services *services;
+    void (*on_changed)(void *user);  // one less
+    void (*on_shutdown)(void *user); // somebody asks the agent to end
+    void *user;
+} agent_clients_options;
+
+int agent_clients_open(const agent_clients_options *options, agent_clients **out); // 0 or -errno
+// Closes every connection and frees all, later from the loop.
+void agent_clients_close(agent_clients *clients);
+uint32_t agent_clients_count(const agent_clients *clients); // command lines that said Hello
+void agent_clients_tell_shutdown(agent_clients *clients);   // answers those who asked for it
+// Answers who is waiting in the queue of connections; true when somebody was.
+bool agent_clients_accept_waiting(agent_clients *clients);

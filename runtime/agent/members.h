@@ -1,0 +1,54 @@
+// Who is in the mesh on this host: every process with a control socket, launched by the agent or
+// attached by itself. Tells each member who the others are and what they serve, hands out links,
+// and tells of ends. Messages between members never pass here.
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "agent/sockets.h"
+#include "core/bytes.h"
+
+enum { AGENT_MEMBERS_MAX = 16384 };
+
+typedef struct agent_members agent_members;
+typedef struct agent_member agent_member;
+
+typedef struct agent_identity {
+    uint64_t node_id;
+    const char *name, *service;
+    uint32_t instance, pid; // pid 0: set later; until then the member waits
+    bool is_attached;       // not ours to launch or to restart: its end is the end of its socket
+} agent_identity;
+
+typedef struct agent_members_events {
+    // A launched member asks for a shared socket: a descriptor (borrowed), or -errno.
+    int (*on_listen)(const agent_member *member, const agent_listen *request, void *user);
+    void (*on_attached_end)(void *user); // one less
+} agent_members_events;
+
+agent_members *agent_members_create(uv_loop_t *loop, const char *host, uint64_t started_at_ms,
+                                    const agent_members_events *events, void *user);
+void agent_members_destroy(agent_members *members); // closes all sockets
+
+// Takes fd (also on failure), sends Welcome. The member ends with agent_members_end, or by itself
+// when it is attached. MESH_EQUOTA, -errno.
+int agent_members_add(agent_members *members, int fd, const agent_identity *identity,
+                      agent_member **out);
+void agent_members_set_pid(agent_member *member, uint32_t pid);
+
+typedef struct agent_member_end {
+    const char *reason; // wire.md: normal, crash, killed, left
+    int code, signal;
+} agent_member_end;
+// The process has ended: tells everybody (once), forgets it.
+void agent_members_end(agent_members *members, agent_member *member, const agent_member_end *end);
+
+const agent_identity *agent_member_identity(const agent_member *member);
+bool agent_member_is_joined(const agent_member *member);
+uint64_t agent_member_since_ms(const agent_member *member); // loop time
+
+// All members, in the order they came.
+typedef void (*agent_members_cb)(const agent_member *member, void *user);
+void agent_members_each(const agent_members *members, agent_members_cb each, void *user);
+uint32_t agent_members_attached_count(const agent_members *members);

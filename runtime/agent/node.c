@@ -1,0 +1,250 @@
+#include "agent/node.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/lines.h"
+#include "core/mem.h"
+
+enum {
+    PIPE_LEN = 1 << 20,  // a burst of output does not block the node's loop
+    READ_LEN = 64 << 10, // at once
+    FLUSH_MS = 50,       // an unfinished line (a prompt) waits so long for its end
+    STREAM_COUNT = 2,
+};
+
+typedef struct stream {
+    uv_pipe_t pipe;
+    uv_timer_t flush;
+    agent_node *node;
+    agent_lines lines;
+    bool is_stderr, is_over;
+    bool is_bounded; // the process has ended: only `left` more bytes are its own
+    size_t left;
+} stream;
+
+struct agent_node {
+    uint64_t node_id;
+    agent_node_events events;
+    void *user;
+    stream streams[STREAM_COUNT];
+    int leash_fd, pidfd;
+    pid_t pid;
+    uint64_t started_at_ms;
+    agent_exit how;
+    bool has_exited, is_paused, is_over, is_closing;
+    uint32_t handles; // libuv's, still open
+};
+
+uint64_t agent_node_id(const agent_node *node) {
+    return node->node_id;
+}
+pid_t agent_node_pid(const agent_node *node) {
+    return node->pid;
+}
+uint64_t agent_node_started_at_ms(const agent_node *node) {
+    return node->started_at_ms;
+}
+bool agent_node_has_exited(const agent_node *node) {
+    return node->has_exited;
+}
+agent_exit agent_node_how(const agent_node *node) {
+    return node->how;
+}
+
+static void tell_piece(mesh_bytes piece, void *user) {
+    stream *st = user;
+    st->node->events.on_output(st->node, st->is_stderr, piece, st->node->user);
+}
+
+static void on_flush(uv_timer_t *timer) {
+    stream *st = timer->data;
+    agent_lines_flush(&st->lines, tell_piece, st);
+}
+
+static void finish_if_over(agent_node *node) {
+    if (!node->has_exited || node->is_over || node->is_closing) return;
+    for (int i = 0; i < STREAM_COUNT; i++)
+        if (!node->streams[i].is_over) return;
+    node->is_over = true;
+    node->events.on_over(node, node->user);
+}
+
+static void end_stream(stream *st) {
+    if (st->is_over) return;
+    st->is_over = true;
+    uv_read_stop((uv_stream_t *)&st->pipe);
+    uv_timer_stop(&st->flush);
+    agent_lines_flush(&st->lines, tell_piece, st);
+    finish_if_over(st->node);
+}
+
+// One buffer for all: what is read is handled before the next read.
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
+    static char bytes[READ_LEN];
+    stream *st = handle->data;
+    (void)suggested;
+    // Of a dead node's pipe only its own bytes are read: its children may hold it open and write
+    // on.
+    size_t len = st->is_bounded && st->left < READ_LEN ? st->left : READ_LEN;
+    *buffer = uv_buf_init(bytes, (unsigned)len);
+}
+
+static void on_read(uv_stream_t *pipe, ssize_t len, const uv_buf_t *buffer) {
+    stream *st = pipe->data;
+    if (len == 0) return; // nothing there
+    if (len < 0) {
+        end_stream(st);
+        return;
+    }
+    uv_timer_stop(&st->flush);
+    agent_lines_push(&st->lines, (mesh_bytes){(uint8_t *)buffer->base, (size_t)len}, tell_piece,
+                     st);
+    if (st->node->is_closing || st->is_over) return;
+    if (agent_lines_is_pending(&st->lines)) uv_timer_start(&st->flush, on_flush, FLUSH_MS, 0);
+    if (!st->is_bounded) return;
+    st->left -= (size_t)len;
+    if (st->left == 0) end_stream(st);
+}
+
+static void read_or_not(agent_node *node) {
+    for (int i = 0; i < STREAM_COUNT; i++) {
+        stream *st = &node->streams[i];
+        if (st->is_over) continue;
+        if (node->is_paused)
+            uv_read_stop((uv_stream_t *)&st->pipe);
+        else if (uv_read_start((uv_stream_t *)&st->pipe, on_alloc, on_read) != 0)
+            end_stream(st);
+    }
+}
+
+static int open_stream(uv_loop_t *loop, agent_node *node, int index, int *out_far_fd) {
+    stream *st = &node->streams[index];
+    int fds[2];
+    *st = (stream){.node = node, .is_stderr = index == 1};
+    if (pipe2(fds, O_CLOEXEC) != 0) return -errno;
+    (void)fcntl(fds[0], F_SETPIPE_SZ,
+                PIPE_LEN); // more than its share of pipe memory: the default will do
+    uv_pipe_init(loop, &st->pipe, 0);
+    uv_timer_init(loop, &st->flush);
+    st->pipe.data = st->flush.data = st;
+    node->handles += 2;
+    int err = uv_pipe_open(&st->pipe, fds[0]);
+    if (err != 0) {
+        close(fds[0]);
+        close(fds[1]);
+        return err;
+    }
+    *out_far_fd = fds[1];
+    return 0;
+}
+
+int agent_node_open(uv_loop_t *loop, uint64_t node_id, const agent_node_events *events, void *user,
+                    agent_node_ends *out_ends, agent_node **out) {
+    agent_node *node = mem_alloc(sizeof *node);
+    node->node_id = node_id;
+    node->events = *events;
+    node->user = user;
+    node->pidfd = -1;
+    int leash[2];
+    if (pipe2(leash, O_CLOEXEC) != 0) {
+        free(node);
+        return -errno;
+    }
+    node->leash_fd = leash[1];
+    agent_node_ends ends = {.leash_fd = leash[0], .stdout_fd = -1, .stderr_fd = -1};
+    int err = open_stream(loop, node, 0, &ends.stdout_fd);
+    if (err == 0) err = open_stream(loop, node, 1, &ends.stderr_fd);
+    if (err != 0) {
+        close(ends.leash_fd);
+        if (ends.stdout_fd >= 0) close(ends.stdout_fd);
+        agent_node_close(node);
+        return err;
+    }
+    read_or_not(node);
+    *out_ends = ends;
+    *out = node;
+    return 0;
+}
+
+static void free_if_closed(agent_node *node) {
+    if (node->handles > 0) return;
+    for (int i = 0; i < STREAM_COUNT; i++)
+        agent_lines_deinit(&node->streams[i].lines);
+    free(node);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    agent_node *node = ((stream *)handle->data)->node;
+    node->handles--;
+    free_if_closed(node);
+}
+
+void agent_node_close(agent_node *node) {
+    if (node == NULL || node->is_closing) return;
+    node->is_closing = true;
+    close(node->leash_fd);
+    if (node->pidfd >= 0) close(node->pidfd);
+    for (int i = 0; i < STREAM_COUNT; i++) {
+        if (node->streams[i].pipe.data == NULL) continue; // never opened
+        uv_close((uv_handle_t *)&node->streams[i].flush, on_closed);
+        uv_close((uv_handle_t *)&node->streams[i].pipe, on_closed);
+    }
+    free_if_closed(node);
+}
+
+void agent_node_launched(agent_node *node, pid_t pid, int pidfd, uint64_t now_ms) {
+    node->pid = pid;
+    node->pidfd = pidfd;
+    node->started_at_ms = now_ms;
+}
+
+static int stream_fd(stream *st) {
+    uv_os_fd_t fd;
+    return uv_fileno((uv_handle_t *)&st->pipe, &fd) == 0 ? fd : -1;
+}
+
+void agent_node_exited(agent_node *node, agent_exit how) {
+    if (node->has_exited) return;
+    node->has_exited = true;
+    node->how = how;
+    for (int i = 0; i < STREAM_COUNT; i++) {
+        stream *st = &node->streams[i];
+        int left = 0;
+        if (st->is_over) continue;
+        if (ioctl(stream_fd(st), FIONREAD, &left) != 0) left = 0;
+        st->is_bounded = true;
+        st->left = (size_t)left;
+        if (left == 0) end_stream(st);
+    }
+    finish_if_over(node);
+}
+
+void agent_node_signal(agent_node *node, int signal) {
+    if (node->has_exited) {
+        // Somebody wants it gone, and a reader that does not read holds back the end.
+        agent_node_pause(node, false);
+        return;
+    }
+    if (node->pid == 0) return;
+    // By pidfd where there is one: a pid may be somebody else's the moment after its end.
+    if (node->pidfd < 0 || syscall(SYS_pidfd_send_signal, node->pidfd, signal, NULL, 0) != 0)
+        if (node->pidfd < 0 || errno == ENOSYS) (void)kill(node->pid, signal);
+}
+
+void agent_node_pause(agent_node *node, bool is_paused) {
+    if (node->is_paused == is_paused || node->is_closing) return;
+    node->is_paused = is_paused;
+    read_or_not(node);
+}
+
+bool agent_node_is_dead(const agent_node *node) {
+    if (node->pidfd < 0) return node->pid != 0 && kill(node->pid, 0) != 0 && errno == ESRCH;
+    struct pollfd one = {.fd = node->pidfd, .events = POLLIN};
+    return poll(&one, 1, 0) > 0;
+}

@@ -1,0 +1,103 @@
+#include "agent/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/packet.h"
+
+static int fail(char text[AGENT_PLACE_TEXT_MAX], int err, const char *what, const char *path,
+                const char *hint) {
+    (void)snprintf(text, AGENT_PLACE_TEXT_MAX, "cannot %s %.200s: %s%s", what, path, strerror(err),
+                   hint);
+    return -err;
+}
+
+static int prepare_one(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
+    struct stat info;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return fail(text, errno, "make the state directory", path, " (WARREN_DIR chooses it)");
+    // The directory itself, not what a link of somebody else's points to.
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return fail(text, errno, "open the state directory", path, "");
+    int err = fstat(fd, &info) != 0 ? errno : 0;
+    close(fd);
+    if (err != 0) return fail(text, err, "look at", path, "");
+    if (info.st_uid != geteuid()) {
+        (void)snprintf(text, AGENT_PLACE_TEXT_MAX,
+                       "will not use %.200s: it belongs to user %u, not to user %u (choose another "
+                       "WARREN_DIR)",
+                       path, info.st_uid, geteuid());
+        return -EPERM;
+    }
+    if ((info.st_mode & 077) != 0) {
+        (void)snprintf(
+            text, AGENT_PLACE_TEXT_MAX,
+            "will not use %.200s: others may enter it (`chmod 700` it, or choose another "
+            "WARREN_DIR)",
+            path);
+        return -EPERM;
+    }
+    return 0;
+}
+
+int agent_place_prepare(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
+    char logs[PATH_MAX];
+    int err = prepare_one(dir, text);
+    if (err != 0) return err;
+    (void)snprintf(logs, sizeof logs, "%s/logs", dir); // dir fits in a socket's address
+    return prepare_one(logs, text);
+}
+
+int agent_place_lock(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
+    char path[PATH_MAX], pid[32] = "";
+    (void)snprintf(path, sizeof path, "%s/agent.lock", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return fail(text, errno, "open", path, "");
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int err = errno;
+        ssize_t len = pread(fd, pid, sizeof pid - 1, 0);
+        if (len > 0) pid[strcspn(pid, "\n")] = '\0';
+        close(fd);
+        if (err != EWOULDBLOCK) return fail(text, err, "lock", path, "");
+        (void)snprintf(
+            text, AGENT_PLACE_TEXT_MAX,
+            "an agent is running already in %.200s (pid %s): `warren agent --stop` ends it", dir,
+            pid[0] != '\0' ? pid : "unknown");
+        return -err;
+    }
+    int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+    // Only for that sentence: a full disk is no reason not to run.
+    if (ftruncate(fd, 0) == 0) len = (int)pwrite(fd, pid, (size_t)len, 0);
+    return fd;
+}
+
+static void socket_path(char out[PATH_MAX], const char *dir) {
+    (void)snprintf(out, PATH_MAX, "%s/agent.sock", dir); // too long: said by listen
+}
+
+int agent_place_listen(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
+    char path[PATH_MAX];
+    int fd;
+    socket_path(path, dir);
+    (void)unlink(path); // we hold the lock: whose socket it was is dead
+    int err = mesh_packet_listen(path, &fd);
+    if (err == -ENAMETOOLONG)
+        return fail(text, ENAMETOOLONG, "listen on", path,
+                    " (the path of a socket has at most 107 bytes: choose a shorter WARREN_DIR)");
+    if (err != 0) return fail(text, -err, "listen on", path, "");
+    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+void agent_place_unlisten(const char *dir) {
+    char path[PATH_MAX];
+    socket_path(path, dir);
+    (void)unlink(path);
+}

@@ -1,0 +1,20 @@
+// The agent's place on disk: the state directory (0700, ours), the lock that makes the agent the
+// only one, the socket.
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { AGENT_PLACE_TEXT_MAX = 512 };
+
+// Makes DIR and DIR/logs, or checks that they are ours alone. 0, or -errno and a whole sentence.
+int agent_place_prepare(const char *dir, char text[AGENT_PLACE_TEXT_MAX]);
+
+// Takes DIR/agent.lock. A descriptor (the lock lasts as long as it is open), or -errno and a
+// sentence; -EWOULDBLOCK: another agent has it.
+int agent_place_lock(const char *dir, char text[AGENT_PLACE_TEXT_MAX]);
+
+// Listens on DIR/agent.sock, in place of one that a dead agent left. A descriptor, or -errno and a
+// sentence.
+int agent_place_listen(const char *dir, char text[AGENT_PLACE_TEXT_MAX]);
+void agent_place_unlisten(const char *dir);

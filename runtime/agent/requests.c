@@ -1,0 +1,372 @@
+// What the command line asks for, and what it is told.
+#include <stdio.h>
+#include <unistd.h>
+
+#include "agent/client.h"
+#include "agent/node.h"
+#include "agent/say.h"
+#include "agent/target.h"
+#include "core/error.h"
+#include "core/mem.h"
+
+enum {
+    QUEUE_HIGH = 1 << 20,         // a foreground run's nodes are not read above
+    QUEUE_LOW = 256 << 10,        // and are again below
+    FOLLOWER_QUEUE_MAX = 8 << 20, // a follower of logs is cut off above
+    NODES_BATCH_LEN = 64 << 10,
+};
+
+typedef enum watch_kind { OWNER, FOLLOWER, STOPPER } watch_kind;
+
+// What a client waits for. One who stops `all` has several.
+struct client_watch {
+    agent_watch watch; // first: a watch is one of these
+    agent_client *client;
+    watch_kind kind;
+    client_watch *next;
+};
+
+// ---- answers
+// -----------------------------------------------------------------------------------------
+
+typedef Warren__Agent__Reply reply;
+
+static void send_reply(agent_client *client, const reply *message) {
+    if (client->is_cut) return;
+    size_t len = warren__agent__reply__get_packed_size(message);
+    uint8_t *bytes = mem_alloc(len);
+    warren__agent__reply__pack(message, bytes);
+    mesh_channel_send(client->channel, (mesh_bytes){bytes, len}, NULL, 0);
+    free(bytes);
+}
+
+// A Reply whose KIND is BODY, a pointer to that kind's struct.
+#define REPLY(NAME, KIND, MEMBER, BODY)                                                            \
+    reply NAME = WARREN__AGENT__REPLY__INIT;                                                       \
+    NAME.kind_case = WARREN__AGENT__REPLY__KIND_##KIND;                                            \
+    NAME.MEMBER = (BODY)
+
+void agent_client_say_error(agent_client *client, uint32_t exit_code, const char *text) {
+    Warren__Agent__Error error = WARREN__AGENT__ERROR__INIT;
+    error.exit_code = exit_code;
+    error.text = (char *)(uintptr_t)text;
+    REPLY(message, ERROR, error, &error);
+    send_reply(client, &message);
+}
+
+void agent_client_say_done(agent_client *client) {
+    Warren__Agent__Done done = WARREN__AGENT__DONE__INIT;
+    REPLY(message, DONE, done, &done);
+    send_reply(client, &message);
+}
+
+static void say_output(agent_client *client, const agent_log_piece *piece) {
+    Warren__Agent__Output output = WARREN__AGENT__OUTPUT__INIT;
+    output.node = (char *)(uintptr_t)piece->node;
+    output.is_stderr = piece->is_stderr;
+    output.data.data = (uint8_t *)(uintptr_t)piece->data.data;
+    output.data.len = piece->data.len;
+    output.at_ms = piece->at_ms;
+    REPLY(message, OUTPUT, output, &output);
+    send_reply(client, &message);
+}
+
+// ---- watches
+// -----------------------------------------------------------------------------------------
+
+static void set_blocking(agent_client *client, bool is_blocking);
+
+static void on_output(agent_watch *watch, const agent_log_piece *piece) {
+    client_watch *w = (client_watch *)watch;
+    agent_client *client = w->client;
+    say_output(client, piece);
+    size_t queued = mesh_channel_queued(client->channel);
+    if (w->kind == OWNER) {
+        if (queued > QUEUE_HIGH) set_blocking(client, true);
+    } else if (queued > FOLLOWER_QUEUE_MAX && !client->is_cut) {
+        // It cannot hold up the nodes; it gets what is on its way and this sentence.
+        agent_client_say_error(client, 1,
+                               "the log was read too slowly: lines would have been lost");
+        client->is_cut = true;
+    }
+}
+
+static void on_event(agent_watch *watch, const agent_event *event) {
+    Warren__Agent__NodeEvent body = WARREN__AGENT__NODE_EVENT__INIT;
+    body.node = (char *)(uintptr_t)event->node;
+    body.state = (char *)(uintptr_t)event->state;
+    body.text = (char *)(uintptr_t)event->text;
+    body.code = event->how.code;
+    body.signal = (uint32_t)event->how.signal;
+    REPLY(message, EVENT, event, &body);
+    send_reply(((client_watch *)watch)->client, &message);
+}
+
+static void remove_watch(client_watch *w) {
+    agent_services_unwatch(w->client->clients->options.services, &w->watch);
+    for (client_watch **at = &w->client->watches; *at != NULL; at = &(*at)->next) {
+        if (*at != w) continue;
+        *at = w->next;
+        break;
+    }
+    free(w);
+}
+
+static void on_over(agent_watch *watch, int exit_code) {
+    client_watch *w = (client_watch *)watch;
+    agent_client *client = w->client;
+    agent_services *services = client->clients->options.services;
+    watch_kind kind = w->kind;
+    uint32_t service_id = watch->service_id;
+    remove_watch(w);
+    if (kind == STOPPER) {
+        // Stopped by hand as a whole: it need not stay in lists to be found.
+        if (agent_services_is_over(services, service_id, AGENT_INSTANCE_ALL))
+            agent_services_forget(services, service_id);
+        if (--client->stops_open == 0) agent_client_say_done(client);
+        return;
+    }
+    Warren__Agent__Ended ended = WARREN__AGENT__ENDED__INIT;
+    ended.service = (char *)(uintptr_t)agent_services_name(services, service_id);
+    ended.exit_code = exit_code;
+    REPLY(message, ENDED, ended, &ended);
+    send_reply(client, &message);
+    if (kind != OWNER) return;
+    client->owned_service_id = 0;
+    set_blocking(client, false);
+    agent_services_forget(services, service_id);
+}
+
+static const agent_watch_events owner_events = {on_output, on_event, on_over};
+static const agent_watch_events follower_events = {on_output, NULL, on_over};
+static const agent_watch_events stopper_events = {NULL, on_event, on_over};
+
+static void add_watch(agent_client *client, watch_kind kind, uint32_t service_id,
+                      uint32_t instance) {
+    static const agent_watch_events *const events[] = {&owner_events, &follower_events,
+                                                       &stopper_events};
+    client_watch *w = mem_alloc(sizeof *w);
+    *w = (client_watch){
+        .watch = {.service_id = service_id, .instance = instance, .events = events[kind]},
+        .client = client,
+        .kind = kind,
+        .next = client->watches};
+    client->watches = w;
+    agent_services_watch(client->clients->options.services, &w->watch);
+}
+
+// ---- back-pressure
+// -----------------------------------------------------------------------------------
+
+// Between the turns of the loop channels write what they can; there is no other sign of room.
+void agent_client_drain(uv_check_t *check) {
+    agent_clients *clients = check->data;
+    for (agent_client *c = clients->first; c != NULL; c = c->next)
+        if (c->is_blocking && mesh_channel_queued(c->channel) < QUEUE_LOW) set_blocking(c, false);
+}
+
+static void set_blocking(agent_client *client, bool is_blocking) {
+    agent_clients *clients = client->clients;
+    if (client->is_blocking == is_blocking) return;
+    client->is_blocking = is_blocking;
+    if (client->owned_service_id != 0)
+        agent_services_pause(clients->options.services, client->owned_service_id, is_blocking);
+    if (is_blocking && clients->blocking_count++ == 0)
+        uv_check_start(&clients->drain, agent_client_drain);
+    else if (!is_blocking && --clients->blocking_count == 0)
+        uv_check_stop(&clients->drain);
+}
+
+// ---- requests
+// ----------------------------------------------------------------------------------------
+
+// Takes `body` and the descriptor.
+static void run(agent_client *client, Warren__Agent__Run *body, int stdin_fd) {
+    agent_services *services = client->clients->options.services;
+    agent_refusal refusal;
+    uint32_t service_id, instances = body->instances;
+    bool is_detached = body->detach;
+    if (client->owned_service_id != 0) {
+        if (stdin_fd >= 0) close(stdin_fd);
+        warren__agent__run__free_unpacked(body, NULL);
+        agent_client_say_error(client, 2, "this connection runs a service already");
+        return;
+    }
+    if (agent_services_run(services, body, stdin_fd, &service_id, &refusal) != 0) {
+        agent_client_say_error(client, refusal.exit_code, refusal.text);
+        return;
+    }
+    Warren__Agent__Started started = WARREN__AGENT__STARTED__INIT;
+    started.service = (char *)(uintptr_t)agent_services_name(services, service_id);
+    started.instances = instances;
+    REPLY(message, STARTED, started, &started);
+    send_reply(client, &message);
+    if (is_detached) return;
+    client->owned_service_id = service_id;
+    add_watch(client, OWNER, service_id, AGENT_INSTANCE_ALL);
+}
+
+typedef struct node_batch {
+    agent_client *client;
+    Warren__Agent__Nodes nodes;
+    size_t len, cap;
+} node_batch;
+
+static void send_batch(node_batch *batch, bool has_more) {
+    batch->nodes.more = has_more;
+    REPLY(message, NODES, nodes, &batch->nodes);
+    send_reply(batch->client, &message);
+    for (size_t i = 0; i < batch->nodes.n_nodes; i++)
+        warren__agent__node_info__free_unpacked(batch->nodes.nodes[i], NULL);
+    batch->nodes.n_nodes = batch->len = 0;
+}
+
+// What we are given is borrowed: a copy by way of its own bytes.
+static void add_node(const Warren__Agent__NodeInfo *info, void *user) {
+    node_batch *batch = user;
+    size_t len = warren__agent__node_info__get_packed_size(info);
+    uint8_t *bytes = mem_alloc(len);
+    warren__agent__node_info__pack(info, bytes);
+    if (batch->len + len > NODES_BATCH_LEN && batch->len > 0) send_batch(batch, true);
+    batch->nodes.nodes =
+        mem_grow(batch->nodes.nodes, sizeof(void *), batch->nodes.n_nodes + 1, &batch->cap);
+    batch->nodes.nodes[batch->nodes.n_nodes++] = warren__agent__node_info__unpack(NULL, len, bytes);
+    batch->len += len + 8;
+    free(bytes);
+}
+
+static void ps(agent_client *client) {
+    node_batch batch = {.client = client, .nodes = WARREN__AGENT__NODES__INIT};
+    agent_services_each(client->clients->options.services, add_node, &batch);
+    send_batch(&batch, false);
+    free(batch.nodes.nodes);
+}
+
+static void stop_one(uint32_t service_id, void *user) {
+    agent_client *client = user;
+    client->stops_open++;
+    add_watch(client, STOPPER, service_id, AGENT_INSTANCE_ALL);
+}
+
+static void stop(agent_client *client, const Warren__Agent__Stop *body) {
+    agent_services *services = client->clients->options.services;
+    agent_refusal refusal;
+    uint32_t service_id, instance;
+    if (agent_services_find(services, body->target, &service_id, &instance, &refusal) != 0) {
+        agent_client_say_error(client, refusal.exit_code, refusal.text);
+        return;
+    }
+    if (service_id == 0) {
+        agent_services_each_running(services, stop_one, client);
+    } else if (!agent_services_is_over(services, service_id, instance)) {
+        client->stops_open++;
+        add_watch(client, STOPPER, service_id, instance);
+    } else if (agent_services_is_over(services, service_id, AGENT_INSTANCE_ALL)) {
+        agent_services_forget(services, service_id);
+    }
+    if (client->stops_open == 0)
+        agent_client_say_done(client);
+    else
+        agent_services_stop(services, service_id, instance, body->kill);
+}
+
+static void on_tail(const agent_log_piece *piece, void *user) {
+    say_output(user, piece);
+}
+
+typedef struct tail_all {
+    agent_client *client;
+    uint32_t line_count;
+    char last[AGENT_SERVICE_NAME_LEN_MAX];
+} tail_all;
+
+static void tail_service(const Warren__Agent__NodeInfo *info, void *user) {
+    tail_all *all = user;
+    if (info->service[0] == '\0' || strcmp(info->service, all->last) == 0) return;
+    (void)snprintf(all->last, sizeof all->last, "%s", info->service);
+    (void)agent_log_tail(all->client->clients->options.dir, info->service, NULL, all->line_count,
+                         on_tail, all->client); // one that wrote nothing has no file
+}
+
+// The log of a service that is not in the lists any more is still there to be read.
+static bool has_log(const char *dir, const char *target) {
+    agent_target parsed;
+    return agent_target_parse(target, &parsed) == 0 && parsed.name[0] != '\0' &&
+           agent_log_tail(dir, parsed.name, NULL, 0, on_tail, NULL) == 0;
+}
+
+static void tail(agent_client *client, const Warren__Agent__Logs *body) {
+    const char *dir = client->clients->options.dir;
+    agent_target target;
+    CHECK(agent_target_parse(body->target, &target) == 0); // it was found
+    if (target.name[0] == '\0') {
+        tail_all all = {.client = client, .line_count = body->tail_lines};
+        agent_services_each(client->clients->options.services, tail_service, &all);
+        return;
+    }
+    char node[AGENT_NODE_NAME_LEN_MAX];
+    (void)snprintf(node, sizeof node, "%s.%u", target.name, target.instance);
+    (void)agent_log_tail(dir, target.name, target.instance == UINT32_MAX ? NULL : node,
+                         body->tail_lines, on_tail, client); // one that wrote nothing has no file
+}
+
+static void logs(agent_client *client, const Warren__Agent__Logs *body) {
+    agent_services *services = client->clients->options.services;
+    agent_refusal refusal;
+    uint32_t service_id, instance;
+    int err = agent_services_find(services, body->target, &service_id, &instance, &refusal);
+    bool is_past = err == MESH_ENOTFOUND && has_log(client->clients->options.dir, body->target);
+    if (err != 0 && !is_past) {
+        agent_client_say_error(client, refusal.exit_code, refusal.text);
+        return;
+    }
+    tail(client, body);
+    if (!body->follow || is_past ||
+        (service_id != 0 && agent_services_is_over(services, service_id, instance)))
+        agent_client_say_done(client);
+    else
+        add_watch(client, FOLLOWER, service_id, instance);
+}
+
+static void shut_down(agent_client *client) {
+    client->wants_shutdown = true;
+    client->clients->options.on_shutdown(client->clients->options.user);
+}
+
+static void take_run(agent_client *client, Warren__Agent__Request *request, mesh_packet *packet) {
+    int stdin_fd = -1;
+    if (packet->fd_count > 0 && request->run->instances == 1) {
+        stdin_fd = packet->fds[0];
+        packet->fds[0] = -1;
+    }
+    Warren__Agent__Run *body = request->run;
+    request->kind_case = WARREN__AGENT__REQUEST__KIND__NOT_SET; // taken out of it
+    request->run = NULL;
+    run(client, body, stdin_fd);
+}
+
+void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
+                         mesh_packet *packet) {
+    switch (request->kind_case) {
+    case WARREN__AGENT__REQUEST__KIND_RUN: take_run(client, request, packet); return;
+    case WARREN__AGENT__REQUEST__KIND_PS: ps(client); return;
+    case WARREN__AGENT__REQUEST__KIND_STOP: stop(client, request->stop); return;
+    case WARREN__AGENT__REQUEST__KIND_LOGS: logs(client, request->logs); return;
+    case WARREN__AGENT__REQUEST__KIND_SHUTDOWN: shut_down(client); return;
+    default: agent_client_say_error(client, 2, "the agent does not know this request"); return;
+    }
+}
+
+void agent_client_let_go(agent_client *client) {
+    agent_services *services = client->clients->options.services;
+    uint32_t owned = client->owned_service_id;
+    set_blocking(client, false);
+    while (client->watches != NULL)
+        remove_watch(client->watches);
+    client->owned_service_id = 0;
+    if (owned == 0) return;
+    agent_say("%s lost its owner (pid %u): it is stopped", agent_services_name(services, owned),
+              client->pid);
+    agent_services_forget(services, owned);
+    agent_services_stop(services, owned, AGENT_INSTANCE_ALL, false);
+}

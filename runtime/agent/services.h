@@ -1,0 +1,68 @@
+// The services of this host: what was asked to run, the lives of its nodes, their logs, their
+// sockets. Carries out what the supervisor decides.
+#pragma once
+
+#include <uv.h>
+
+#include "agent.pb-c.h"
+#include "agent/members.h"
+#include "agent/watch.h"
+
+enum { AGENT_SERVICE_NAME_LEN_MAX = 64 }; // with its end
+
+typedef struct agent_services agent_services;
+
+typedef struct agent_services_options {
+    uv_loop_t *loop;
+    const char *dir; // the state directory
+    const char *host;
+    uint64_t seed, started_at_ms; // started: wall clock
+    void (*on_changed)(
+        void *user); // a service or an attached member is over: maybe there is no work left
+    void *user;
+} agent_services_options;
+
+agent_services *agent_services_create(const agent_services_options *options);
+// Ends all processes at once and frees all, later from the loop.
+void agent_services_destroy(agent_services *services);
+
+typedef struct agent_refusal { // why a request can't be done
+    uint32_t exit_code;        // DESIGN.md 7
+    char text[512];
+} agent_refusal;
+
+// Takes `run` (its caller forgets the pointer) and stdin_fd (-1: none), also on failure.
+// An empty name is made from the entry's. The launches begin in the loop's next turn.
+int agent_services_run(agent_services *services, Warren__Agent__Run *run, int stdin_fd,
+                       uint32_t *out_service_id, agent_refusal *refusal);
+const char *agent_services_name(const agent_services *services, uint32_t service_id);
+
+// "app", "app.2" or "all" (service_id 0). MESH_EINVAL or MESH_ENOTFOUND fills the refusal, with
+// what may have been meant.
+int agent_services_find(const agent_services *services, const char *target,
+                        uint32_t *out_service_id, uint32_t *out_instance, agent_refusal *refusal);
+// service_id 0: all. What was stopped stays in lists until it has ended.
+void agent_services_stop(agent_services *services, uint32_t service_id, uint32_t instance,
+                         bool is_kill);
+void agent_services_close_door(agent_services *services); // refuses what wants to run from now on
+bool agent_services_is_over(const agent_services *services, uint32_t service_id, uint32_t instance);
+// Takes a service that is over out of the lists; one that is not follows when it is.
+void agent_services_forget(agent_services *services, uint32_t service_id);
+// Stops reading what its nodes write: its one reader is slow.
+void agent_services_pause(agent_services *services, uint32_t service_id, bool is_paused);
+typedef void (*agent_services_id_cb)(uint32_t service_id, void *user);
+void agent_services_each_running(const agent_services *services, agent_services_id_cb each,
+                                 void *user);
+uint32_t agent_services_running_count(const agent_services *services); // services not over
+
+void agent_services_watch(agent_services *services, agent_watch *watch);
+void agent_services_unwatch(agent_services *services, agent_watch *watch); // fine when not watching
+
+// Every node of every service, and every attached member. Borrowed.
+typedef void (*agent_services_cb)(const Warren__Agent__NodeInfo *info, void *user);
+void agent_services_each(const agent_services *services, agent_services_cb each, void *user);
+
+// A process connected to the agent's path as a node. Takes fd.
+void agent_services_attach(agent_services *services, int fd, const char *name, uint32_t pid);
+// A child of this process ended, as waitpid said.
+void agent_services_reaped(agent_services *services, pid_t pid, int status);
