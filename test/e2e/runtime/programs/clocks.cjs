@@ -1,0 +1,8 @@
+const { performance } = require('node:perf_hooks')
+const start = performance.timeOrigin + performance.now()
+console.log(Math.abs(start - Date.now()) < 50, performance.now() < 20000, performance.now() > 0, process.uptime() < 20, process.uptime() > 0)
+console.log(performance.nodeTiming.nodeStart >= 0, performance.nodeTiming.bootstrapComplete <= performance.now())
+const [seconds, nanoseconds] = process.hrtime()
+console.log(Math.abs(seconds * 1e9 + nanoseconds - Number(process.hrtime.bigint())) < 1e9)
+setTimeout(() => console.log('fired', Math.round((performance.now() - before) / 100)), 100)
+const before = performance.now()

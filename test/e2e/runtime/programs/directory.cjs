@@ -1,0 +1,5 @@
+const fs = require('node:fs')
+const path = require('node:path')
+console.log(path.basename(process.cwd()), fs.existsSync('main.js'), process.cwd() === fs.readlinkSync('/proc/self/cwd'))
+process.chdir('..')
+console.log(path.basename(process.cwd()), require.resolve('./part.mjs') === path.join(__dirname, 'part.mjs'))

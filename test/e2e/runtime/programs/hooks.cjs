@@ -1,0 +1,7 @@
+const { executionAsyncId, AsyncLocalStorage } = require('node:async_hooks')
+console.log(executionAsyncId())
+const storage = new AsyncLocalStorage()
+storage.run('kept', () => setTimeout(() => console.log(storage.getStore()), 1))
+const tracing = require('node:trace_events').createTracing({ categories: ['node.perf'] })
+console.log(tracing.enabled, process.report.getReport().header.processId === process.pid)
+require('node:vm').runInNewContext('log(1 + 1)', { log: console.log })

@@ -1,0 +1,1 @@
+console.log('package', typeof module, import.meta.url.endsWith('/package/main.js'))

@@ -1,0 +1,2 @@
+import { createRequire } from 'node:module'
+export const value = typeof createRequire(import.meta.url)('warren').join

@@ -1,0 +1,1 @@
+import('./part.mjs').then(({ value }) => console.log('plain', typeof module, value))

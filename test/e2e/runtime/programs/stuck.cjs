@@ -1,0 +1,3 @@
+console.log('stuck')
+process.on('SIGTERM', () => {}) // never runs
+for (;;);

@@ -1,0 +1,3 @@
+process.on('exit', (code) => console.log('exit', code))
+function deep() { throw new TypeError('boom') }
+deep()

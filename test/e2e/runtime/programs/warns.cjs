@@ -1,0 +1,2 @@
+process.emitWarning('careful')
+new Buffer(1)
