@@ -56,6 +56,26 @@ class Encoder {
     }
   }
 
+  // Headers: a map of texts, never a shape, so that C finds them easily.
+  encodeTexts(texts, start, end) {
+    if (typeof texts !== 'object' || texts === null) throw new TypeError('headers must be an object')
+    const entries = Object.entries(texts)
+    this.#out.pos = start
+    this.#out.end = end
+    try {
+      this.#out.mapHead(entries.length)
+      for (const [key, value] of entries) {
+        if (typeof value !== 'string') throw new TypeError(`header ${JSON.stringify(key)} must be a string`)
+        this.#out.string(key)
+        this.#out.string(value)
+      }
+      this.#out.room(0)
+      return this.#out.pos
+    } catch (err) {
+      throw explained(err, end - start)
+    }
+  }
+
   #forget() {
     this.#depth = 0
     const few = Math.min(this.#metCount, FEW_OBJECTS)

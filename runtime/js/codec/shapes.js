@@ -14,6 +14,8 @@ const SIGHTINGS_WHEN_SCARCE = 64
 
 // Nodes of the trie that may exist beside those of numbered shapes.
 const NODES_MAX = 8192
+// Bodies that wait to be sent: the shapes that one message is the first to use.
+const FRESH_LEN_MAX = 64 << 10
 
 class Node {
   constructor(parent, key) {
@@ -33,13 +35,26 @@ DEAD.last = DEAD
 DEAD.id = -2
 
 class OwnShapes {
+  count = 0
+  root = null
+  #nodes = 0
+  #numbered = []
+  #fresh = [] // bodies of shapes that were numbered, and not yet taken to be sent
+  #freshLen = 0
+
   constructor() {
-    this.count = 0
-    this.fresh = [] // bodies of shapes that were numbered, and not yet taken to be sent
     this.#grow()
   }
 
-  #nodes = 0
+  get hasFresh() {
+    return this.#freshLen > 0
+  }
+
+  // The bodies that peers must get before the message that was encoded last.
+  takeFresh() {
+    this.#freshLen = 0
+    return this.#fresh.splice(0)
+  }
 
   #grow() {
     this.root = new Node(null, undefined)
@@ -68,7 +83,7 @@ class OwnShapes {
   sighted(node) {
     if (node.id === -2) return -1
     const wanted = this.count < LIMITS.SHAPES / 2 ? SIGHTINGS : SIGHTINGS_WHEN_SCARCE
-    if (++node.seen < wanted) {
+    if (++node.seen < wanted || this.#freshLen > FRESH_LEN_MAX) {
       if (this.#nodes > NODES_MAX) this.#prune()
       return -1
     }
@@ -77,12 +92,11 @@ class OwnShapes {
       node.id = -2
       return -1
     }
-    this.fresh.push(body)
+    this.#fresh.push(body)
+    this.#freshLen += body.length
     this.#numbered.push(node)
     return (node.id = this.count++)
   }
-
-  #numbered = []
 
   // Forgets the keys that were only seen once or so; they would fill the memory of a program that uses
   // objects as dictionaries.
@@ -151,12 +165,12 @@ class PeerShapes {
     return this.#shapes[id]
   }
 
-  // Takes a SHAPE body; false when it breaks the rules of wire.md.
+  // Takes a SHAPE body; false when it breaks the rules of wire.md. After a new link they begin again, the same.
   add(body) {
     if (body.length < 4 || body.length > LIMITS.SHAPE_LEN) return false
     const id = (body[0] << 8) | body[1]
     const count = body[2]
-    if (id !== this.#shapes.length || id >= LIMITS.SHAPES || count < 1 || count > LIMITS.SHAPE_KEYS) return false
+    if (id > this.#shapes.length || id >= LIMITS.SHAPES || count < 1 || count > LIMITS.SHAPE_KEYS) return false
     const keys = []
     let at = 3
     while (keys.length < count && at < body.length) {
@@ -166,6 +180,7 @@ class PeerShapes {
       at = end
     }
     if (keys.length !== count || at !== body.length) return false
+    if (id < this.#shapes.length) return String(this.#shapes[id].keys) === String(keys)
     this.#shapes.push(new PeerShape(keys))
     return true
   }

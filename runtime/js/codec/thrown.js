@@ -54,4 +54,25 @@ function newError(className, message) {
   return errorClass === AggregateError ? new AggregateError([], text) : new errorClass(text)
 }
 
-module.exports = { HIDDEN_PROPERTIES, classNameOf, keysOf, text, makeError }
+const BARE_TEXT_LEN = 4096
+const BARE_PROPERTIES = 16
+const BARE_PROPERTY_LEN = 256
+
+// `error` without what hinders it from travelling: what it holds beside texts and numbers, and most of what is long.
+function bareError(error) {
+  const className = classNameOf(error)
+  const bare = makeError(className, text(error.message).slice(0, BARE_TEXT_LEN), text(error.stack).slice(0, BARE_TEXT_LEN))
+  for (const key of keysOf(error, className).slice(0, BARE_PROPERTIES)) {
+    const { value } = Object.getOwnPropertyDescriptor(error, key) ?? { value: error[key] }
+    if (key.length <= BARE_PROPERTY_LEN && isBare(value)) {
+      Object.defineProperty(bare, key, { value, writable: true, enumerable: true, configurable: true })
+    }
+  }
+  return bare
+}
+
+function isBare(value) {
+  return typeof value === 'string' ? value.length <= BARE_PROPERTY_LEN : typeof value === 'number' || typeof value === 'boolean'
+}
+
+module.exports = { HIDDEN_PROPERTIES, classNameOf, keysOf, text, makeError, bareError }

@@ -24,7 +24,7 @@ export class Wire {
 
   encode(value, limit = MEMORY_LEN) {
     const end = this.encoder.encode(value, 0, limit)
-    for (const body of this.shapes.fresh.splice(0)) {
+    for (const body of this.shapes.takeFresh()) {
       if (!this.peerShapes.add(body)) throw new Error('the receiver refused a shape')
     }
     return Buffer.from(this.memory.subarray(0, end))

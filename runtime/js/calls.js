@@ -1,0 +1,175 @@
+// Calls this node made and whose answers it awaits, by slot. A slot is used again and again: the hot path makes no
+// object but the promise.
+'use strict'
+
+const { MeshError } = require('./errors.js')
+const { CODE, COMMAND, LIMIT, PEER_ANY } = require('./contract.js')
+
+const TIMEOUT_DEFAULT_MS = 5000
+const TIMEOUT_MAX_MS = 0xffffffff
+
+class Call {
+  resolve = null
+  reject = null
+  subject = ''
+  signal = undefined
+  onAbort = null
+}
+
+class Calls {
+  #channel
+  #slots = []
+  #free = []
+  #open = 0
+  #starting = null
+  // One executor for all promises: it hands over what the new one is settled with.
+  #executor = (resolve, reject) => {
+    this.#starting.resolve = resolve
+    this.#starting.reject = reject
+  }
+
+  constructor(channel) {
+    this.#channel = channel
+  }
+
+  // `target`: {name, method, isSubject, label}; `options` as users give them.
+  start(target, input, options) {
+    try {
+      return this.#start(target, input, options)
+    } catch (err) {
+      return Promise.reject(err)
+    }
+  }
+
+  #start(target, input, options) {
+    this.#channel.mustBeOpen()
+    const signal = options.signal
+    if (signal?.aborted) throw cancelled(target.label, 'no', signal.reason)
+    const route = { peer: PEER_ANY, timeout: timeoutOf(options.timeout) }
+    if (options.to !== undefined) route.peer = this.#channel.handleOf(options.to, target.label)
+
+    const slot = this.#take(target.label)
+    const call = this.#slots[slot]
+    try {
+      this.#channel.outbox.call(slot, target, route, input, options.headers)
+    } catch (err) {
+      this.#free.push(slot)
+      throw err
+    }
+    call.subject = target.label
+    if (signal !== undefined) this.#watch(call, slot, signal)
+    if (this.#open++ === 0) this.#channel.hold()
+    this.#starting = call
+    return new Promise(this.#executor)
+  }
+
+  #take(label) {
+    const slot = this.#free.pop()
+    if (slot !== undefined) return slot
+    if (this.#slots.length === LIMIT.CALLS) {
+      throw new MeshError('ERR_WARREN_OVERLOADED', `${label}: ${LIMIT.CALLS} calls are open already`, { subject: label })
+    }
+    return this.#slots.push(new Call()) - 1
+  }
+
+  // The outcome, and whether the call may have been delivered, comes from C: aborting only asks for it.
+  #watch(call, slot, signal) {
+    call.signal = signal
+    call.onAbort = () => this.#channel.outbox.command(COMMAND.CANCEL, slot)
+    signal.addEventListener('abort', call.onAbort)
+  }
+
+  // Frees the slot; what it held is returned in place, valid until the next start.
+  #end(slot) {
+    const call = this.#slots[slot]
+    if (call.signal !== undefined) call.signal.removeEventListener('abort', call.onAbort)
+    this.#free.push(slot)
+    if (--this.#open === 0) this.#channel.release()
+    return call
+  }
+
+  // A REPLY event.
+  reply(event) {
+    let value
+    try {
+      value = event.value()
+    } catch (err) {
+      return this.#settle(event.id, err)
+    }
+    const call = this.#end(event.id)
+    const { resolve } = call
+    clear(call)
+    resolve(value)
+  }
+
+  // An ERROR event.
+  fail(event) {
+    const call = this.#slots[event.id]
+    const delivered = event.bool ? 'maybe' : 'no'
+    if (event.arg === CODE.APPLICATION) return this.#settle(event.id, thrownBy(event))
+    if (event.arg === CODE.CANCELLED) return this.#settle(event.id, cancelled(call.subject, delivered, call.signal?.reason))
+    const { peers } = this.#channel
+    const detail = event.payloadLen > 0 ? detailOf(event) : ''
+    const error = MeshError.ofCall(event.arg, { detail, delivered, peer: peers.get(event.peer), subject: call.subject })
+    this.#settle(event.id, error)
+  }
+
+  // The command that should have started the call could not be carried out.
+  refuse(slot, error) {
+    this.#settle(slot, error)
+  }
+
+  #settle(slot, error) {
+    const call = this.#end(slot)
+    const { reject } = call
+    clear(call)
+    reject(error)
+  }
+
+  // The mesh is closed; C has ended every call it knew.
+  close() {
+    for (const [slot, call] of this.#slots.entries()) {
+      if (call.reject === null) continue
+      this.#settle(slot, new MeshError('ERR_WARREN_CLOSED', `${call.subject}: the mesh is closed`, { delivered: 'maybe', subject: call.subject }))
+    }
+  }
+}
+
+function clear(call) {
+  call.resolve = null
+  call.reject = null
+  call.signal = undefined
+  call.onAbort = null
+}
+
+function timeoutOf(timeout) {
+  if (timeout === undefined) return TIMEOUT_DEFAULT_MS
+  if (typeof timeout !== 'number' || !(timeout >= 0)) throw new RangeError('timeout must be a number of milliseconds, 0 for none')
+  return timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), TIMEOUT_MAX_MS)
+}
+
+function cancelled(subject, delivered, cause) {
+  return new MeshError('ERR_WARREN_CANCELLED', `${subject}: the call was cancelled`, { delivered, subject, cause })
+}
+
+// What the handler threw, as it was thrown; an Error also says that the handler did run.
+function thrownBy(event) {
+  let thrown
+  try {
+    thrown = event.value()
+  } catch (err) {
+    thrown = err
+  }
+  if (thrown instanceof Error) thrown.delivered = 'maybe'
+  return thrown
+}
+
+function detailOf(event) {
+  try {
+    return String(event.value())
+  } catch {
+    return ''
+  }
+}
+
+module.exports = { Calls }

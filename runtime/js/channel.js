@@ -1,0 +1,287 @@
+// The one connection of this process to the mesh: the boxes it shares with C, what its numbers stand for, and who gets
+// which event. Mesh is its face; listen.js uses it before there is a mesh.
+'use strict'
+
+const { performance } = require('perf_hooks')
+const { native } = require('./native.js')
+const { MeshError } = require('./errors.js')
+const { Calls } = require('./calls.js')
+const { Inbox } = require('./inbox.js')
+const { Monitors } = require('./monitor.js')
+const { Outbox } = require('./outbox.js')
+const { Peer, Peers } = require('./peers.js')
+const { CODE, COMMAND, EVENT, LIMIT, PEER_SELF, WORD } = require('./contract.js')
+
+// A question to the agent, or to C, that is answered by number.
+class Pending {
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+}
+
+class Channel {
+  static current = null // open, or closed for ever
+
+  // Throws ERR_WARREN_NO_AGENT.
+  static open(options) {
+    Channel.current ??= new Channel(options)
+    return Channel.current
+  }
+
+  #native = native()
+  #inbox
+  #holds = 0
+  #batchTime = -1
+  #lastId = 0
+  #joined = null
+  #closed = new Pending()
+  #announced = new Map() // entry id -> Pending
+  #listening = new Map() // request id -> Pending
+  #state
+  mesh = null // gets the events that are for users
+  endpoints = new Map() // entry id -> Service or Subscription
+  running = [] // serve slot -> Context or Msg that may be aborted
+  isLost = false // the agent is gone
+  isClosed = false
+
+  constructor({ agentPath, name, maxMessage = LIMIT.MESSAGE_LEN_DEFAULT } = {}) {
+    let opened
+    try {
+      opened = this.#native.open({ agentPath, name, maxMessage }, (len) => this.#receive(len))
+    } catch (cause) {
+      const text = `no agent answers (${cause.message}): is one running? \`warren run\` starts one`
+      throw new MeshError('ERR_WARREN_NO_AGENT', text, { cause })
+    }
+    this.maxMessage = maxMessage
+    this.#state = new Uint32Array(opened.state)
+    this.#inbox = new Inbox(opened.inbox)
+    const onOwnShape = (body) => this.#inbox.addShape(PEER_SELF, body)
+    this.outbox = new Outbox(this.#native, opened, { maxMessage, onOwnShape })
+    this.peers = new Peers({ ...opened, pid: process.pid }, (event, ...args) => this.tell(event, ...args))
+    this.calls = new Calls(this)
+    this.monitors = new Monitors(this)
+    process.on('exit', () => {
+      this.outbox.isExiting = true
+      this.outbox.flush()
+    })
+  }
+
+  // ---- life
+
+  // While somebody holds it, the process stays alive.
+  hold() {
+    if (this.#holds++ === 0) this.#native.ref(true)
+  }
+
+  release() {
+    if (--this.#holds === 0) this.#native.ref(false)
+  }
+
+  // For a promise of the user's.
+  async held(promise) {
+    this.hold()
+    try {
+      return await promise
+    } finally {
+      this.release()
+    }
+  }
+
+  join() {
+    this.#joined = new Pending()
+    this.outbox.command(COMMAND.JOIN)
+    return this.held(this.#joined.promise)
+  }
+
+  close(timeout) {
+    this.#native.close(timeout)
+    return this.held(this.#closed.promise)
+  }
+
+  mustBeOpen() {
+    if (this.isClosed) throw new MeshError('ERR_WARREN_CLOSED', 'the mesh is closed')
+  }
+
+  // ---- what is known to the agent by number
+
+  nextId() {
+    return ++this.#lastId
+  }
+
+  // Settles when every peer knows of the entry.
+  announce(entryId, endpoint, { kind, name, queue }) {
+    const pending = new Pending()
+    this.#announced.set(entryId, pending)
+    this.endpoints.set(entryId, endpoint)
+    this.hold() // until withdraw
+    this.outbox.named(COMMAND.ANNOUNCE, entryId, kind, name, queue)
+    return pending.promise
+  }
+
+  withdraw(entryId) {
+    if (!this.endpoints.delete(entryId)) return
+    this.#announced.get(entryId)?.reject(new MeshError('ERR_WARREN_CLOSED', 'it was withdrawn before every peer knew of it'))
+    this.#announced.delete(entryId)
+    if (!this.isClosed) this.outbox.command(COMMAND.WITHDRAW, entryId)
+    this.release()
+  }
+
+  // A listening socket that the agent shares: {status, fd}, status 0 or -errno. Rejects with MeshError.
+  listen({ address, port, backlog, isIpv6Only }) {
+    const id = this.nextId()
+    const pending = new Pending()
+    this.#listening.set(id, pending)
+    this.outbox.named(COMMAND.LISTEN, id, port, Buffer.from(address), undefined, 0, (backlog | (isIpv6Only ? 1 << 31 : 0)) >>> 0)
+    return this.held(pending.promise)
+  }
+
+  // C's number of a peer that must answer a call.
+  handleOf(peerOrId, subject) {
+    const peer = this.peers.find(peerOrId)
+    if (peer === undefined) {
+      const id = typeof peerOrId === 'string' ? peerOrId : peerOrId.id
+      throw new MeshError('ERR_WARREN_PEER_LOST', `${subject}: there is no peer ${id}`, { subject })
+    }
+    return Peer.handleOf(peer)
+  }
+
+  // ---- events
+
+  // When this batch of events began, for deadlines.
+  get batchTime() {
+    if (this.#batchTime < 0) this.#batchTime = performance.now()
+    return this.#batchTime
+  }
+
+  // A user's listener that throws is an uncaught exception as in any EventEmitter; the events behind are handled all the same.
+  tell(event, ...args) {
+    try {
+      this.mesh?.emit(event, ...args)
+    } catch (err) {
+      process.nextTick(rethrow, err)
+    }
+  }
+
+  // Without a listener an 'error' would end the process; a mesh without its agent works on.
+  tellError(err) {
+    if (this.mesh !== null && this.mesh.listenerCount('error') > 0) this.tell('error', err)
+    else process.emitWarning(err)
+  }
+
+  #receive(len) {
+    const event = this.#inbox
+    this.#batchTime = -1
+    for (let at = 0; at < len; ) {
+      at = event.seek(at)
+      try {
+        this.#handle(event)
+      } catch (err) {
+        if (err instanceof MeshError) this.tellError(err)
+        else process.nextTick(rethrow, err)
+      }
+    }
+  }
+
+  #handle(event) {
+    switch (event.kind) {
+      case EVENT.MESSAGE: return this.#message(event)
+      case EVENT.REQUEST: return this.#request(event)
+      case EVENT.REPLY: return this.calls.reply(event)
+      case EVENT.ERROR: return this.calls.fail(event)
+      case EVENT.ABORT: return this.running[event.id]?.abort(event.arg)
+      case EVENT.SHAPE: return this.#shape(event)
+      case EVENT.PEER: return this.#peer(event)
+      case EVENT.SERVICE: return this.peers.takeService(event)
+      case EVENT.DOWN: return this.monitors.take(event)
+      case EVENT.DRAIN: return this.tell('drain')
+      case EVENT.JOINED: return this.#joined?.resolve()
+      case EVENT.ANNOUNCED: return this.#settle(this.#announced, event.id)
+      case EVENT.LISTENING: return this.#listened(event)
+      case EVENT.REFUSED: return this.#refused(event)
+      case EVENT.LOST: return this.#agentLost()
+      case EVENT.CLOSED: return this.#closedNow()
+      case EVENT.COMMAND_FAILED: return this.#commandFailed(event)
+      default: return undefined // of a newer C half
+    }
+  }
+
+  #message(event) {
+    const endpoint = this.endpoints.get(event.id)
+    if (endpoint !== undefined) endpoint.message(event)
+    else this.outbox.consumed(event.peer, event.arg) // unsubscribed while it was under way
+  }
+
+  #request(event) {
+    const endpoint = this.endpoints.get(event.extra)
+    if (endpoint !== undefined) endpoint.request(event)
+    else this.outbox.refuse(event.id, CODE.NO_RESPONDERS)
+  }
+
+  #shape(event) {
+    if (!event.takeShape()) throw new MeshError('ERR_WARREN_PROTOCOL', 'a peer sent a malformed shape', { peer: this.peers.get(event.peer) })
+  }
+
+  #peer(event) {
+    if (!event.bool) {
+      event.forgetPeer(event.peer)
+      this.outbox.forgetPeer(event.peer)
+    }
+    this.peers.take(event)
+  }
+
+  #settle(map, id, err) {
+    const pending = map.get(id)
+    map.delete(id)
+    if (err === undefined) pending?.resolve()
+    else pending?.reject(err)
+  }
+
+  #listened(event) {
+    const pending = this.#listening.get(event.id)
+    this.#listening.delete(event.id)
+    pending?.resolve({ status: event.arg | 0, fd: event.extra })
+  }
+
+  #refused(event) {
+    this.#joined?.reject(new MeshError('ERR_WARREN_NO_AGENT', event.name))
+  }
+
+  // Links and messages go on; what only the agent can answer fails.
+  #agentLost() {
+    this.isLost = true
+    const err = new MeshError('ERR_WARREN_AGENT_LOST', 'the agent of this host is gone')
+    this.#joined?.reject(err)
+    for (const map of [this.#announced, this.#listening]) {
+      for (const id of [...map.keys()]) this.#settle(map, id, err)
+    }
+    if (this.mesh !== null) this.tellError(err)
+  }
+
+  #closedNow() {
+    this.isClosed = true
+    for (const endpoint of [...this.endpoints.values()]) endpoint.leave()
+    this.calls.close()
+    this.peers.close()
+    this.#closed.resolve()
+  }
+
+  #commandFailed(event) {
+    const err = MeshError.ofCommand(event.arg | 0, event.name)
+    switch (event.extra) {
+      case COMMAND.JOIN: return this.#joined?.reject(err)
+      case COMMAND.CALL: return this.calls.refuse(event.id, err)
+      case COMMAND.ANNOUNCE: return this.#settle(this.#announced, event.id, err)
+      case COMMAND.LISTEN: return this.#settle(this.#listening, event.id, err)
+      default: return this.tellError(err)
+    }
+  }
+}
+
+function rethrow(err) {
+  throw err
+}
+
+module.exports = { Channel }

@@ -1,0 +1,73 @@
+// The numbers of runtime/binding.h, in its order.
+'use strict'
+
+const HEAD_LEN = 32 // eight words before each entry
+const BOX_LEN = (16 << 20) + (256 << 10)
+
+const WORD = { OUTBOX_LEN: 0, QUEUED: 1, IS_CLOSED: 2 }
+
+const FLAG = { HEADERS: 1, BOOL: 2 }
+
+const PEER_SELF = 0
+const PEER_ANY = 0xffffffff
+
+const COMMAND = {
+  JOIN: 1,
+  PUBLISH: 2,
+  CALL: 3,
+  CANCEL: 4,
+  ANSWER: 5,
+  ANNOUNCE: 6,
+  WITHDRAW: 7,
+  CONSUMED: 8,
+  SHAPE: 9,
+  MONITOR: 10,
+  DEMONITOR: 11,
+  LISTEN: 12,
+}
+
+const EVENT = {
+  JOINED: 1,
+  PEER: 2,
+  SERVICE: 3,
+  SHAPE: 4,
+  MESSAGE: 5,
+  REQUEST: 6,
+  ABORT: 7,
+  REPLY: 8,
+  ERROR: 9,
+  DOWN: 10,
+  DRAIN: 11,
+  ANNOUNCED: 12,
+  LISTENING: 13,
+  REFUSED: 14,
+  LOST: 15,
+  CLOSED: 16,
+  COMMAND_FAILED: 17,
+}
+
+const ENTRY = { SERVICE: 0, SUBSCRIPTION: 1 }
+
+// Outcomes of a call (mesh_call_code); 0 is a reply.
+const CODE = {
+  REPLY: 0,
+  APPLICATION: 1,
+  NO_RESPONDERS: 2,
+  TIMEOUT: 3,
+  CANCELLED: 4,
+  OVERLOADED: 5,
+  CLOSED: 6,
+  NO_METHOD: 7,
+  PEER_LOST: 8,
+}
+
+const LIMIT = {
+  MESSAGE_LEN_MIN: 64 << 10,
+  MESSAGE_LEN_DEFAULT: 1 << 20,
+  MESSAGE_LEN_MAX: 16 << 20,
+  CALLS: 65536,
+  QUEUE_HIGH: 1 << 20,
+  QUEUE_MAX: 16 << 20,
+}
+
+module.exports = { HEAD_LEN, BOX_LEN, WORD, FLAG, PEER_SELF, PEER_ANY, COMMAND, EVENT, ENTRY, CODE, LIMIT }

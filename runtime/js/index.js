@@ -1,0 +1,40 @@
+// The package `warren`. index.d.ts says what it offers.
+'use strict'
+
+const { Channel } = require('./channel.js')
+const { LIMIT } = require('./contract.js')
+const { MeshError } = require('./errors.js')
+const { Mesh } = require('./mesh.js')
+const { names } = require('./names.js')
+
+const AGENT_PATH_LEN_MAX = 107 // of a unix socket
+
+let joining = null
+
+function join(options = {}) {
+  joining ??= enter(options).catch((err) => {
+    joining = null
+    throw err
+  })
+  return joining
+}
+
+async function enter({ name, agentPath, maxMessage }) {
+  if (name !== undefined) names.bytes(name)
+  if (agentPath !== undefined && (typeof agentPath !== 'string' || Buffer.byteLength(agentPath) > AGENT_PATH_LEN_MAX)) {
+    throw new RangeError(`agentPath must be a path of at most ${AGENT_PATH_LEN_MAX} bytes`)
+  }
+  if (maxMessage !== undefined && !(Number.isInteger(maxMessage) && maxMessage >= LIMIT.MESSAGE_LEN_MIN && maxMessage <= LIMIT.MESSAGE_LEN_MAX)) {
+    throw new RangeError(`maxMessage must be a whole number from ${LIMIT.MESSAGE_LEN_MIN} to ${LIMIT.MESSAGE_LEN_MAX}`)
+  }
+  const channel = Channel.open({ name, agentPath, maxMessage })
+  if (channel.isClosed) throw new MeshError('ERR_WARREN_CLOSED', 'this process has left the mesh')
+  if (maxMessage !== undefined && maxMessage !== channel.maxMessage) {
+    throw new RangeError('maxMessage must be chosen before a server of this process listens: join first')
+  }
+  const mesh = new Mesh(channel)
+  await channel.join()
+  return mesh
+}
+
+module.exports = { join, MeshError }

@@ -1,0 +1,192 @@
+// Mesh: what users hold. It checks what they give; channel.js and its parts do the work.
+'use strict'
+
+const { EventEmitter } = require('events')
+const { performance } = require('perf_hooks')
+const { createClient } = require('./client.js')
+const { ENTRY, LIMIT } = require('./contract.js')
+const { dispose, asyncDispose } = require('./dispose.js')
+const { MeshError } = require('./errors.js')
+const { names, patterns, subjects } = require('./names.js')
+const { Service } = require('./service.js')
+const { Subscription } = require('./subscription.js')
+
+const CLOSE_TIMEOUT_MS = 5000
+const FLUSH_POLL_MAX_MS = 16
+const NO_METHOD = Buffer.alloc(0)
+const NO_OPTIONS = Object.freeze({})
+
+class Mesh extends EventEmitter {
+  #channel
+  #services = new Map() // by name
+  #hooks = []
+  #closing = null
+  #state = 'open'
+
+  constructor(channel) {
+    super()
+    this.#channel = channel
+    channel.mesh = this
+  }
+
+  get self() {
+    return this.#channel.peers.self
+  }
+
+  get state() {
+    return this.#state
+  }
+
+  get peers() {
+    return this.#channel.peers.byId
+  }
+
+  // ---- subjects
+
+  publish(subject, data, options) {
+    const channel = this.#channel
+    channel.mustBeOpen()
+    const { outbox } = channel
+    const name = subjects.bytes(subject)
+    if (outbox.queued + outbox.waiting > LIMIT.QUEUE_MAX) this.#relieve(subject)
+    outbox.publish(name, data, options?.headers)
+    if (outbox.queued + outbox.waiting <= LIMIT.QUEUE_HIGH) return true
+    // What waits here may be for nobody: only C knows how much waits for a peer, and says 'drain' when that is gone.
+    outbox.flush()
+    return outbox.queued <= LIMIT.QUEUE_HIGH
+  }
+
+  #relieve(subject) {
+    const { outbox } = this.#channel
+    outbox.flush()
+    if (outbox.queued > LIMIT.QUEUE_MAX) {
+      throw new MeshError('ERR_WARREN_OVERLOADED', `${subject}: ${LIMIT.QUEUE_MAX >> 20} MiB wait for a peer`, { subject })
+    }
+  }
+
+  subscribe(subject, options = NO_OPTIONS) {
+    this.#mustTakeWork()
+    const name = patterns.bytes(subject)
+    const queue = options.queue === undefined ? undefined : names.bytes(options.queue)
+    Subscription.check(options)
+    const entryId = this.#channel.nextId()
+    const subscription = new Subscription(this.#channel, entryId, { subject, options })
+    const ready = this.#channel.announce(entryId, subscription, { kind: ENTRY.SUBSCRIPTION, name, queue })
+    subscription.ready = ready
+    // Who does not look at `ready` is told by 'error', unless it was unsubscribed.
+    ready.catch((err) => err.code === 'ERR_WARREN_CLOSED' || this.#channel.tellError(err))
+    if (options.signal?.aborted) subscription.unsubscribe()
+    return subscription
+  }
+
+  request(subject, data, options = NO_OPTIONS) {
+    let name
+    try {
+      name = subjects.bytes(subject)
+    } catch (err) {
+      return Promise.reject(err)
+    }
+    return this.#channel.calls.start({ name, method: NO_METHOD, isSubject: true, label: subject }, data, options)
+  }
+
+  async flush() {
+    const { outbox } = this.#channel
+    outbox.flush()
+    // C has no event for an empty queue; who waits for one is about to leave, or sends much.
+    for (let ms = 1; outbox.queued > 0 && !this.#channel.isClosed; ms = Math.min(ms * 2, FLUSH_POLL_MAX_MS)) {
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      outbox.flush()
+    }
+  }
+
+  // ---- services
+
+  async serve(name, handlers) {
+    this.#mustTakeWork()
+    const nameBytes = names.bytes(name)
+    if (this.#services.has(name)) throw new MeshError('ERR_WARREN_BAD_NAME', `this node serves ${name} already`)
+    const entryId = this.#channel.nextId()
+    const service = new Service(this.#channel, entryId, { name, handlers, onClose: () => this.#services.delete(name) })
+    this.#services.set(name, service)
+    try {
+      await this.#channel.announce(entryId, service, { kind: ENTRY.SERVICE, name: nameBytes })
+    } catch (err) {
+      await service.close()
+      throw err
+    }
+    return service
+  }
+
+  client(name, defaults) {
+    return createClient(this.#channel.calls, name, defaults)
+  }
+
+  instances(name) {
+    return this.#channel.peers.instances(name)
+  }
+
+  available(name, options) {
+    return this.#channel.held(this.#channel.peers.available(name, options))
+  }
+
+  monitor(peer) {
+    this.#channel.mustBeOpen()
+    return this.#channel.monitors.add(peer)
+  }
+
+  // ---- leaving
+
+  onClose(hook) {
+    if (typeof hook !== 'function') throw new TypeError('the hook must be a function')
+    const entry = { hook }
+    this.#hooks.push(entry)
+    return { [dispose]: () => void (this.#hooks = this.#hooks.filter((other) => other !== entry)) }
+  }
+
+  close({ timeout = CLOSE_TIMEOUT_MS } = {}) {
+    this.#closing ??= this.#channel.held(this.#leave(performance.now() + timeout))
+    return this.#closing
+  }
+
+  async #leave(deadline) {
+    this.#state = 'closing'
+    for (const { hook } of this.#hooks.reverse()) await this.#runHook(hook, deadline)
+    const draining = [...this.#services.values()].map((service) => service.close())
+    await within(deadline, Promise.all(draining))
+    await this.#channel.close(Math.max(0, Math.ceil(deadline - performance.now())))
+    this.#state = 'closed'
+    this.#channel.tell('close')
+  }
+
+  // One that throws does not keep the mesh from leaving, and is not hidden either.
+  async #runHook(hook, deadline) {
+    try {
+      await within(deadline, hook())
+    } catch (err) {
+      process.nextTick(() => {
+        throw err
+      })
+    }
+  }
+
+  #mustTakeWork() {
+    if (this.#state !== 'open') throw new MeshError('ERR_WARREN_CLOSED', `the mesh is ${this.#state}`)
+  }
+
+  [asyncDispose]() {
+    return this.close()
+  }
+}
+
+// Waits for the promise, but not longer than the deadline.
+async function within(deadline, promise) {
+  let timer
+  const timeout = new Promise((resolve) => (timer = setTimeout(resolve, Math.max(0, deadline - performance.now()))))
+  try {
+    await Promise.race([promise, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+module.exports = { Mesh }

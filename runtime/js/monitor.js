@@ -1,0 +1,86 @@
+// Monitors: each tells once that a peer is gone, and why. C watches a peer once, for all monitors of it.
+'use strict'
+
+const { constants } = require('os')
+const { dispose } = require('./dispose.js')
+const { Peer } = require('./peers.js')
+const { COMMAND } = require('./contract.js')
+
+const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]))
+
+class Monitor {
+  #resolve
+  #cancel
+
+  constructor(peer, cancel) {
+    this.peer = peer
+    this.#cancel = cancel
+    this.down = new Promise((resolve) => (this.#resolve = resolve))
+  }
+
+  static fire(monitor, down) {
+    monitor.#resolve(down)
+  }
+
+  cancel() {
+    this.#cancel(this)
+  }
+
+  [dispose]() {
+    this.cancel()
+  }
+}
+
+class Monitors {
+  #channel
+  #watched = new Map() // handle -> Set of monitors
+
+  constructor(channel) {
+    this.#channel = channel
+  }
+
+  add(peerOrId) {
+    const peer = this.#channel.peers.find(peerOrId)
+    if (peer === undefined) return goneBefore(peerOrId)
+    const handle = Peer.handleOf(peer)
+    const monitor = new Monitor(peer, (cancelled) => this.#remove(handle, cancelled))
+    let watching = this.#watched.get(handle)
+    if (watching === undefined) {
+      this.#watched.set(handle, (watching = new Set()))
+      this.#channel.hold()
+      this.#channel.outbox.command(COMMAND.MONITOR, 0, handle)
+    }
+    watching.add(monitor)
+    return monitor
+  }
+
+  #remove(handle, monitor) {
+    const watching = this.#watched.get(handle)
+    if (!watching?.delete(monitor) || watching.size > 0) return
+    this.#watched.delete(handle)
+    this.#channel.outbox.command(COMMAND.DEMONITOR, 0, handle)
+    this.#channel.release()
+  }
+
+  // A DOWN event.
+  take(event) {
+    const watching = this.#watched.get(event.peer)
+    if (watching === undefined) return
+    this.#watched.delete(event.peer)
+    this.#channel.release()
+    const signal = SIGNAL_NAMES.get(event.extra) ?? null
+    const exitCode = event.arg | 0
+    const code = signal !== null || exitCode < 0 ? null : exitCode
+    for (const monitor of watching) Monitor.fire(monitor, { peer: monitor.peer, reason: event.name, code, signal })
+  }
+}
+
+function goneBefore(peerOrId) {
+  const unknown = { name: '', service: '', instance: 0, host: '', pid: 0 }
+  const peer = typeof peerOrId === 'string' ? Object.assign(new Peer(undefined, { ...unknown, id: peerOrId }), { status: 'down' }) : peerOrId
+  const monitor = new Monitor(peer, () => {})
+  Monitor.fire(monitor, { peer, reason: 'noproc', code: null, signal: null })
+  return monitor
+}
+
+module.exports = { Monitors }

@@ -1,0 +1,80 @@
+// Names and subjects: what is allowed, and their bytes, made once for each.
+'use strict'
+
+const { MeshError } = require('./errors.js')
+
+const NAME_LEN_MAX = 255
+const TOKENS_MAX = 16
+const CACHED_MAX = 4096
+
+// Members of a client that are no methods: `await client` asks for then, JSON.stringify for toJSON, and the rest
+// belongs to every object.
+const RESERVED_METHODS = new Set(['then', 'toJSON', ...Object.getOwnPropertyNames(Object.prototype)])
+
+// eslint-disable-next-line no-control-regex
+const BLANK_OR_CONTROL = /[\u0000-\u0020\u007f]/
+
+function problemOfSubject(subject, hasWildcards) {
+  if (typeof subject !== 'string' || subject === '') return 'it must be a text'
+  if (Buffer.byteLength(subject) > NAME_LEN_MAX) return `it is longer than ${NAME_LEN_MAX} bytes`
+  if (BLANK_OR_CONTROL.test(subject)) return 'it has a blank or a control character in it'
+  const tokens = subject.split('.')
+  if (tokens.length > TOKENS_MAX) return `it has more than ${TOKENS_MAX} tokens`
+  for (const [i, token] of tokens.entries()) {
+    if (token === '') return 'a token between its dots is empty'
+    if (!/[*>]/.test(token)) continue
+    if (!hasWildcards) return 'wildcards are for subscriptions'
+    if (token.length > 1) return 'a wildcard must be a whole token'
+    if (token === '>' && i !== tokens.length - 1) return "'>' must be the last token"
+  }
+  return null
+}
+
+function problemOfName(name) {
+  if (typeof name !== 'string' || name === '') return 'it must be a text'
+  if (Buffer.byteLength(name) > NAME_LEN_MAX) return `it is longer than ${NAME_LEN_MAX} bytes`
+  return BLANK_OR_CONTROL.test(name) ? 'it has a blank or a control character in it' : null
+}
+
+function problemOfMethod(name) {
+  if (RESERVED_METHODS.has(name)) return 'it means something to JavaScript itself'
+  return problemOfName(name)
+}
+
+// Text -> its bytes, when `problemOf` finds nothing wrong with it.
+class Names {
+  #known = new Map()
+  #problemOf
+  #code
+  #what
+
+  constructor(problemOf, code, what) {
+    this.#problemOf = problemOf
+    this.#code = code
+    this.#what = what
+  }
+
+  bytes(text) {
+    return this.#known.get(text) ?? this.#add(text)
+  }
+
+  #add(text) {
+    const problem = this.#problemOf(text)
+    if (problem !== null) throw new MeshError(this.#code, `bad ${this.#what} ${printed(text)}: ${problem}`)
+    if (this.#known.size === CACHED_MAX) this.#known.clear()
+    const bytes = Buffer.from(text)
+    this.#known.set(text, bytes)
+    return bytes
+  }
+}
+
+function printed(value) {
+  return typeof value === 'string' ? JSON.stringify(value) : `(${typeof value})`
+}
+
+const subjects = new Names((text) => problemOfSubject(text, false), 'ERR_WARREN_BAD_SUBJECT', 'subject')
+const patterns = new Names((text) => problemOfSubject(text, true), 'ERR_WARREN_BAD_SUBJECT', 'subject')
+const names = new Names(problemOfName, 'ERR_WARREN_BAD_NAME', 'name')
+const methods = new Names(problemOfMethod, 'ERR_WARREN_BAD_NAME', 'method')
+
+module.exports = { subjects, patterns, names, methods, RESERVED_METHODS }

@@ -1,0 +1,170 @@
+// A service this node offers: requests come in, handlers run, answers go out.
+'use strict'
+
+const { performance } = require('perf_hooks')
+const { asyncDispose } = require('./dispose.js')
+const { MeshError } = require('./errors.js')
+const { methods } = require('./names.js')
+const { CODE } = require('./contract.js')
+
+const ABORT_TEXTS = {
+  [CODE.TIMEOUT]: ['ERR_WARREN_TIMEOUT', 'the caller no longer waits: its deadline has passed'],
+  [CODE.CANCELLED]: ['ERR_WARREN_CANCELLED', 'the caller cancelled'],
+  [CODE.CLOSED]: ['ERR_WARREN_CLOSED', 'the mesh is closing'],
+  [CODE.PEER_LOST]: ['ERR_WARREN_PEER_LOST', 'the caller is gone'],
+}
+
+// What a handler learns about the call it answers.
+class Context {
+  #controller = null
+  #abortedBy = 0
+  #deadline
+
+  constructor({ from, headers, deadline }) {
+    this.from = from
+    this.headers = headers
+    this.#deadline = deadline
+  }
+
+  // Made when a handler asks for it: most do not.
+  get signal() {
+    if (this.#controller === null) {
+      this.#controller = new AbortController()
+      if (this.#abortedBy !== 0) this.#controller.abort(reasonOf(this.#abortedBy))
+    }
+    return this.#controller.signal
+  }
+
+  get timeLeft() {
+    return Math.max(0, this.#deadline - performance.now())
+  }
+
+  // Nobody waits for the answer any more; the handler's end still frees the slot.
+  abort(code) {
+    this.#abortedBy = code
+    this.#controller?.abort(reasonOf(code))
+  }
+}
+
+function reasonOf(code) {
+  const [name, text] = ABORT_TEXTS[code] ?? ABORT_TEXTS[CODE.CANCELLED]
+  return new MeshError(name, text, { delivered: 'maybe' })
+}
+
+class Service {
+  #channel
+  #entryId
+  #methods
+  #idle = null // settles close()
+  #closing = null
+  #onClose
+
+  constructor(channel, entryId, { name, handlers, onClose }) {
+    this.#channel = channel
+    this.#onClose = onClose
+    this.#entryId = entryId
+    this.#methods = methodsOf(handlers)
+    this.name = name
+    this.handlers = handlers
+    this.stats = { requests: 0, errors: 0, inFlight: 0 }
+  }
+
+  // A REQUEST event.
+  request(event) {
+    const { outbox } = this.#channel
+    const slot = event.id
+    const handler = this.#methods.get(event.name)
+    if (handler === undefined) return outbox.refuse(slot, CODE.NO_METHOD)
+    this.stats.requests++
+    let input
+    try {
+      input = event.value()
+    } catch (err) {
+      this.stats.errors++
+      return outbox.fail(slot, err)
+    }
+    const from = this.#channel.peers.get(event.peer)
+    const deadline = event.arg === 0 ? Infinity : this.#channel.batchTime + event.arg
+    const context = new Context({ from, headers: event.headers, deadline })
+    this.#channel.running[slot] = context
+    this.stats.inFlight++
+    this.#run(handler, { input, context, slot })
+  }
+
+  // A result that is there at once is answered at once.
+  #run(handler, { input, context, slot }) {
+    let result
+    try {
+      result = handler.call(this.handlers, input, context)
+      if (typeof result?.then === 'function') {
+        result.then(
+          (value) => this.#reply(slot, value),
+          (err) => this.#fail(slot, err),
+        )
+        return
+      }
+    } catch (err) {
+      return this.#fail(slot, err)
+    }
+    this.#reply(slot, result)
+  }
+
+  #reply(slot, value) {
+    if (!this.#end(slot)) return
+    try {
+      this.#channel.outbox.reply(slot, value)
+    } catch (err) {
+      this.stats.errors++
+      this.#channel.outbox.fail(slot, err)
+    }
+  }
+
+  #fail(slot, err) {
+    this.stats.errors++
+    if (this.#end(slot)) this.#channel.outbox.fail(slot, err)
+  }
+
+  // False when there is nobody left to answer.
+  #end(slot) {
+    if (--this.stats.inFlight === 0) this.#idle?.()
+    this.#channel.running[slot] = undefined
+    return !this.#channel.isClosed
+  }
+
+  close() {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close() {
+    this.#onClose()
+    this.#channel.withdraw(this.#entryId)
+    if (this.stats.inFlight > 0) await new Promise((resolve) => (this.#idle = resolve))
+  }
+
+  // The mesh is closed.
+  leave() {
+    void this.close()
+  }
+
+  [asyncDispose]() {
+    return this.close()
+  }
+}
+
+// The functions of a plain object or of an instance of a class.
+function methodsOf(handlers) {
+  if (typeof handlers !== 'object' || handlers === null) throw new TypeError('handlers must be an object of functions')
+  const found = new Map()
+  for (let object = handlers; object !== null && object !== Object.prototype; object = Object.getPrototypeOf(object)) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(object))) {
+      if (typeof value !== 'function' || found.has(name) || name === 'constructor') continue
+      methods.bytes(name) // throws ERR_WARREN_BAD_NAME
+      found.set(name, value)
+    }
+  }
+  if (found.size === 0) throw new TypeError('handlers must have at least one function')
+  return found
+}
+
+module.exports = { Service }
