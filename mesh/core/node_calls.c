@@ -130,9 +130,9 @@ static void end_call(mesh_node *node, uint32_t slot, uint32_t code, uint16_t can
         if (serve_slot != MESH_SERVE_NONE) mesh_node_calls_abort(node, serve_slot, code);
         return;
     }
-    bool is_maybe = may_be_delivered(node, peer, call);
     bool is_back = mesh_link_take_back(peer->link, MESH_CHANNEL_REQUEST, call->place);
-    mesh_node_calls_fail(node, slot, code, is_maybe);
+    // What is in the output goes out, also when not a byte of it has gone yet.
+    mesh_node_calls_fail(node, slot, code, !is_back);
     if (!is_back && cancel_code != 0) {
         mesh_link_cancel(peer->link, &(mesh_cancel){call_id, cancel_code});
         mesh_link_pump(peer->link, node->now_ms);
@@ -173,7 +173,6 @@ static int judge_call(const mesh_node *node, const mesh_call *call) {
 static void open_call(mesh_node *node, const mesh_call *call, mesh_peer *peer) {
     (void)mesh_calls_open(&node->calls, call->slot, peer->handle, &peer->first_call);
     peer->in_flight++;
-    node->stats.sent_messages++;
     if (call->timeout_ms != 0)
         mesh_deadlines_set(&node->deadlines, call->slot, node->now_ms + call->timeout_ms);
 }
@@ -227,7 +226,8 @@ static void call_peer(mesh_node *node, const mesh_call *call, mesh_peer *peer, u
         .head = {head, mesh_request_write(head, &request)},
         .payload = call->payload,
     };
-    mesh_calls_get(&node->calls, call->slot)->place = mesh_link_send(link, &send);
+    mesh_link_place place = mesh_node_links_send(node, peer, &send);
+    mesh_calls_get(&node->calls, call->slot)->place = place;
     mesh_node_links_settle(node, peer);
 }
 
@@ -275,8 +275,7 @@ static void send_reply(mesh_node *node, mesh_peer *peer, const mesh_reply *reply
         .head = {head, mesh_reply_write(head, reply)},
         .payload = reply->payload,
     };
-    node->stats.sent_messages++;
-    (void)mesh_link_send(peer->link, &send);
+    (void)mesh_node_links_send(node, peer, &send);
 }
 
 void mesh_node_calls_refuse(mesh_node *node, mesh_peer *peer, uint64_t call_id, uint32_t code) {

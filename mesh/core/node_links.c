@@ -29,6 +29,16 @@ mesh_link *mesh_node_links_need(mesh_node *node, mesh_peer *peer) {
     return add_link(node, peer);
 }
 
+mesh_link_place mesh_node_links_send(mesh_node *node, mesh_peer *peer,
+                                     const mesh_link_send_options *send) {
+    mesh_link *link = mesh_node_links_need(node, peer);
+    mesh_link_place place = mesh_link_send(link, send);
+    node->stats.sent_messages++;
+    // A message larger than the output's room waits in the queue though nothing is before it.
+    if (place.is_queued) mesh_link_pump(link, node->now_ms);
+    return place;
+}
+
 size_t mesh_node_links_queued(const mesh_peer *peer) {
     return peer->link ? mesh_link_queued(peer->link) : 0;
 }

@@ -89,7 +89,6 @@ static void send_to_self(mesh_node *node, const mesh_target *targets, size_t cou
 static void send_to_peer(mesh_node *node, const mesh_target *targets, size_t count,
                          const publication *pub) {
     mesh_peer *peer = mesh_node_peers_get(node, targets[0].tag);
-    mesh_link *link = mesh_node_links_need(node, peer);
     uint32_t ids[MESH_PUB_TARGETS_MAX];
     for (size_t i = 0; i < count; i++)
         ids[i] = targets[i].entry_id;
@@ -100,9 +99,8 @@ static void send_to_peer(mesh_node *node, const mesh_target *targets, size_t cou
         .head = {head, mesh_pub_write(head, pub->flags, ids, count, pub->subject)},
         .payload = pub->payload,
     };
-    (void)mesh_link_send(link, &send);
-    node->stats.sent_messages++;
-    mark_full(node, peer, mesh_link_queued(link));
+    (void)mesh_node_links_send(node, peer, &send);
+    mark_full(node, peer, mesh_link_queued(peer->link));
     mesh_node_links_settle(node, peer);
 }
 

@@ -82,6 +82,8 @@ bool mesh_node_peers_serves(mesh_node *node, const mesh_peer *peer, mesh_bytes n
 // node_links.c
 // The peer's link; asks for one when there is none.
 mesh_link *mesh_node_links_need(mesh_node *node, mesh_peer *peer);
+mesh_link_place mesh_node_links_send(mesh_node *node, mesh_peer *peer,
+                                     const mesh_link_send_options *send);
 size_t mesh_node_links_queued(const mesh_peer *peer);
 // Says WRITE and CLOSE when they are due, and DRAIN.
 void mesh_node_links_settle(mesh_node *node, mesh_peer *peer);

@@ -1,0 +1,240 @@
+// The message rules, checked at every event and at the end of a run.
+#include <stdarg.h>
+
+#include "core/node_state.h"
+#include "world.h"
+
+void check_fail(world *w, const char *format, ...) {
+    if (w->result.violation[0]) return; // the first one is the one to look at
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(w->result.violation, sizeof w->result.violation, format, args);
+    va_end(args);
+}
+
+// ---- payloads that say what they are
+
+enum { MAGIC = 0x5eed5eed };
+
+static uint32_t filler_sum(const uint32_t words[3], const uint8_t *filler, size_t len) {
+    uint32_t sum = words[0] * 31 + words[1] * 17 + words[2];
+    // Every byte of small ones, a sample of large ones: their pieces are what could get mixed up.
+    for (size_t i = 0; i < len; i += i < 256 ? 1 : 61)
+        sum = sum * 16777619 + filler[i];
+    return sum;
+}
+
+size_t stamp_write(uint8_t *out, uint32_t a, uint32_t b, uint32_t c, size_t len) {
+    uint32_t words[6] = {a, b, c, (uint32_t)len, 0, MAGIC};
+    for (size_t i = STAMP_LEN; i < len; i++)
+        out[i] = (uint8_t)(a + b * 3 + i);
+    words[4] = filler_sum(words, out + STAMP_LEN, len - STAMP_LEN);
+    memcpy(out, words, STAMP_LEN);
+    return len;
+}
+
+bool stamp_read(mesh_bytes payload, uint32_t *a, uint32_t *b, uint32_t *c) {
+    uint32_t words[6];
+    if (payload.len < STAMP_LEN) return false;
+    memcpy(words, payload.data, STAMP_LEN);
+    *a = words[0];
+    *b = words[1];
+    *c = words[2];
+    return words[5] == MAGIC && words[3] == payload.len &&
+           words[4] == filler_sum(words, payload.data + STAMP_LEN, payload.len - STAMP_LEN);
+}
+
+// ---- events
+
+static void mix(world *w, const void *data, size_t len) {
+    const uint8_t *bytes = data;
+    uint64_t hash = w->result.hash;
+    // The ends of a long payload are enough: its own sum covers the rest.
+    for (size_t i = 0; i < len && i < 64; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    w->result.hash = hash;
+}
+
+static const char *const kind_names[] = {"CONNECT", "WRITE",   "CLOSE",   "PEER",  "SERVICE",
+                                         "SHAPE",   "MESSAGE", "REQUEST", "ABORT", "REPLY",
+                                         "ERROR",   "DOWN",    "DRAIN"};
+
+void check_event(world *w, uint32_t index, const mesh_output *out) {
+    w->result.events++;
+    uint64_t words[] = {index,         (uint64_t)out->kind, out->peer, out->slot,
+                        out->endpoint, out->code,           out->cost, out->is_up,
+                        out->is_maybe, out->payload.len,    w->now_ms};
+    mix(w, words, sizeof words);
+    mix(w, words + 8, sizeof words - 64);
+    mix(w, out->name.data, out->name.len);
+    mix(w, out->payload.data, out->payload.len);
+    if (w->options.is_verbose)
+        (void)printf("%8llu member %u: %s peer %u slot %u endpoint %u code %u %.*s (%zu bytes)\n",
+                     (unsigned long long)w->now_ms, index, kind_names[out->kind], out->peer,
+                     out->slot, out->endpoint, out->code, (int)out->name.len,
+                     out->name.len ? (const char *)out->name.data : "", out->payload.len);
+
+    bool is_from_peer = out->kind == MESH_OUT_MESSAGE || out->kind == MESH_OUT_REQUEST ||
+                        out->kind == MESH_OUT_REPLY || out->kind == MESH_OUT_SHAPE;
+    if (!is_from_peer || out->peer == MESH_PEER_SELF) return;
+    const member *m = w->members[index];
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        if (!m->peers[i].is_known || m->peers[i].handle != out->peer) continue;
+        if (m->peers[i].was_down_told)
+            check_fail(w, "member %u heard of member %u after its death", index, i);
+        return;
+    }
+    check_fail(w, "member %u heard of a peer nobody told it about", index);
+}
+
+// ---- publications
+
+// The rule of subjects once more, in the plainest way, so that the core's matcher has a witness.
+static bool does_match(const char *pattern, const char *subject) {
+    if (strcmp(pattern, ">") == 0) return *subject != 0;
+    if (*pattern == 0 || *subject == 0) return *pattern == *subject;
+    if (*pattern == '*') {
+        while (*subject && *subject != '.')
+            subject++;
+        return does_match(pattern + 1, subject);
+    }
+    return *pattern == *subject && does_match(pattern + 1, subject + 1);
+}
+
+void check_published(world *w, uint32_t sender, const char *subject, uint32_t seq) {
+    member *m = w->members[sender];
+    for (uint32_t i = 0; i < w->entry_count; i++) {
+        const entry *e = &w->entries[i];
+        bool is_target = m->knows[i] && e->kind == MESH_ENTRY_SUBSCRIPTION && e->queue_index < 0;
+        if (!is_target || !does_match(e->name, subject)) continue;
+        expected *exp = &m->expectations[i];
+        exp->seqs = mem_grow(exp->seqs, sizeof *exp->seqs, exp->count + 1, &exp->cap);
+        exp->seqs[exp->count++] = seq;
+    }
+}
+
+static uint32_t entry_of(const world *w, uint32_t index, uint32_t entry_id) {
+    for (uint32_t i = 0; i < w->entry_count; i++) {
+        if (w->entries[i].member == index && w->entries[i].entry_id == entry_id) return i;
+    }
+    return ENTRIES_MAX;
+}
+
+static void check_plain(world *w, expected *exp, uint32_t seq) {
+    while (exp->next < exp->count && exp->seqs[exp->next] != seq)
+        exp->next++;
+    if (exp->next == exp->count) {
+        check_fail(w, "message %u came twice, out of order, or to whom it was not for", seq);
+        return;
+    }
+    exp->next++;
+    exp->received++;
+}
+
+static void check_group(world *w, member *sender, expected *exp, uint32_t seq, int queue) {
+    if (++sender->queue_hits[seq][queue] > 1) check_fail(w, "two of a group got message %u", seq);
+    if (seq < exp->next) check_fail(w, "message %u out of order in a group", seq);
+    exp->next = seq + 1;
+}
+
+void check_message(world *w, uint32_t index, uint32_t sender, const mesh_output *out) {
+    uint32_t from, seq, shapes;
+    w->result.received++;
+    if (!stamp_read(out->payload, &from, &seq, &shapes) || from != sender || seq >= SEQ_MAX) {
+        check_fail(w, "a publication arrived changed");
+        return;
+    }
+    uint32_t at = entry_of(w, index, out->endpoint);
+    if (at == ENTRIES_MAX || w->entries[at].is_withdrawn) {
+        check_fail(w, "a message for a subscription that is not there");
+        return;
+    }
+    bool is_own = sender == index;
+    if (!is_own && shapes > w->members[index]->peers[sender].shapes)
+        check_fail(w, "message %u came before its shapes", seq);
+    member *m = w->members[sender];
+    if (w->entries[at].queue_index < 0)
+        check_plain(w, &m->expectations[at], seq);
+    else
+        check_group(w, m, &m->expectations[at], seq, w->entries[at].queue_index);
+}
+
+// ---- bounds
+
+void check_bounds(world *w, uint32_t index) {
+    const member *m = w->members[index];
+    if (mesh_node_stats_get(m->node).queued_bytes >
+        MESH_QUEUE_MAX + MESH_MESSAGE_LEN_DEFAULT + 65536)
+        check_fail(w, "a queue of member %u is over its bound", index);
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        if (i != index && m->peers[i].link_held > w->credit + PAYLOAD_MAX + 4096)
+            check_fail(w, "member %u holds more of member %u than it gave credit for", index, i);
+    }
+}
+
+// ---- the end
+
+static bool is_steady(const world *w, uint32_t index) {
+    return w->members[index]->is_alive && !w->members[index]->is_leaving;
+}
+
+static void check_losses(world *w, uint32_t sender) {
+    for (uint32_t i = 0; i < w->entry_count; i++) {
+        const entry *e = &w->entries[i];
+        const expected *exp = &w->members[sender]->expectations[i];
+        bool may_lose = e->is_withdrawn || e->queue_index >= 0 || !is_steady(w, e->member) ||
+                        w->is_disturbed[sender][e->member];
+        if (!may_lose && exp->received != exp->count)
+            check_fail(w, "member %u lost %zu of %zu messages of member %u silently", e->member,
+                       exp->count - exp->received, exp->count, sender);
+    }
+}
+
+static void check_deaths(world *w, uint32_t index) {
+    const member *m = w->members[index];
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        bool is_gone = !w->members[i]->is_alive || w->members[i]->is_leaving;
+        if (i == index || !m->peers[i].is_known || !is_gone) continue;
+        if (!m->peers[i].was_down_told)
+            check_fail(w, "member %u was never told that member %u is gone", index, i);
+    }
+    if (m->noproc_due > 0) check_fail(w, "DOWN of an unknown peer never came");
+}
+
+// Inside the core nothing may be left over when nothing goes on.
+static void check_leaks(world *w, uint32_t index) {
+    const mesh_node *node = w->members[index]->node;
+    if (node->calls.open_count > 0) check_fail(w, "member %u has open calls left", index);
+    if (node->serves.used_count > 0) check_fail(w, "member %u serves calls of nobody", index);
+    if (node->deadlines.count > 0) check_fail(w, "member %u has deadlines left", index);
+    if (node->full_count > 0) check_fail(w, "member %u waits for drain", index);
+    if (node->self_held > 0) check_fail(w, "member %u holds own messages", index);
+    if (node->self.in_flight > 0) check_fail(w, "member %u counts calls to itself", index);
+    for (size_t i = 0; i < node->linked_count; i++) {
+        const mesh_peer *peer = node->linked[i];
+        if (peer->in_flight > 0 || peer->serve_count > 0)
+            check_fail(w, "member %u counts calls of a peer", index);
+        if (peer->held_cost > 0 || peer->debt > 0)
+            check_fail(w, "member %u holds messages of a peer", index);
+        if (mesh_link_queued(peer->link) > 0)
+            check_fail(w, "member %u has %zu bytes left for peer %u in link state %d", index,
+                       mesh_link_queued(peer->link), peer->handle, (int)peer->link->state);
+    }
+}
+
+void check_end(world *w) {
+    for (uint32_t i = 0; i < w->call_count; i++) {
+        const call_record *record = &w->calls[i];
+        if (record->outcome_count > 1) check_fail(w, "call %u had two outcomes", i);
+        if (record->outcome_count == 0 && w->members[record->caller]->is_alive)
+            check_fail(w, "call %u of member %u had no outcome", i, record->caller);
+    }
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        if (!w->members[i]->is_alive) continue;
+        check_leaks(w, i);
+        if (!is_steady(w, i)) continue;
+        check_losses(w, i);
+        check_deaths(w, i);
+        if (w->members[i]->awaits_drain) check_fail(w, "member %u never got DRAIN", i);
+    }
+}

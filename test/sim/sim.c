@@ -1,0 +1,177 @@
+// Which thing happens next, from the seed alone.
+#include "sim.h"
+
+#include "world.h"
+
+enum { STEPS = 2500, CALM_MS = 30000 };
+
+const char *sim_bug_name(sim_bug bug) {
+    static const char *const names[SIM_BUG_COUNT] = {
+        [SIM_BUG_NONE] = "none",
+        [SIM_BUG_RECORD_TWICE] = "record-twice",
+        [SIM_BUG_RECORD_LOST] = "record-lost",
+        [SIM_BUG_RECORDS_SWAPPED] = "records-swapped",
+        [SIM_BUG_BYTE_CHANGED] = "byte-changed",
+        [SIM_BUG_DOWN_FORGOTTEN] = "down-forgotten",
+        [SIM_BUG_DOWN_INVENTED] = "down-invented",
+        [SIM_BUG_END_FORGOTTEN] = "end-forgotten",
+        [SIM_BUG_TICK_FORGOTTEN] = "tick-forgotten",
+        [SIM_BUG_WRITE_FORGOTTEN] = "write-forgotten",
+        [SIM_BUG_WRONG_ANSWER] = "wrong-answer",
+        [SIM_BUG_CONSUMED_FORGOTTEN] = "consumed-forgotten",
+        [SIM_BUG_ANSWERED_TWICE] = "answered-twice",
+    };
+    return names[bug];
+}
+
+static world *create(const sim_options *options) {
+    world *w = mem_alloc(sizeof *w);
+    w->options = *options;
+    mesh_rng_init(&w->rng, options->seed);
+    w->now_ms = 1000;
+    static const uint32_t credits[] = {2048, 20000, 1 << 20};
+    w->credit = credits[pick(w, 3)];
+    w->is_dedup = chance(w, 70);
+    w->alive_max = 2 + pick(w, 7);
+    for (uint32_t i = 0; i < w->alive_max; i++)
+        member_start(w);
+    return w;
+}
+
+static void destroy(world *w) {
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        member *m = w->members[i];
+        for (size_t e = 0; e < ENTRIES_MAX; e++)
+            free(m->expectations[e].seqs);
+        mesh_node_destroy(m->node);
+        free(m->inbox);
+        free(m);
+    }
+    for (uint32_t i = 0; i < w->conn_count; i++) {
+        pipe_deinit(&w->conns[i].pipes[0]);
+        pipe_deinit(&w->conns[i].pipes[1]);
+    }
+    free(w->words);
+    free(w);
+}
+
+static void advance(world *w, uint64_t by_ms) {
+    w->now_ms += by_ms;
+    for (uint32_t i = 0; i < w->member_count; i++)
+        member_tick(w, i);
+}
+
+static uint32_t alive_count(const world *w) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->member_count; i++)
+        count += w->members[i]->is_alive;
+    return count;
+}
+
+static void fault(world *w) {
+    uint32_t kind = pick(w, 100), index = pick(w, w->member_count);
+    member *m = w->members[index];
+    bool is_up = m->is_alive && !m->is_leaving;
+    if (kind < 30) {
+        if (w->conn_count == 0) return;
+        conn *c = &w->conns[pick(w, w->conn_count)];
+        if (c->is_open[0] && c->is_open[1] && c->peers[0] && c->peers[1]) conn_break(w, c);
+    } else if (kind < 50) {
+        if (m->is_alive && alive_count(w) > 1) member_kill(w, index);
+    } else if (kind < 56) {
+        if (is_up) member_leave(w, index);
+    } else if (kind < 76) {
+        if (alive_count(w) < w->alive_max) member_start(w);
+    } else {
+        m->deaf_until_ms = w->now_ms + pick(w, 2000);
+    }
+}
+
+static void step(world *w) {
+    uint32_t kind = pick(w, 100);
+    uint32_t index = pick(w, w->member_count);
+    member *m = w->members[index];
+    if (kind < 30) {
+        if (m->is_alive && !m->is_leaving) program_act(w, index);
+    } else if (kind < 42) {
+        if (w->word_count > w->word_head) agent_hear(w);
+    } else if (kind < 55) {
+        for (uint32_t n = 1 + pick(w, 4); n > 0; n--)
+            (void)member_hear(w, index);
+    } else if (kind < 90) {
+        // The youngest connections are the ones where something goes on.
+        uint32_t span = w->conn_count < 40 ? w->conn_count : 40;
+        for (uint32_t n = 0; n < 8 && span > 0; n++) {
+            uint32_t at = w->conn_count - 1 - pick(w, span);
+            if (chance(w, 50))
+                (void)member_write(w, at, (int)pick(w, 2));
+            else
+                (void)member_read(w, at, (int)pick(w, 2));
+        }
+    } else if (kind < 98) {
+        advance(w, pick(w, STEP_MS_MAX));
+    } else if (chance(w, 40)) {
+        fault(w);
+    }
+}
+
+// One round of everything that can move without new work or faults. False: nothing did.
+static bool calm_round(world *w) {
+    uint64_t events = w->result.events;
+    bool has_moved = false;
+    while (w->word_count > w->word_head)
+        agent_hear(w), has_moved = true;
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        while (member_hear(w, i))
+            has_moved = true;
+        if (!w->members[i]->is_alive) continue;
+        for (size_t at = 0; at < SERVES_MAX && w->members[i]->serve_count > 0; at++) {
+            has_moved |= w->members[i]->serves[at].is_used;
+            program_answer(w, i, at);
+        }
+        for (uint32_t peer = 0; peer < w->member_count; peer++)
+            program_consume(w, i, peer);
+    }
+    for (uint32_t at = 0; at < w->conn_count; at++) {
+        for (int end = 0; end < 2; end++) {
+            has_moved |= member_write(w, at, end);
+            has_moved |= member_read(w, at, end);
+        }
+    }
+    return has_moved || events != w->result.events;
+}
+
+static uint64_t next_wake_ms(const world *w) {
+    uint64_t wake_ms = UINT64_MAX;
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        const member *m = w->members[i];
+        if (!m->is_alive) continue;
+        uint64_t at_ms = mesh_node_wake_at_ms(m->node);
+        if (at_ms < wake_ms) wake_ms = at_ms;
+    }
+    return wake_ms;
+}
+
+static void calm_down(world *w) {
+    w->is_calm = true;
+    uint64_t until_ms = w->now_ms + CALM_MS;
+    while (!w->result.violation[0]) {
+        if (calm_round(w)) continue;
+        uint64_t wake_ms = next_wake_ms(w);
+        if (wake_ms > until_ms || w->now_ms > until_ms) return;
+        advance(w, wake_ms > w->now_ms ? wake_ms - w->now_ms : 1);
+    }
+}
+
+sim_result sim_run(const sim_options *options) {
+    world *w = create(options);
+    for (uint32_t i = 0; i < STEPS && !w->result.violation[0]; i++) {
+        step(w);
+        w->result.steps++;
+    }
+    if (!w->result.violation[0]) calm_down(w);
+    if (!w->result.violation[0]) check_end(w);
+    sim_result result = w->result;
+    destroy(w);
+    return result;
+}

@@ -1,0 +1,44 @@
+// A cluster in one thread: real mesh_node cores, a fake network, a model of the agent and of
+// programs that use the mesh. One seed decides everything, so any run replays. Every event is
+// checked against the message rules.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Bugs to plant in everything around the core, to see that the checks find them.
+typedef enum sim_bug {
+    SIM_BUG_NONE,
+    SIM_BUG_RECORD_TWICE,       // the network delivers a record two times
+    SIM_BUG_RECORD_LOST,        // or not at all
+    SIM_BUG_RECORDS_SWAPPED,    // or after the next one
+    SIM_BUG_BYTE_CHANGED,       // or with another payload
+    SIM_BUG_DOWN_FORGOTTEN,     // the agent does not say that a node is gone
+    SIM_BUG_DOWN_INVENTED,      // or says it of one that lives
+    SIM_BUG_END_FORGOTTEN,      // the driver does not tell the core that a link ended
+    SIM_BUG_TICK_FORGOTTEN,     // the driver does not tell the time
+    SIM_BUG_WRITE_FORGOTTEN,    // the driver misses a WRITE
+    SIM_BUG_WRONG_ANSWER,       // a program answers another call than it handled
+    SIM_BUG_CONSUMED_FORGOTTEN, // a program never says that it took a publication
+    SIM_BUG_ANSWERED_TWICE,     // a program answers a slot again when it may have been given to the
+                                // next call
+    SIM_BUG_COUNT,
+} sim_bug;
+
+const char *sim_bug_name(sim_bug bug);
+
+enum { SIM_VIOLATION_MAX = 256 };
+
+typedef struct sim_result {
+    uint64_t hash; // of all events
+    uint64_t steps, events, calls, publications, received, deaths, breaks, replaced;
+    char violation[SIM_VIOLATION_MAX]; // a sentence; empty: every rule held
+} sim_result;
+
+typedef struct sim_options {
+    uint64_t seed;
+    sim_bug bug;
+    bool is_verbose; // prints each event
+} sim_options;
+
+sim_result sim_run(const sim_options *options);

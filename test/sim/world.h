@@ -1,0 +1,197 @@
+// What the files of the simulator share. sim.c: which thing happens next; network.c: bytes on their
+// way; agent.c: the model of the agent; member.c: driver and program of a node; check.c: the rules.
+#pragma once
+
+#include "core/mem.h"
+#include "core/node.h"
+#include "core/rng.h"
+#include "sim.h"
+
+enum {
+    MEMBERS_MAX = 48, // lives of nodes in one run
+    SLOTS_MAX = 16,
+    CONNS_MAX = 4096,
+    ENTRIES_MAX = 512,
+    CALLS_MAX = 8192,
+    SERVES_MAX = 512,
+    SEQ_MAX = 8192,
+    QUEUE_NAMES = 2,
+    STAMP_LEN = 24, // what every payload begins with
+    PAYLOAD_MAX = 300000,
+    STEP_MS_MAX = 50, // time moves by less at once
+};
+
+typedef struct world world;
+
+// ---- network.c
+typedef struct pipe {
+    uint8_t *data;
+    size_t head, tail, cap;
+    size_t room;     // bytes it holds at most: the socket's buffer
+    bool is_closed;  // nothing more comes after what is in it
+    uint8_t *record; // what the planted bugs collect until a record is whole
+    size_t record_len, record_cap;
+    uint8_t *held; // a record that waits to be overtaken
+    size_t held_len;
+} pipe;
+
+typedef struct conn {
+    pipe pipes[2]; // [i]: to end i
+    uint32_t members[2];
+    uint32_t peers[2]; // what each end calls the other
+    bool is_open[2], wants_write[2], is_ending[2], is_write_broken[2];
+} conn;
+
+void pipe_deinit(pipe *p);
+size_t pipe_write(world *w, pipe *p, mesh_bytes bytes); // as many as there is room for
+size_t pipe_read(pipe *p, uint8_t *out, size_t len);
+static inline size_t pipe_len(const pipe *p) {
+    return p->tail - p->head;
+}
+uint32_t conn_create(world *w, uint32_t a, uint32_t b);
+void conn_close_end(world *w, conn *c, int end);
+void conn_break(world *w, conn *c); // at any byte, both ways
+
+// ---- agent.c
+typedef enum packet_kind {
+    PACKET_UP,
+    PACKET_PUT,
+    PACKET_REMOVED,
+    PACKET_DOWN,
+    PACKET_LINK,
+    PACKET_CONNECT_FAILED
+} packet_kind;
+typedef struct packet {
+    packet_kind kind;
+    uint32_t member, entry, conn, end;
+    bool is_dialler;
+} packet;
+
+typedef enum word_kind {
+    WORD_JOIN,
+    WORD_ANNOUNCE,
+    WORD_WITHDRAW,
+    WORD_CONNECT,
+    WORD_LEAVE,
+    WORD_DEATH
+} word_kind;
+typedef struct word { // to the agent
+    word_kind kind;
+    uint32_t member, target, links;
+} word;
+
+void agent_hear(world *w); // takes the next word
+void agent_say(world *w, word said);
+
+// ---- member.c
+typedef struct entry {
+    uint32_t member, entry_id;
+    mesh_entry_kind kind;
+    const char *name, *queue;
+    int queue_index; // -1: none
+    bool is_withdrawn;
+} entry;
+
+typedef struct known_peer {
+    uint32_t handle;
+    bool is_known, is_down, is_monitored, was_down_told;
+    uint32_t shapes;          // received on the link at hand
+    uint64_t held, link_held; // bytes not consumed: in all, and of the link at hand
+} known_peer;
+
+typedef struct served {
+    uint32_t slot, call;
+    bool is_used;
+} served;
+
+typedef struct expected { // of one sender by one subscription
+    uint32_t *seqs;
+    size_t count, cap, next, received;
+} expected;
+
+typedef struct member {
+    mesh_node *node;
+    uint64_t id;
+    bool is_alive, is_leaving, has_joined, is_dead_to_agent;
+    packet *inbox;
+    size_t inbox_head, inbox_count, inbox_cap;
+    uint64_t deaf_until_ms;
+    known_peer peers[MEMBERS_MAX];
+    bool knows[ENTRIES_MAX];
+    uint32_t slots[SLOTS_MAX]; // call + 1, or 0
+    served serves[SERVES_MAX];
+    uint32_t serve_count, last_answered;
+    uint32_t next_entry_id, shapes, noproc_due;
+    uint32_t links_received[MEMBERS_MAX], links_sent[MEMBERS_MAX];
+    uint32_t seq;
+    bool awaits_drain;
+    uint8_t queue_hits[SEQ_MAX][QUEUE_NAMES]; // deliveries of own publications by group
+    expected expectations[ENTRIES_MAX];
+} member;
+
+void member_start(world *w);
+void member_kill(world *w, uint32_t index);
+void member_leave(world *w, uint32_t index);
+bool member_hear(world *w, uint32_t index); // takes the next packet of the agent
+void member_poll(world *w, uint32_t index);
+bool member_read(world *w, uint32_t conn, int end); // false: nothing to do
+bool member_write(world *w, uint32_t conn, int end);
+void member_tick(world *w, uint32_t index);
+
+// ---- program.c
+void program_act(world *w, uint32_t index); // one random thing
+void program_answer(world *w, uint32_t index, size_t at);
+void program_take(world *w, uint32_t index, const mesh_output *out); // an event for the application
+void program_consume(world *w, uint32_t index, uint32_t peer_member);
+void program_monitor(world *w, uint32_t index, uint32_t peer_member);
+
+// ---- check.c
+typedef struct call_record {
+    uint32_t caller;
+    uint8_t outcome_count, run_count;
+    bool is_certainly_not_run;
+    uint32_t ran_at;
+    uint64_t deadline_ms;
+} call_record;
+
+void check_fail(world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void check_event(world *w, uint32_t member, const mesh_output *out); // hash, and what holds for all
+void check_message(world *w, uint32_t member, uint32_t sender, const mesh_output *out);
+void check_published(world *w, uint32_t sender, const char *subject, uint32_t seq);
+void check_bounds(world *w, uint32_t member);
+void check_end(world *w);
+size_t stamp_write(uint8_t *out, uint32_t a, uint32_t b, uint32_t c, size_t len);
+bool stamp_read(mesh_bytes payload, uint32_t *a, uint32_t *b, uint32_t *c);
+
+struct world {
+    sim_options options;
+    sim_result result;
+    mesh_rng rng;
+    uint64_t now_ms;
+    uint32_t credit;
+    bool is_calm;  // no more faults and no new work: everything must come to an end
+    bool is_dedup; // the agent knows of crossing dials
+    bool has_bug_struck;
+    member *members[MEMBERS_MAX];
+    uint32_t member_count, alive_max;
+    conn conns[CONNS_MAX];
+    uint32_t conn_count;
+    entry entries[ENTRIES_MAX];
+    uint32_t entry_count;
+    word *words;
+    size_t word_head, word_count, word_cap;
+    call_record calls[CALLS_MAX];
+    uint32_t call_count;
+    bool is_disturbed[MEMBERS_MAX][MEMBERS_MAX]; // a link between the two broke: losses are allowed
+    uint8_t payload[PAYLOAD_MAX];
+};
+
+static inline uint32_t pick(world *w, uint32_t bound) {
+    return mesh_rng_below(&w->rng, bound);
+}
+static inline bool chance(world *w, uint32_t percent) {
+    return pick(w, 100) < percent;
+}
+static inline bool has_bug(const world *w, sim_bug bug) {
+    return w->options.bug == bug;
+}
