@@ -72,7 +72,7 @@ const run = promisify(execFile)
 let failures = 0
 
 async function runOnce(peer, { name, kind, placement }) {
-  const program = peer === 'warren' ? here('../../build/bin/warren-node') : process.execPath
+  const program = peer === 'warren' ? `${process.env.WARREN_BIN ?? here('../../build/bin')}/warren-node` : process.execPath
   const command = [program, LEADER, 'lead', peer, name, kind]
   if (placement === 'one core') command.unshift('taskset', '-c', '0')
   try {

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join as joinPath } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { createInterface } from 'node:readline'
 import { join } from 'warren'
 
 const WARREN = joinPath(dirname(process.execPath), 'warren')
@@ -30,22 +30,13 @@ export function lead({ entry, args }) {
   let client
   let routes
 
-  async function joinSoon() {
-    while (true) {
-      try {
-        return await join({ agentPath: joinPath(dir, 'agent.sock') })
-      } catch (error) {
-        if (error.code !== 'ERR_WARREN_NO_AGENT' || agent.exitCode !== null) throw error
-        await sleep(5)
-      }
-    }
-  }
   const toldToWait = (isFine) => (isFine ? undefined : once(mesh, 'drain'))
 
   return {
     async prepare() {
-      agent = spawn(WARREN, ['agent'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
-      mesh = await joinSoon()
+      agent = spawn(WARREN, ['agent'], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+      await zygoteIsReady(agent.stderr)
+      mesh = await join({ agentPath: joinPath(dir, 'agent.sock') })
       client = mesh.client('bench')
     },
     async start(count) {
@@ -72,6 +63,14 @@ export function lead({ entry, args }) {
       rmSync(dir, { recursive: true, force: true })
     },
   }
+}
+
+/** An agent that runs for a while has booted its zygote; its log says so. */
+async function zygoteIsReady(log) {
+  for await (const line of createInterface({ input: log })) {
+    if (line.includes('is ready after')) return
+  }
+  throw new Error('the agent ended before its zygote was ready')
 }
 
 /** A process and all below it: the agent, its zygote, the nodes. */
