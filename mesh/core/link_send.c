@@ -242,6 +242,7 @@ void mesh_link_pump(mesh_link *link, uint64_t now_ms) {
 }
 
 mesh_bytes mesh_link_output(const mesh_link *link) {
+    if (pending(link) == 0) return (mesh_bytes){0}; // perhaps there is no buffer at all yet
     return (mesh_bytes){link->output + link->output_head, pending(link)};
 }
 

@@ -17,7 +17,7 @@ static void init_self(mesh_node *node) {
         .first_call = MESH_CALL_NONE,
         .first_serve = MESH_SERVE_NONE,
     };
-    node->peers[MESH_PEER_SELF] = &node->self;
+    mesh_node_peers_put(node, &node->self);
     CHECK(mesh_registry_member_add(node->registry, node->options.node_id, MESH_PEER_SELF) == 0);
 }
 
@@ -58,6 +58,7 @@ void mesh_node_destroy(mesh_node *node) {
     mesh_serves_deinit(&node->serves);
     mesh_deadlines_deinit(&node->deadlines);
     mesh_outbox_deinit(&node->outbox);
+    free(node->peers);
     free(node->linked);
     free(node->targets);
     free(node);

@@ -4,7 +4,8 @@
 #include "core/node_state.h"
 
 mesh_peer *mesh_node_peers_get(mesh_node *node, uint32_t handle) {
-    mesh_peer *peer = node->peers[handle & MESH_NODE_PEER_INDEX_MASK];
+    uint32_t index = handle & MESH_NODE_PEER_INDEX_MASK;
+    mesh_peer *peer = index < node->peer_cap ? node->peers[index] : NULL;
     return peer && peer->handle == handle ? peer : NULL;
 }
 
@@ -47,10 +48,20 @@ void mesh_node_peers_free(mesh_peer *peer) {
 // A handle counts up, so none is used twice in 4,294,901,760 peers; its low bits are the place.
 static uint32_t take_handle(mesh_node *node) {
     uint32_t handle = node->next_handle;
-    while (node->peers[handle & MESH_NODE_PEER_INDEX_MASK] || handle == MESH_PEER_ANY)
-        handle++;
+    for (;; handle++) {
+        uint32_t index = handle & MESH_NODE_PEER_INDEX_MASK;
+        bool is_taken = index < node->peer_cap && node->peers[index];
+        if (!is_taken && handle != MESH_PEER_ANY) break;
+    }
     node->next_handle = handle + 1;
     return handle;
+}
+
+void mesh_node_peers_put(mesh_node *node, mesh_peer *peer) {
+    size_t index = peer->handle & MESH_NODE_PEER_INDEX_MASK, old_cap = node->peer_cap;
+    node->peers = mem_grow(node->peers, sizeof *node->peers, index + 1, &node->peer_cap);
+    memset(node->peers + old_cap, 0, (node->peer_cap - old_cap) * sizeof *node->peers);
+    node->peers[index] = peer;
 }
 
 static void say_peer(mesh_node *node, const mesh_peer *peer, bool is_up, void *owned) {
@@ -79,7 +90,7 @@ void mesh_node_peer_up(mesh_node *node, const mesh_peer_info *info) {
     if (node->peers_by_id.count >= MESH_NODE_PEERS_MAX) return;
 
     mesh_peer *peer = create_peer(info, take_handle(node));
-    node->peers[peer->handle & MESH_NODE_PEER_INDEX_MASK] = peer;
+    mesh_node_peers_put(node, peer);
     mesh_map_add(&node->peers_by_id, mesh_map_hash_u64(&node->peers_by_id, info->node_id), peer);
     CHECK(mesh_registry_member_add(node->registry, info->node_id, peer->handle) == 0);
     say_peer(node, peer, true, NULL);

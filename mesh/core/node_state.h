@@ -50,7 +50,8 @@ struct mesh_node {
     mesh_rng rng;
     uint64_t now_ms;
     bool is_closed;
-    mesh_peer *peers[MESH_NODE_PEER_INDEX_MASK + 1]; // by handle & mask; [0] is the node itself
+    mesh_peer **peers; // by handle & mask; [0] is the node itself
+    size_t peer_cap;
     mesh_peer self;
     uint32_t next_handle;
     mesh_map peers_by_id;
@@ -71,6 +72,7 @@ struct mesh_node {
 
 // node_peers.c
 mesh_peer *mesh_node_peers_get(mesh_node *node, uint32_t handle); // NULL: not (any more) there
+void mesh_node_peers_put(mesh_node *node, mesh_peer *peer); // at the place of its handle
 mesh_peer *mesh_node_peers_find(mesh_node *node, uint64_t node_id);
 void mesh_node_peers_finish(mesh_node *node, mesh_peer *peer); // tells the death and frees the peer
 void mesh_node_peers_expire_hold(mesh_node *node, uint32_t index);

@@ -1,0 +1,104 @@
+// Writes the seed corpora: `node test/fuzz/make_corpus.mjs`. What the fuzzers found is kept beside them, by hash.
+import { mkdirSync, writeFileSync } from 'node:fs'
+
+const here = new URL('corpus/', import.meta.url)
+const save = (target, name, ...parts) => {
+  mkdirSync(new URL(target, here), { recursive: true })
+  writeFileSync(new URL(`${target}/${name}`, here), Buffer.concat(parts.map((part) => Buffer.from(part))))
+}
+const be = (size, value) => {
+  const out = Buffer.alloc(size)
+  for (let i = size - 1, rest = BigInt(value); i >= 0; i--, rest >>= 8n) out[i] = Number(rest & 255n)
+  return out
+}
+const join = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)))
+
+// protobuf by hand: varint and length-delimited fields
+const varint = (value) => {
+  const out = []
+  for (let rest = BigInt(value); ; rest >>= 7n) {
+    if (rest < 128n) return Buffer.from([...out, Number(rest)])
+    out.push(Number(rest & 127n) | 128)
+  }
+}
+const field = (id, value) =>
+  typeof value === 'number' || typeof value === 'bigint'
+    ? join(varint(id * 8), varint(value))
+    : join(varint(id * 8 + 2), varint(Buffer.from(value).length), value)
+const fixed64 = (id, value) => join(varint(id * 8 + 1), be(8, value).reverse())
+
+const ready = join(field(1, 1), field(2, 1), fixed64(4, 2), field(5, 16384), field(6, 1 << 20), field(7, 4096), field(8, 4096))
+const goaway = join(field(1, 1), field(2, 'bye'))
+
+// bodies
+const callId = be(8, (1n << 32n) | 0n)
+const bodies = {
+  ready,
+  goaway,
+  ping: be(8, 77),
+  credit: be(8, 9000),
+  shape: join(be(2, 0), [2], [2], 'id', [4], 'name'),
+  request: join(be(8, 5), be(4, 1000), be(4, 1), [0], [3], 'run', 'payload'),
+  reply: join(callId, [0], 'payload'),
+  error: join(callId, be(2, 1), [1], [0], 'payload'),
+  cancel: join(be(8, 5), be(2, 4)),
+  pub: join([0], [2], [3], be(4, 2), be(4, 3), 'a.b', 'payload'),
+}
+const types = { ready: 1, ping: 2, goaway: 4, credit: 0x10, shape: 0x12, request: 0x21, reply: 0x22, error: 0x23, cancel: 0x24, pub: 0x42 }
+const channels = { credit: 1, request: 1, reply: 3, error: 3, cancel: 1, pub: 2 }
+const frame = (name, flags = 1, body = bodies[name]) =>
+  join(be(3, body.length), [types[name], flags], be(4, channels[name] ?? 0), body)
+const record = (...frames) => {
+  const plain = join(...frames)
+  return join(be(2, plain.length), plain)
+}
+
+for (const name of Object.keys(bodies)) {
+  save('frame', `body-${name}`, bodies[name])
+  save('frame', `record-${name}`, record(frame(name)))
+}
+save('frame', 'several-frames', record(frame('ping'), frame('pub'), frame('request')))
+save('frame', 'frame-over-record', be(2, 12), frame('pub'))
+save('frame', 'empty-record', be(2, 0), record(frame('ping')))
+
+// link: first byte even = stream (bit 1: READY was sent already), odd = commands
+const later = Object.keys(bodies).filter((name) => name !== 'ready')
+save('link', 'stream-greeting', [0xfc], record(frame('ready')), ...later.map((name) => record(frame(name))))
+save('link', 'stream-all-in-one-record', [0xfe], record(...later.filter((name) => name !== 'goaway').map((name) => frame(name))))
+save('link', 'stream-bytewise', [2 & ~0xfd], record(frame('pub')), record(frame('request')), record(frame('cancel')))
+save('link', 'stream-second-ready', [0xfe], record(frame('ready')))
+save('link', 'stream-same-call-twice', [0xfe], record(frame('request'), frame('request')))
+save('link', 'stream-falling-credit', [0xfe], record(frame('credit', 1, be(8, 100))))
+const total = join(be(4, bodies.pub.length), bodies.pub.subarray(0, 10))
+save('link', 'stream-fragments', [0xfe], record(frame('pub', 3, total), frame('ping'), frame('pub', 2, bodies.pub.subarray(10, 15)), frame('pub', 0, bodies.pub.subarray(15))))
+save('link', 'stream-first-twice', [0xfe], record(frame('pub', 3, total), frame('pub')))
+save('link', 'stream-huge-total', [0xfe], record(frame('pub', 3, join(be(4, 0xffffffff), 'x'))))
+save('link', 'stream-empty-fragment', [0xfe], record(frame('pub', 3, total), frame('pub', 2, Buffer.alloc(0))))
+const order = ['ready', 'ping', 'pong', 'goaway', 'credit', 'shape', 'request', 'reply', 'error', 'cancel', 'pub']
+// 132 is the first command from 128 on that is a multiple of the 12 types.
+const command = (name, flags = 1, body = bodies[name]) => join([132 + order.indexOf(name), flags], be(2, body.length), body)
+for (const name of later) save('link', `command-${name}`, [3], command(name), [2, 3, 6])
+save('link', 'commands-of-a-life', [3], [0, 8, 4, 0x7e], command('request'), [2], command('pub'), [3], command('reply'), [1, 5, 5, 15], command('shape'), [4, 0, 7])
+
+for (const [name, pattern, subject] of [
+  ['equal', 'a.b', 'a.b'], ['star', 'a.*', 'a.b'], ['rest', 'a.>', 'a.b.c'], ['all', '>', 'x'], ['inner', '*.b.*', 'a.b.c'],
+  ['empty-token', 'a..b', 'a'], ['star-in-token', 'a*', 'ab'], ['many', Array(17).fill('a').join('.'), 'a'], ['blank', 'a b', 'a'],
+]) save('subject', name, pattern, '\n', subject)
+
+const entry = join(field(1, 1), field(2, 1), field(3, 'a.*'), field(4, 'q'))
+const owned = join(fixed64(1, 2), field(2, entry))
+const peer = join(fixed64(1, 2), field(2, 'app.0'), field(3, 'app'), field(4, 0), field(5, 'host'), field(6, 99))
+const run = join(field(1, 'app'), field(2, '/srv/app.js'), field(3, '-x'), field(4, 'A=1'), field(5, '/srv'), field(6, 4))
+save('control', 'ready', [0], ready)
+save('control', 'goaway', [1], goaway)
+save('control', 'announce', [2], field(2, field(1, entry)))
+save('control', 'connect', [2], field(4, join(fixed64(1, 2), field(2, 1))))
+save('control', 'listen', [2], field(5, join(field(1, 1), field(2, '::'), field(3, 80))))
+save('control', 'registry', [3], field(3, join(field(1, peer), field(2, owned), field(3, owned))))
+save('control', 'down', [3], field(4, join(fixed64(1, 2), field(2, 'crash'), field(3, 1))))
+save('control', 'hello', [4], field(2, 1), field(3, 7), field(4, 'me'))
+save('control', 'run', [5], field(1, run))
+save('control', 'nodes', [6], field(3, field(1, join(fixed64(1, 2), field(2, 'app.0')))))
+save('control', 'launch', [7], field(1, join(fixed64(1, 2), field(2, 'app.js'), field(3, 'A=1'))))
+save('control', 'launched', [8], field(2, join(fixed64(1, 2), field(2, 55))))
+save('control', 'unknown-fields', [0], ...Array.from({ length: 300 }, () => [0x7a, 0]))
