@@ -1,5 +1,6 @@
 import { join } from 'warren'
 
 const mesh = await join()
+const departures = mesh.subscribe('guests.*')
 await mesh.serve('greeter', { hello: ({ name }) => `Hello ${name}, I am ${mesh.self.name}` })
-for await (const { data } of mesh.subscribe('guests.*')) console.log(`${data.name} has left`)
+for await (const { data } of departures) console.log(`${data.name} has left`)
