@@ -33,6 +33,8 @@ typedef struct peer_link {
 struct warren {
     uv_loop_t *loop;
     uv_timer_t timer;
+    uv_async_t
+        keep; // never sent: an active handle that keeps the loop alive while it is referenced
     mesh_channel *control;
     mesh_node *node;
     warren_self self;
@@ -48,7 +50,7 @@ struct warren {
     uint32_t connecting_count, connecting_cap;
     uint32_t links_received;
     uint64_t close_at_ms, armed_at_ms;
-    bool is_delivering, has_told, is_agent_lost, is_closing, is_closed, is_destroyed;
+    bool is_delivering, has_told, is_wanted, is_agent_lost, is_closing, is_closed, is_destroyed;
 };
 
 static void deliver(warren *w);
@@ -96,11 +98,7 @@ static void on_link_poll(uv_poll_t *poll, int status, int events);
 static void watch_link(peer_link *l) {
     int events = UV_READABLE | (l->is_blocked ? UV_WRITABLE : 0);
     uv_poll_start(&l->poll, events, on_link_poll);
-    // Bytes that wait keep the process alive until they are written.
-    if (l->is_blocked)
-        uv_ref((uv_handle_t *)&l->poll);
-    else
-        uv_unref((uv_handle_t *)&l->poll);
+    uv_unref((uv_handle_t *)&l->poll); // what keeps the loop alive is `keep`
 }
 
 static void set_blocked(peer_link *l, bool is_blocked) {
@@ -289,6 +287,14 @@ static bool carry_out(warren *w, const mesh_output *out) {
     }
 }
 
+// The application wants the loop alive, or bytes wait for a slow peer.
+static void update_keep(warren *w) {
+    if (w->is_wanted || mesh_node_stats_get(w->node).queued_bytes > 0)
+        uv_ref((uv_handle_t *)&w->keep);
+    else
+        uv_unref((uv_handle_t *)&w->keep);
+}
+
 static void deliver(warren *w) {
     if (w->is_delivering || w->is_destroyed) return; // the outer call sees what the callback caused
     w->is_delivering = true;
@@ -314,6 +320,7 @@ static void deliver(warren *w) {
     if (w->is_destroyed) return;
     if (w->is_closing && !w->is_closed && w->link_count == 0) finish_close(w);
     arm_timer(w);
+    update_keep(w);
 }
 
 // ---- the agent
@@ -502,6 +509,9 @@ int warren_open(uv_loop_t *loop, const warren_options *options, warren_output_cb
     CHECK(uv_timer_init(loop, &w->timer) == 0);
     w->timer.data = w;
     uv_unref((uv_handle_t *)&w->timer);
+    CHECK(uv_async_init(loop, &w->keep, NULL) == 0);
+    w->keep.data = w;
+    uv_unref((uv_handle_t *)&w->keep);
     err = mesh_channel_open(loop, fd, on_control_packet, on_control_end, w, &w->control);
     if (err != 0) {
         warren_destroy(w);
@@ -559,7 +569,8 @@ void warren_write(warren *w) {
 }
 
 void warren_ref(warren *w, bool is_ref) {
-    mesh_channel_ref(w->control, is_ref);
+    w->is_wanted = is_ref;
+    update_keep(w);
 }
 
 static void finish_close(warren *w) {
@@ -580,8 +591,13 @@ void warren_close(warren *w, uint32_t timeout_ms) {
     deliver(w);
 }
 
-static void on_timer_closed(uv_handle_t *handle) {
+static void on_keep_closed(uv_handle_t *handle) {
     free(handle->data);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+    warren *w = handle->data;
+    uv_close((uv_handle_t *)&w->keep, on_keep_closed);
 }
 
 void warren_destroy(warren *w) {
