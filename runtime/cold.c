@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,15 +93,21 @@ static const char *const NODE_VARIABLES[] = {
     "SSL_CERT_FILE",
 };
 
-// Read by the loader, by libc and by ICU; the zygote keeps its own.
+// Read by the loader and by libc.
 static const char *const SYSTEM_VARIABLES[] = {
-    "GLIBC_TUNABLES", "LANG",       "LANGUAGE",        "LC_ALL",           "LC_CTYPE",
-    "LC_MESSAGES",    "LD_PRELOAD", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX",
+    "GLIBC_TUNABLES",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "MALLOC_ARENA_MAX",
 };
+
+// ICU takes its default locale from the first of these that is not empty.
+static const char *const LOCALE_VARIABLES[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
 
 enum {
     NODE_VARIABLE_COUNT = sizeof NODE_VARIABLES / sizeof *NODE_VARIABLES,
     SYSTEM_VARIABLE_COUNT = sizeof SYSTEM_VARIABLES / sizeof *SYSTEM_VARIABLES,
+    LOCALE_VARIABLE_COUNT = sizeof LOCALE_VARIABLES / sizeof *LOCALE_VARIABLES,
 };
 
 void runtime_cold_scrub(void) {
@@ -113,12 +121,32 @@ static bool is_different(char *const *env, size_t env_count, const char *name) {
     return theirs == NULL || ours == NULL ? theirs != ours : strcmp(theirs, ours) != 0;
 }
 
+// The locale that programs with this environment see, without its encoding.
+typedef struct locale {
+    const char *variable, *name;
+    size_t len;
+} locale;
+
+static locale find_locale(char *const *env, size_t env_count) {
+    for (size_t i = 0; i < LOCALE_VARIABLE_COUNT; i++) {
+        const char *name = find(env, env_count, LOCALE_VARIABLES[i]);
+        if (name == NULL || *name == '\0') continue;
+        locale found = {LOCALE_VARIABLES[i], name, strcspn(name, ".@")};
+        bool is_plain = (found.len == 1 && *name == 'C') || strncmp(name, "POSIX", 5) == 0;
+        if (!is_plain) return found;
+        break;
+    }
+    return (locale){"LANG", "en_US", 5}; // as V8 shows the locale C
+}
+
 const char *runtime_cold_variable(char *const *env, size_t env_count) {
     for (size_t i = 0; i < NODE_VARIABLE_COUNT; i++)
         if (is_different(env, env_count, NODE_VARIABLES[i])) return NODE_VARIABLES[i];
     for (size_t i = 0; i < SYSTEM_VARIABLE_COUNT; i++)
         if (is_different(env, env_count, SYSTEM_VARIABLES[i])) return SYSTEM_VARIABLES[i];
-    return NULL;
+    locale theirs = find_locale(env, env_count), ours = find_locale(environ, SIZE_MAX);
+    bool is_same = theirs.len == ours.len && memcmp(theirs.name, ours.name, ours.len) == 0;
+    return is_same ? NULL : theirs.variable;
 }
 
 // ---- exec

@@ -62,11 +62,11 @@ class Node {
     }
   }
 
-  /** Resolves when the node has printed `wanted` on stdout. */
-  prints(wanted) {
+  /** Resolves when the node has printed `wanted`. */
+  prints(wanted, stream = 'stdout') {
     return new Promise((resolve) => {
       const watcher = () => {
-        if (!this.stdout.includes(wanted)) return
+        if (!this[stream].includes(wanted)) return
         this.#watchers.delete(watcher)
         resolve(this)
       }
@@ -81,6 +81,8 @@ export class Zygote {
   #launcher
   #nodes = new Map()
   #nextId = 1
+  #settleGone
+  gone = new Promise((resolve) => { this.#settleGone = resolve })
 
   static async boot({ env = {} } = {}) {
     const zygote = new Zygote()
@@ -91,10 +93,11 @@ export class Zygote {
       readline.createInterface({ input: child.stdout }).on('line', (line) => {
         const event = JSON.parse(line)
         if (event.event === 'booted') resolve(event)
+        else if (event.event === 'zygoteGone') zygote.#settleGone()
         else zygote.#nodes.get(event.id)?.take(event)
       })
     })
-    const { pid, ms } = await Promise.race([booted, zygote.over.then(() => { throw new Error('the zygote did not boot') })])
+    const { pid, ms } = await Promise.race([booted, Promise.race([zygote.gone, zygote.over]).then(() => { child.kill(); throw new Error('the zygote did not boot') })])
     return Object.assign(zygote, { pid, bootMs: ms })
   }
 

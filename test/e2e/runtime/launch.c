@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -219,6 +220,11 @@ int main(int argc, char **argv) {
             sources[i] = sources[--source_count];
         }
         if (zygote_fd >= 0 && fds[1].revents != 0) read_zygote();
-        if (fds[0].revents != 0 && !read_requests()) return 0;
+        if (fds[0].revents != 0 && !read_requests()) break;
     }
+    // The zygote and its nodes end before we do: nothing of a test outlives it.
+    close(leash_fds[1]);
+    close(zygote_fd);
+    waitpid(zygote_pid, NULL, 0);
+    return 0;
 }

@@ -1,0 +1,1 @@
+console.log(require('node:module').globalPaths.slice(0, 2).join(':'))
