@@ -11,7 +11,7 @@ build: ## build/bin/warren and build/bin/warren-node (the default)
 	@cmake --preset release $(CONFIGURE_FLAGS) >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@cmake --build --preset release
 
-demo: build ## run a distributed search on 6 nodes (examples/search)
+demo: build ## run a distributed search that survives the death of a node (examples/search)
 	@examples/search/demo
 
 test: ## build, run all tests
@@ -33,7 +33,7 @@ asan: ## build with ASan and UBSan into build/asan, run the tests
 format: ## check the C and C++ files with clang-format (make format FIX=1 rewrites them)
 	@tools/setup.sh lint
 	@shellcheck tools/*.sh test/plain-debian/*.sh .ci/run examples/search/demo
-	@clang-format $(if $(FIX),-i,--dry-run -Werror) $(C_FILES)
+	@clang-format $(if $(FIX),-i,--dry-run -Werror --ferror-limit=1) $(C_FILES)
 
 tidy: build ## check the C files with clang-tidy
 	@tools/setup.sh dev
@@ -42,7 +42,12 @@ tidy: build ## check the C files with clang-tidy
 TIME ?= 60
 fuzz: ## run each decoder's fuzzer for TIME=60 seconds
 	@tools/setup.sh dev
-	@tools/fuzz.sh $(TIME)
+	@cmake --preset fuzz && cmake --build --preset fuzz
+	@for fuzzer in build/fuzz/fuzz/*; do \
+	    name=$${fuzzer##*/}; echo "== $$name"; mkdir -p build/fuzz/new/$$name; \
+	    $$fuzzer -max_total_time=$(TIME) -artifact_prefix=build/fuzz/new/$$name. build/fuzz/new/$$name test/fuzz/corpus/$$name \
+	        >build/fuzz/$$name.log 2>&1 || { tail -n 40 build/fuzz/$$name.log; exit 1; }; tail -n 1 build/fuzz/$$name.log; \
+	done
 
 clean: ## remove build/
 	@rm -rf build
