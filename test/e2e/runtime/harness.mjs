@@ -97,8 +97,12 @@ export class Zygote {
         else zygote.#nodes.get(event.id)?.take(event)
       })
     })
-    const { pid, ms } = await Promise.race([booted, Promise.race([zygote.gone, zygote.over]).then(() => { child.kill(); throw new Error('the zygote did not boot') })])
-    return Object.assign(zygote, { pid, bootMs: ms })
+    const event = await Promise.race([booted, zygote.gone, zygote.over])
+    if (event?.event !== 'booted') {
+      child.kill()
+      throw new Error('the zygote did not boot')
+    }
+    return Object.assign(zygote, { pid: event.pid, bootMs: event.ms })
   }
 
   launch(argv, { env = {}, execArgv = [], cwd = here, title = 'node-under-test', stdin = '' } = {}) {
