@@ -36,6 +36,7 @@ class Channel {
   #holds = 0
   #batchTime = -1
   #lastId = 0
+  #isFull = false
   #joined = null
   #closed = new Pending()
   #announced = new Map() // entry id -> Pending
@@ -88,6 +89,19 @@ class Channel {
     } finally {
       this.release()
     }
+  }
+
+  // A publisher was told to wait: 'drain' will come.
+  awaitDrain() {
+    if (this.#isFull) return
+    this.#isFull = true
+    this.hold()
+  }
+
+  #drained() {
+    if (this.#isFull) this.release()
+    this.#isFull = false
+    this.tell('drain')
   }
 
   join() {
@@ -196,7 +210,7 @@ class Channel {
       case EVENT.PEER: return this.#peer(event)
       case EVENT.SERVICE: return this.peers.takeService(event)
       case EVENT.DOWN: return this.monitors.take(event)
-      case EVENT.DRAIN: return this.tell('drain')
+      case EVENT.DRAIN: return this.#drained()
       case EVENT.JOINED: return this.#joined?.resolve()
       case EVENT.ANNOUNCED: return this.#settle(this.#announced, event.id)
       case EVENT.LISTENING: return this.#listened(event)

@@ -53,7 +53,9 @@ class Mesh extends EventEmitter {
     if (outbox.queued + outbox.waiting <= LIMIT.QUEUE_HIGH) return true
     // What waits here may be for nobody: only C knows how much waits for a peer, and says 'drain' when that is gone.
     outbox.flush()
-    return outbox.queued <= LIMIT.QUEUE_HIGH
+    if (outbox.queued <= LIMIT.QUEUE_HIGH) return true
+    channel.awaitDrain()
+    return false
   }
 
   #relieve(subject) {
