@@ -1,0 +1,252 @@
+#include "core/error.h"
+#include "core/link.h"
+#include "core/mem.h"
+#include "test.h"
+
+enum { WINDOW = 10000 };
+
+static mesh_link *link_of(uint64_t self_id, uint64_t peer_id, const mesh_shapes *shapes) {
+    mesh_link_options options = {.self_id = self_id,
+                                 .peer_id = peer_id,
+                                 .max_message = MESH_MESSAGE_LEN_DEFAULT,
+                                 .window = WINDOW,
+                                 .shapes = shapes};
+    mesh_link *link = mesh_link_create(&options);
+    mesh_link_up(link);
+    return link;
+}
+
+// At most `len` bytes of what `from` has to write, to `to`.
+static size_t carry(mesh_link *from, mesh_link *to, size_t len) {
+    mesh_bytes output = mesh_link_output(from);
+    uint8_t *buffer;
+    size_t cap;
+    mesh_link_input(to, &buffer, &cap);
+    if (len > output.len) len = output.len;
+    if (len > cap) len = cap;
+    if (len == 0) return 0;
+    memcpy(buffer, output.data, len);
+    mesh_link_received(to, len);
+    mesh_link_sent(from, len);
+    mesh_link_pump(from, 0);
+    return len;
+}
+
+static void greet(mesh_link *a, mesh_link *b) {
+    mesh_link_message message;
+    carry(a, b, SIZE_MAX);
+    carry(b, a, SIZE_MAX);
+    EXPECT_EQ(1, mesh_link_next(a, &message));
+    EXPECT_EQ(1, mesh_link_next(b, &message));
+    EXPECT_EQ(MESH_FRAME_READY, message.type);
+    EXPECT_EQ(MESH_LINK_OPEN, a->state);
+}
+
+static mesh_link_place send(mesh_link *link, uint8_t type, const void *payload, size_t len) {
+    mesh_link_send_options options = {.type = type,
+                                      .expires_at_ms = UINT64_MAX,
+                                      .head = mesh_bytes_text("head"),
+                                      .payload = {payload, len}};
+    return mesh_link_send(link, &options);
+}
+
+TEST(nothing_of_the_user_is_written_before_the_peers_ready) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    EXPECT_TRUE(send(a, MESH_FRAME_PUB, "x", 1).is_queued);
+    size_t ready_len = mesh_link_output(a).len;
+    mesh_link_pump(a, 0);
+    EXPECT_EQ(ready_len, mesh_link_output(a).len);
+    greet(a, b);
+    mesh_link_pump(a, 0);
+    EXPECT_TRUE(mesh_link_output(a).len > 0);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(a_message_of_any_size_arrives_as_it_was_in_pieces_of_any_size) {
+    const size_t sizes[] = {0, 1, 16375, 16376, 16380, 16384, 16385, 70000, 300000, 1 << 20};
+    const size_t pieces[] = {1000, 65536, SIZE_MAX};
+    uint8_t *payload = mem_alloc(1 << 20);
+    for (size_t i = 0; i < 1 << 20; i++)
+        payload[i] = (uint8_t)(i ^ i >> 9);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        for (size_t p = 0; p < 3; p++) {
+            mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+            greet(a, b);
+            (void)send(a, MESH_FRAME_PUB, payload, sizes[s]);
+            mesh_link_pump(a, 0);
+            mesh_link_message message;
+            int got = 0;
+            while (got == 0 && carry(a, b, pieces[p]) > 0)
+                got = mesh_link_next(b, &message);
+            EXPECT_EQ(1, got);
+            EXPECT_EQ(4 + sizes[s], message.body.len);
+            EXPECT_EQ(0, memcmp("head", message.body.data, 4));
+            EXPECT_EQ(0, memcmp(payload, message.body.data + 4, sizes[s]));
+            free(message.owned);
+            mesh_link_destroy(a);
+            mesh_link_destroy(b);
+        }
+    }
+    free(payload);
+}
+
+TEST(small_messages_share_a_record) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    greet(a, b);
+    for (int i = 0; i < 100; i++)
+        EXPECT_FALSE(send(a, MESH_FRAME_PUB, "0123456789", 10).is_queued);
+    EXPECT_EQ(2 + 100 * (9 + 14), mesh_link_output(a).len);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(a_record_that_was_sent_in_part_does_not_grow) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    greet(a, b);
+    mesh_link_message message;
+    for (int i = 0; i < 50; i++) {
+        (void)send(a, MESH_FRAME_PUB, "0123456789", 10);
+        carry(a, b, 7);
+    }
+    int count = 0;
+    while (carry(a, b, 7) > 0) {
+        while (mesh_link_next(b, &message) == 1)
+            count++;
+    }
+    EXPECT_EQ(50, count);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(requests_without_credit_do_not_hold_up_replies_and_publications) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    static const uint8_t payload[WINDOW];
+    greet(a, b);
+    EXPECT_FALSE(send(a, MESH_FRAME_REQUEST, payload, WINDOW).is_queued);
+    EXPECT_TRUE(send(a, MESH_FRAME_REQUEST, payload, 1).is_queued);
+    EXPECT_FALSE(send(a, MESH_FRAME_PUB, payload, 1).is_queued);
+    EXPECT_FALSE(send(a, MESH_FRAME_REPLY, payload, WINDOW).is_queued);
+    EXPECT_FALSE(send(a, MESH_FRAME_REPLY, payload, WINDOW).is_queued);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(credit_comes_back_when_a_quarter_of_the_window_was_taken) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    static const uint8_t payload[WINDOW];
+    greet(a, b);
+    (void)send(a, MESH_FRAME_PUB, payload, WINDOW);
+    EXPECT_TRUE(send(a, MESH_FRAME_PUB, "waits", 5).is_queued);
+    carry(a, b, SIZE_MAX);
+    mesh_link_message message;
+    EXPECT_EQ(1, mesh_link_next(b, &message));
+    mesh_link_consumed(b, MESH_CHANNEL_PUBLISH, WINDOW / 4 - 1);
+    mesh_link_pump(b, 0);
+    EXPECT_EQ(0, mesh_link_output(b).len);
+    mesh_link_consumed(b, MESH_CHANNEL_PUBLISH, 1);
+    mesh_link_pump(b, 0);
+    carry(b, a, SIZE_MAX);
+    EXPECT_EQ(1, mesh_link_next(a, &message));
+    EXPECT_EQ(MESH_FRAME_CREDIT, message.type);
+    mesh_link_pump(a, 0);
+    EXPECT_TRUE(mesh_link_output(a).len > 0);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(a_small_message_passes_a_large_one_of_another_channel) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    uint8_t *large = mem_alloc(1 << 20);
+    greet(a, b);
+    (void)send(a, MESH_FRAME_PUB, large, 1 << 20);
+    mesh_link_pump(a, 0);
+    (void)send(a, MESH_FRAME_REPLY, "small", 5);
+    mesh_link_message message = {0};
+    int got = 0;
+    while (got == 0 && carry(a, b, SIZE_MAX) > 0)
+        got = mesh_link_next(b, &message);
+    EXPECT_EQ(MESH_FRAME_REPLY, message.type);
+    free(large);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(what_may_have_been_sent_is_known_to_the_byte) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    greet(a, b);
+    mesh_link_place first = send(a, MESH_FRAME_REQUEST, "1", 1);
+    size_t first_len = mesh_link_output(a).len;
+    mesh_link_place second = send(a, MESH_FRAME_REQUEST, "2", 1);
+    EXPECT_FALSE(mesh_link_may_be_sent(a, MESH_CHANNEL_REQUEST, first));
+    mesh_link_sent(a, first_len);
+    EXPECT_TRUE(mesh_link_may_be_sent(a, MESH_CHANNEL_REQUEST, first));
+    EXPECT_FALSE(mesh_link_may_be_sent(a, MESH_CHANNEL_REQUEST, second));
+    mesh_link_sent(a, 1);
+    EXPECT_TRUE(mesh_link_may_be_sent(a, MESH_CHANNEL_REQUEST, second));
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(a_cancel_comes_after_the_rest_of_its_request) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    uint8_t *large = mem_alloc(1 << 20), head[MESH_MESSAGE_HEAD_MAX];
+    greet(a, b);
+    mesh_request request = {.call_id = 7};
+    mesh_link_send_options options = {.type = MESH_FRAME_REQUEST,
+                                      .expires_at_ms = UINT64_MAX,
+                                      .head = {head, mesh_request_write(head, &request)},
+                                      .payload = {large, 1 << 20}};
+    (void)mesh_link_send(a, &options);
+    mesh_link_pump(a, 0);
+    mesh_link_cancel(a, &(mesh_cancel){7, 4});
+    mesh_link_message message;
+    uint8_t types[2] = {0};
+    for (int count = 0; count < 2 && carry(a, b, SIZE_MAX) > 0;) {
+        while (mesh_link_next(b, &message) == 1) {
+            types[count++] = message.type;
+            free(message.owned);
+        }
+    }
+    EXPECT_EQ(MESH_FRAME_REQUEST, types[0]);
+    EXPECT_EQ(MESH_FRAME_CANCEL, types[1]);
+    free(large);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(a_deadline_that_waited_in_the_queue_is_the_time_that_is_left) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    uint8_t head[MESH_MESSAGE_HEAD_MAX];
+    mesh_request request = {.call_id = 7, .deadline_ms = 5000}, got;
+    mesh_link_send_options options = {.type = MESH_FRAME_REQUEST,
+                                      .expires_at_ms = 6000, // sent at 1000
+                                      .head = {head, mesh_request_write(head, &request)}};
+    EXPECT_TRUE(mesh_link_send(a, &options).is_queued);
+    greet(a, b);
+    mesh_link_pump(a, 4000);
+    carry(a, b, SIZE_MAX);
+    mesh_link_message message;
+    EXPECT_EQ(1, mesh_link_next(b, &message));
+    EXPECT_OK(mesh_request_parse(message.body, &got));
+    EXPECT_EQ(2000, got.deadline_ms);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(a_new_socket_takes_what_waits_and_forgets_what_was_on_the_old_one) {
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    (void)send(a, MESH_FRAME_PUB, "kept", 4);
+    carry(b, a, 5);
+    mesh_link_replace(a);
+    mesh_link_destroy(b);
+    b = link_of(2, 1, NULL);
+    greet(a, b);
+    mesh_link_pump(a, 0);
+    carry(a, b, SIZE_MAX);
+    mesh_link_message message;
+    EXPECT_EQ(1, mesh_link_next(b, &message));
+    EXPECT_BYTES("headkept", message.body);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
