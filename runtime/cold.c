@@ -70,49 +70,34 @@ static const char *find(char *const *env, size_t env_count, const char *name) {
     return NULL;
 }
 
-// Options of Node, its channel to a parent, and what OpenSSL reads when it is loaded.
-static const char *const NODE_VARIABLES[] = {
-    "NODE_CHANNEL_FD",
-    "NODE_CLUSTER_SCHED_POLICY",
-    "NODE_DEBUG",
-    "NODE_DEBUG_NATIVE",
-    "NODE_EXTRA_CA_CERTS",
-    "NODE_ICU_DATA",
-    "NODE_NO_WARNINGS",
-    "NODE_OPTIONS",
-    "NODE_PENDING_DEPRECATION",
-    "NODE_PRESERVE_SYMLINKS",
-    "NODE_PRESERVE_SYMLINKS_MAIN",
-    "NODE_REDIRECT_WARNINGS",
-    "NODE_TEST_CONTEXT",
-    "NODE_UNIQUE_ID",
+// For one process and not for others: the zygote boots without them, whoever has one starts cold.
+static const char *const PROCESS_VARIABLES[] = {
+    "NODE_CHANNEL_FD",          "NODE_CLUSTER_SCHED_POLICY", "NODE_DEBUG",
+    "NODE_DEBUG_NATIVE",        "NODE_NO_WARNINGS",          "NODE_OPTIONS",
+    "NODE_PENDING_DEPRECATION", "NODE_PRESERVE_SYMLINKS",    "NODE_PRESERVE_SYMLINKS_MAIN",
+    "NODE_REDIRECT_WARNINGS",   "NODE_TEST_CONTEXT",         "NODE_UNIQUE_ID",
     "NODE_V8_COVERAGE",
-    "OPENSSL_CONF",
-    "OPENSSL_MODULES",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
 };
 
-// Read by the loader and by libc.
+// Of the whole machine, as a rule: read by Node and OpenSSL, by the loader and by libc. A node
+// whose value is the zygote's can be forked.
 static const char *const SYSTEM_VARIABLES[] = {
-    "GLIBC_TUNABLES",
-    "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-    "MALLOC_ARENA_MAX",
+    "NODE_EXTRA_CA_CERTS", "NODE_ICU_DATA", "OPENSSL_CONF",   "OPENSSL_MODULES", "SSL_CERT_DIR",
+    "SSL_CERT_FILE",       "LD_PRELOAD",    "GLIBC_TUNABLES", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX",
 };
 
 // ICU takes its default locale from the first of these that is not empty.
 static const char *const LOCALE_VARIABLES[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
 
 enum {
-    NODE_VARIABLE_COUNT = sizeof NODE_VARIABLES / sizeof *NODE_VARIABLES,
+    PROCESS_VARIABLE_COUNT = sizeof PROCESS_VARIABLES / sizeof *PROCESS_VARIABLES,
     SYSTEM_VARIABLE_COUNT = sizeof SYSTEM_VARIABLES / sizeof *SYSTEM_VARIABLES,
     LOCALE_VARIABLE_COUNT = sizeof LOCALE_VARIABLES / sizeof *LOCALE_VARIABLES,
 };
 
 void runtime_cold_scrub(void) {
-    for (size_t i = 0; i < NODE_VARIABLE_COUNT; i++)
-        unsetenv(NODE_VARIABLES[i]);
+    for (size_t i = 0; i < PROCESS_VARIABLE_COUNT; i++)
+        unsetenv(PROCESS_VARIABLES[i]);
 }
 
 static bool is_different(char *const *env, size_t env_count, const char *name) {
@@ -140,8 +125,8 @@ static locale find_locale(char *const *env, size_t env_count) {
 }
 
 const char *runtime_cold_variable(char *const *env, size_t env_count) {
-    for (size_t i = 0; i < NODE_VARIABLE_COUNT; i++)
-        if (is_different(env, env_count, NODE_VARIABLES[i])) return NODE_VARIABLES[i];
+    for (size_t i = 0; i < PROCESS_VARIABLE_COUNT; i++)
+        if (is_different(env, env_count, PROCESS_VARIABLES[i])) return PROCESS_VARIABLES[i];
     for (size_t i = 0; i < SYSTEM_VARIABLE_COUNT; i++)
         if (is_different(env, env_count, SYSTEM_VARIABLES[i])) return SYSTEM_VARIABLES[i];
     locale theirs = find_locale(env, env_count), ours = find_locale(environ, SIZE_MAX);
