@@ -31,6 +31,8 @@ function addShard(peer) {
   shards.set(peer.id, peer)
   work.addShard(peer.id)
   mesh.monitor(peer).down.then(down => removeShard(peer, down))
+  // Nothing hangs on the answer: every batch names the run too. But a shard that gets none must not keep an old one.
+  shardService.begin({ run }, { to: peer }).catch(error => console.error(`begin at ${peer.name}: ${error.message}`))
   mesh.publish('search.shard.up', { shard: peer.name, pid: peer.pid })
   handOut()
 }

@@ -6,6 +6,7 @@ import { statSync } from 'node:fs'
 import { get } from 'node:http'
 import { createServer } from 'node:net'
 import { dirname, join as joinPath, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual, parseArgs, promisify } from 'node:util'
 import { join } from 'warren'
@@ -14,6 +15,7 @@ import { number, say, showAnswer, showIndexed, showProgress } from './screen.mjs
 const SHARDS = 4
 const FRONTS = 2
 const STEP_MS = 100_000 // the longest that one thing may take
+const WHOLE_MS = 5000 // the longest that answers may be partial when the index is whole
 const QUERIES = ['free software license', 'without warranty', 'mutex timeout', 'bug report']
 const here = dirname(fileURLToPath(import.meta.url))
 const warren = joinPath(dirname(process.execPath), 'warren')
@@ -135,11 +137,12 @@ async function askAll(port) {
 
 // A front may hear of a new shard a moment after the coordinator did: its answer says so, and is asked again.
 async function askUntilWhole(port, query) {
-  for (const endAt = performance.now() + STEP_MS; performance.now() < endAt; ) {
+  for (const endAt = performance.now() + WHOLE_MS; performance.now() < endAt; ) {
     const answer = await ask(port, query)
     if (!answer.partial) return answer
+    await sleep(20)
   }
-  throw new Error(`no complete answer to "${query}" within ${STEP_MS / 1000} s`)
+  throw new Error(`no complete answer to "${query}" within ${WHOLE_MS / 1000} s`)
 }
 
 function ask(port, query) {

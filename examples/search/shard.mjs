@@ -9,11 +9,20 @@ import { readText, snippetOf, termsOf } from './text.mjs'
 // batch as a promise: when the coordinator did not get our answer and asks again, the work is not done again.
 let current = { run: 0, index: new Index(), batches: new Map(), held: 0 }
 
+function enter(run) {
+  if (run < current.run) throw new Error(`run ${run} is over: this shard works for run ${current.run}`)
+  if (run > current.run) current = { run, index: new Index(), batches: new Map(), held: 0 }
+}
+
 const handlers = {
+  // Forgets the index of an earlier run.
+  begin({ run }) {
+    enter(run)
+  },
+
   // Indexes the files and answers { files, bytes, skipped }.
   add({ run, batch, paths }) {
-    if (run < current.run) throw new Error(`run ${run} is over: this shard works for run ${current.run}`)
-    if (run > current.run) current = { run, index: new Index(), batches: new Map(), held: 0 }
+    enter(run)
     if (!current.batches.has(batch)) current.batches.set(batch, indexFiles(current, paths))
     return current.batches.get(batch)
   },

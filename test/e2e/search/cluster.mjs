@@ -76,19 +76,21 @@ export class Cluster {
   }
 
   async stop() {
+    this.#watch?.kill('SIGKILL')
     if (this.#agent?.exitCode === null) {
       await this.warren('stop', 'all').catch(() => {})
       this.#agent.kill('SIGTERM')
       await once(this.#agent, 'exit')
     }
-    this.#watch?.kill('SIGKILL')
     rmSync(this.#dir, { recursive: true, force: true })
   }
 
   async #startAgent() {
-    this.#agent = spawn(join(bin, 'warren'), ['agent'], { env: this.#env, stdio: ['ignore', 'pipe', 'inherit'] })
-    await once(createInterface({ input: this.#agent.stdout }), 'line') // it says where it listens
-    this.#agent.stdout.resume()
+    this.#agent = spawn(join(bin, 'warren'), ['agent'], { env: this.#env, stdio: ['ignore', 'ignore', 'pipe'] })
+    const lines = createInterface({ input: this.#agent.stderr })
+    const isListening = new Promise(resolve => lines.on('line', line => / listens on /.test(line) && resolve(true)))
+    const hasEnded = once(this.#agent, 'close').then(() => false)
+    if (!await Promise.race([isListening, hasEnded])) throw new Error('the agent did not start')
   }
 
   async #startWatch() {

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { readText, termsOf } from '../../../examples/search/text.mjs'
 import { walk } from '../../../examples/search/walk.mjs'
@@ -47,22 +47,40 @@ function prose(number) {
   return text.join('')
 }
 
-// The files that hold any of the words, sorted, as grep and gzip see it.
-export function grep(words, directories) {
-  const patterns = words.flatMap(word => ['-e', word])
-  const env = { ...process.env, LC_ALL: 'C.UTF-8' }
-  // -a, because grep takes a file for binary for one letter that is not UTF-8. The file whose name is not text is left
-  // out: JSON can't name it.
-  const options = ['-railwFZ', '-D', 'skip', '--exclude=binary', '--exclude=*.gz']
-  const { stdout } = spawnSync('grep', [...options, ...patterns, ...directories], { env })
-  const plain = stdout.toString().split('\0').filter(path => path !== '' && !path.includes('\ufffd'))
+// grep over the same files: what is packed is unpacked beside them first.
+export class Grep {
+  #directories
+  #unpacked = mkdtempSync(join(tmpdir(), 'search-unpacked-'))
+  #packedPaths = []
 
-  const packed = directories.flatMap(directory => [...walk(directory)]).filter(path => path.endsWith('.gz'))
-  const isIn = path => {
-    const unpacked = spawnSync('gzip', ['-dc', path])
-    return unpacked.status === 0 && spawnSync('grep', ['-qiwF', ...patterns], { env, input: unpacked.stdout }).status === 0
+  constructor(directories) {
+    this.#directories = directories
+    for (const path of directories.flatMap(directory => [...walk(directory)])) {
+      if (!path.endsWith('.gz')) continue
+      const { status, stdout } = spawnSync('gzip', ['-dc', path])
+      if (status === 0) writeFileSync(join(this.#unpacked, String(this.#packedPaths.push(path) - 1)), stdout)
+    }
   }
-  return [...plain, ...packed.filter(isIn)].sort()
+
+  // The files with any of the words, sorted.
+  files(...words) {
+    const plain = this.#list(words, ['--exclude=*.gz', '--exclude=binary', ...this.#directories])
+    const packed = this.#list(words, [this.#unpacked]).map(path => this.#packedPaths[Number(basename(path))])
+    // JSON can't name the file whose name is not text.
+    return [...plain.filter(path => !path.includes('\ufffd')), ...packed].sort()
+  }
+
+  remove() {
+    rmSync(this.#unpacked, { recursive: true })
+  }
+
+  // -a, because grep takes a file for binary for one letter that is not UTF-8.
+  #list(words, args) {
+    const patterns = words.flatMap(word => ['-e', word])
+    const env = { ...process.env, LC_ALL: 'C.UTF-8' }
+    const { stdout } = spawnSync('grep', ['-railwFZ', '-D', 'skip', ...patterns, ...args], { env })
+    return stdout.toString().split('\0').slice(0, -1)
+  }
 }
 
 // Every so many of all terms of the corpus: common and rare ones, numbers, identifiers.

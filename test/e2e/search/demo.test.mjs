@@ -11,7 +11,9 @@ import { LICENSES, makeCorpus } from './corpus.mjs'
 
 const corpus = makeCorpus()
 const scratch = mkdtempSync(join(tmpdir(), 'search-demo-'))
+let running = null
 after(() => {
+  running?.kill('SIGTERM') // a test that timed out has left it
   corpus.remove()
   rmSync(scratch, { recursive: true })
 })
@@ -19,11 +21,13 @@ after(() => {
 // Runs the demo to its end; `onText` sees all it has printed so far, each time it prints.
 async function demo(args, { onText = () => {}, env = {} } = {}) {
   const child = spawn(join(search, 'demo'), args, { env: { ...process.env, WARREN_BIN: bin, TMPDIR: scratch, ...env } })
+  running = child
   let stdout = ''
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', text => (stderr += text))
   child.stdout.setEncoding('utf8').on('data', text => onText((stdout += text), child))
   const [code, signal] = await once(child, 'close')
+  running = null
   return { stdout, stderr, code, signal }
 }
 

@@ -2,12 +2,16 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Cluster } from './cluster.mjs'
-import { grep, LICENSES, makeCorpus, someTerms } from './corpus.mjs'
+import { Grep, LICENSES, makeCorpus, someTerms } from './corpus.mjs'
 
 const corpus = makeCorpus()
 const directories = [corpus.root, LICENSES]
 const QUERIES = ['alpha', 'mutex gamma', 'free software license', 'epoll_wait größe zebra9 beta', 'warranty']
-after(() => corpus.remove())
+const grep = new Grep(directories)
+after(() => {
+  grep.remove()
+  corpus.remove()
+})
 
 const answersOf = async cluster => {
   const answers = []
@@ -39,7 +43,7 @@ describe('four shards and two fronts', { timeout: 120_000 }, () => {
     assert.ok(terms.length > 20)
     for (const term of ['alpha', 'mutex', 'epoll_wait', 'größe', 'zebra9', 'warranty', 'gnu', 'zebra', ...terms]) {
       const { hits, total, partial } = await cluster.find(term)
-      assert.deepEqual(hits.map(hit => hit.path).sort(), grep([term], directories), `files with "${term}"`)
+      assert.deepEqual(hits.map(hit => hit.path).sort(), grep.files(term), `files with "${term}"`)
       assert.equal(total, hits.length)
       assert.equal(partial, false)
     }
@@ -47,7 +51,7 @@ describe('four shards and two fronts', { timeout: 120_000 }, () => {
 
   test('several words find the files with any of them, best first', async () => {
     const { hits, total } = await cluster.find('Zebra9, epoll_wait!')
-    assert.deepEqual(hits.map(hit => hit.path).sort(), grep(['zebra9', 'epoll_wait'], directories))
+    assert.deepEqual(hits.map(hit => hit.path).sort(), grep.files('zebra9', 'epoll_wait'))
     assert.equal(total, hits.length)
     assert.ok(hits.every((hit, i) => i === 0 || hits[i - 1].score >= hit.score))
   })
