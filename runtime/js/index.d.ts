@@ -2,14 +2,21 @@
 // installation and no configuration: `import { join } from 'warren'` or `const { join } = require('warren')`.
 //
 // Units: times are milliseconds, sizes bytes. Subjects follow NATS: tokens between dots, `*` matches one token,
-// a final `>` one or more; at most 255 bytes and 16 tokens. A message is at most 1 MiB (JoinOptions.maxMessage).
+// a final `>` one or more; at most 255 bytes and 16 tokens, without blanks and control characters. Names of services, methods and
+// queue groups: 1 to 255 bytes, without those too. A message is at most 1 MiB (JoinOptions.maxMessage).
+//
+// What a message carries: everything that is data, as it was. undefined, NaN, -0, BigInt, holes of arrays, cycles and objects that are
+// there twice, Date, Map, Set, RegExp, URL, Buffer (stays one), typed arrays, DataView, ArrayBuffer, and errors with class, message, stack,
+// cause, code and own properties. An object of a class of yours arrives as a plain object of its own enumerable properties. Anything else
+// (functions, symbols, promises, streams, Headers, AbortSignal, SharedArrayBuffer ...) throws ERR_WARREN_NOT_CLONEABLE, which names
+// where it stands: `$.user.onChange`. At most 64 levels deep. What arrives is yours: it shares no memory with anything.
 /// <reference types="node" />
 import type { EventEmitter } from 'node:events'
 
 /**
  * Joins the mesh through this host's agent. In a node the agent launched it needs no options; any other process run by
- * `warren-node` joins the agent at $WARREN_DIR/agent.sock. Joining again gives the same mesh until it is closed.
- * Rejects with ERR_WARREN_NO_AGENT when none is running.
+ * `warren-node` joins the agent at $WARREN_DIR/agent.sock. Joining again gives the same mesh. A process that has left, by
+ * close(), does not come back: ERR_WARREN_CLOSED. Rejects with ERR_WARREN_NO_AGENT when none is running.
  */
 export function join(options?: JoinOptions): Promise<Mesh>
 
@@ -18,11 +25,14 @@ export interface JoinOptions {
   name?: string
   /** The agent's socket, instead of $WARREN_DIR/agent.sock. */
   agentPath?: string
-  /** Largest message, both ways: 64 KiB to 16 MiB. Default 1 MiB. */
+  /** Largest message, both ways: 64 KiB to 16 MiB. Default 1 MiB. Join before a server listens, or it is chosen already. */
   maxMessage?: number
 }
 
-/** `drain`: publish() may go on. `error`: the agent went away (ERR_WARREN_AGENT_LOST); links and messages go on. */
+/**
+ * `drain`: publish() may go on. `error`: the agent went away (ERR_WARREN_AGENT_LOST), or a peer sent what cannot be
+ * understood (ERR_WARREN_PROTOCOL); links and messages go on, so without a listener it is a warning, not the end of the process.
+ */
 export interface MeshEvents {
   'peer:up': [Peer]
   'peer:down': [Peer]
@@ -34,8 +44,8 @@ export interface MeshEvents {
 }
 
 /**
- * While it serves, subscribes, monitors or waits for an answer, a mesh keeps its process alive; otherwise the
- * process may end by itself.
+ * While it serves, subscribes, monitors or waits for an answer or for 'drain', a mesh keeps its process alive;
+ * otherwise the process may end by itself.
  */
 export interface Mesh extends EventEmitter<MeshEvents> {
   readonly self: Peer
@@ -55,19 +65,22 @@ export interface Mesh extends EventEmitter<MeshEvents> {
   /** Resolves once everything published so far was handed to the operating system. */
   flush(): Promise<void>
 
-  /** Offers functions under a name. Resolves when the agent has told every peer. */
+  /**
+   * Offers the functions of an object, or of an instance of a class, under a name; one node serves a name once. Resolves when the agent has told
+   * every peer. What means something to JavaScript is no name of a method: `then`, `toJSON`, and what every object has.
+   */
   serve<H extends Handlers>(name: string, handlers: H): Promise<Service<H>>
-  /** Functions of a service, typed from its handlers. Each call goes to one instance, chosen by load. */
+  /** Functions of a service, typed from its handlers. Each call goes to one instance, chosen by load. It need not be there yet. */
   client<S extends Handlers | Service<Handlers> = Handlers>(name: string, defaults?: CallOptions & Route): Client<S>
   /** The peers that serve `name` now. */
   instances(name: string): Peer[]
-  /** Resolves when at least `count` (default 1) instances serve `name`. */
+  /** Resolves when at least `count` (default 1) instances serve `name`. Waits for ever unless `timeout` says otherwise. */
   available(name: string, options?: { count?: number; timeout?: number; signal?: AbortSignal }): Promise<Peer[]>
 
   /** Fires once, after the last message of that peer was handed over. For a peer that is gone already: at once, reason 'noproc'. */
   monitor(peer: Peer | string): Monitor
 
-  /** Runs before the mesh leaves, last added first. */
+  /** Runs before the mesh leaves, last added first, while messages can still be sent. */
   onClose(hook: () => unknown): Disposable
   /** Stops taking new work, waits for handlers and queued bytes (default 5,000 ms), leaves. */
   close(options?: { timeout?: number }): Promise<void>
@@ -97,16 +110,17 @@ export interface Msg<T = unknown> {
   readonly wantsResponse: boolean
   /** False: nobody waits (any more), or it was answered already. */
   respond(data: unknown): boolean
-  /** Answers with an error. */
+  /** Answers with an error: there, the promise is rejected with it. */
   respondError(error: unknown): boolean
 }
 
+/** To be read by `for await`; leaving the loop unsubscribes. */
 export interface Subscription<T = unknown> extends AsyncIterableIterator<Msg<T>> {
   readonly subject: string
   readonly queued: number
   /** Messages thrown away by the overflow policy. */
   readonly dropped: number
-  /** Resolves when every peer knows of it. */
+  /** Resolves when the agent has told every peer of it. */
   readonly ready: Promise<void>
   /** Takes no new messages; the queued ones can still be read (or are thrown away with discard). */
   unsubscribe(options?: { discard?: boolean }): void
@@ -116,9 +130,14 @@ export interface Subscription<T = unknown> extends AsyncIterableIterator<Msg<T>>
 export interface SubscribeOptions {
   /** Each message goes to one member of the group. */
   queue?: string
-  /** Messages kept for a slow reader before the policy applies. Default 1,024. 'pause' gives senders no more credit instead. */
+  /** Messages kept for a slow reader before the policy applies. Default 1,024; 4 MiB of them are enough in any case. */
   highWaterMark?: number
+  /**
+   * What then happens. 'pause', the default: their senders get no more credit until they are read, so publish() becomes false there, for
+   * all they send to this node. The others throw messages away and count them; a request among them fails with ERR_WARREN_OVERLOADED.
+   */
   overflow?: 'pause' | 'drop-oldest' | 'drop-newest'
+  /** Aborted: unsubscribes, throws away what is queued, and ends the loop. */
   signal?: AbortSignal
 }
 
@@ -136,7 +155,7 @@ export interface Service<H extends Handlers = Handlers> {
   readonly name: string
   readonly handlers: H
   readonly stats: { requests: number; errors: number; inFlight: number }
-  /** Takes no new calls and waits for the running ones. */
+  /** Takes no new calls (those that still come fail with ERR_WARREN_NO_RESPONDERS) and waits for the running ones. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -183,7 +202,10 @@ export type MeshErrorCode =
   | 'ERR_WARREN_NOT_CLONEABLE' | 'ERR_WARREN_BAD_SUBJECT' | 'ERR_WARREN_BAD_NAME' | 'ERR_WARREN_PROTOCOL'
   | 'ERR_WARREN_NO_AGENT' | 'ERR_WARREN_AGENT_LOST'
 
-/** What handlers throw arrives as the same kind of Error (code, cause and own properties kept), with `delivered: 'maybe'`. */
+/**
+ * Errors of the mesh itself. What handlers throw arrives as the same kind of Error (code, cause and own properties
+ * kept), with `delivered: 'maybe'`; what they throw that is no Error, as it is.
+ */
 export class MeshError extends Error {
   readonly code: MeshErrorCode
   /** 'no': the handler did not run, a retry is safe. */

@@ -1,0 +1,106 @@
+// How programs use the package, as TypeScript sees it: compiled by `tsc --strict`, never run.
+import { join, MeshError } from 'warren'
+import type { Client, Context, Down, Mesh, Msg, Peer, Service } from 'warren'
+import { on, once } from 'node:events'
+
+export const billing = {
+  async charge(input: { cents: bigint; at: Date }, { signal, from, timeLeft }: Context) {
+    signal.throwIfAborted()
+    return { id: from.id, ok: timeLeft > 0 }
+  },
+  ping() {
+    return 'pong' as const
+  },
+  sync: (text: string) => text.length,
+  maybe: (n?: number) => n ?? 0,
+  anything: (_input: unknown, { headers }: Context) => headers['trace'],
+}
+
+export async function services(mesh: Mesh) {
+  await using service = await mesh.serve('billing', billing)
+  const stats: number = service.stats.requests + service.stats.errors + service.stats.inFlight
+  const api = mesh.client<typeof billing>('billing', { timeout: 1000, to: mesh.self })
+  const { id, ok }: { id: string; ok: boolean } = await api.charge({ cents: 5n, at: new Date() }, { timeout: 100 })
+  const pong: 'pong' = await api.ping()
+  const length: number = await api.sync('a')
+  await api.maybe()
+  await api.maybe(1, { signal: AbortSignal.timeout(5), headers: { trace: '1' } })
+  await api.anything()
+
+  // A client can be typed from what serve() gives, and passed on.
+  const same: Client<typeof service> = mesh.client<typeof service>('billing')
+  await same.charge({ cents: 1n, at: new Date() })
+  const loose = mesh.client('whatever')
+  const answer: unknown = await loose['any']?.({ deep: [1] })
+
+  // @ts-expect-error cents is a bigint
+  await api.charge({ cents: 5, at: new Date() })
+  // @ts-expect-error the input is missing
+  await api.charge()
+  // @ts-expect-error there is no such method
+  await api.refund(1)
+  // @ts-expect-error handlers are functions
+  await mesh.serve('wrong', { value: 1 })
+  // @ts-expect-error a method is not to be replaced
+  api.ping = async () => 'pong' as const
+  // @ts-expect-error timeout is a number of milliseconds
+  await api.ping(undefined, { timeout: '5s' })
+  return { stats, id, ok, pong, length, answer }
+}
+
+export async function subjects(mesh: Mesh) {
+  const subscription = mesh.subscribe<{ a: number }>('jobs.>', { queue: 'workers', highWaterMark: 10, overflow: 'drop-oldest' })
+  await subscription.ready
+  for await (const message of subscription) {
+    const a: number = message.data.a
+    const isAnswered: boolean = message.wantsResponse && message.respond(a)
+    if (!isAnswered) message.respondError(new RangeError('no'))
+    break
+  }
+  subscription.unsubscribe({ discard: true })
+  const untyped: Msg = (await mesh.subscribe('x').next()).value
+  // @ts-expect-error the data of an untyped subscription is unknown
+  untyped.data.a
+  // @ts-expect-error no such policy
+  mesh.subscribe('x', { overflow: 'explode' })
+
+  if (!mesh.publish('jobs.x', new Map([[1, 2n]]), { headers: { trace: 'x' } })) await once(mesh, 'drain')
+  // @ts-expect-error headers are texts
+  mesh.publish('jobs.x', 1, { headers: { trace: 1 } })
+  const total = await mesh.request<number>('sum', [1, 2], { timeout: 0 })
+  await mesh.flush()
+  return total + subscription.queued + subscription.dropped
+}
+
+export async function peers(mesh: Mesh) {
+  mesh.on('peer:up', (peer) => peer.pid.toFixed())
+  mesh.on('service:down', (name: string, peer: Peer) => void [name, peer.status])
+  mesh.on('error', (err) => err.code === 'ERR_WARREN_AGENT_LOST')
+  // @ts-expect-error no such event
+  mesh.on('peer:join', () => {})
+  for await (const [peer] of on(mesh, 'peer:down')) void peer
+  const [first]: Peer[] = await mesh.available('billing', { count: 2, timeout: 50 })
+  // @ts-expect-error the list of peers is to be read
+  mesh.peers.set('x', mesh.self)
+  using monitor = mesh.monitor(first ?? 'id')
+  const { reason, code, signal }: Down = await monitor.down
+  return reason === 'killed' ? signal : code
+}
+
+export async function life() {
+  await using mesh = await join({ name: 'tool', maxMessage: 1 << 22 })
+  using hook = mesh.onClose(async () => 'done')
+  try {
+    await mesh.request('x')
+  } catch (err) {
+    if (err instanceof MeshError && err.code === 'ERR_WARREN_TIMEOUT' && err.delivered === 'no') return err.subject ?? err.peer?.name
+    // @ts-expect-error no such code
+    if (err instanceof MeshError && err.code === 'ERR_WARREN_OOPS') throw err
+  }
+  const service: Service = await mesh.serve('any', { x: () => 1 })
+  await service.close()
+  await mesh.close({ timeout: 10_000 })
+  // @ts-expect-error a mesh has no such state
+  if (mesh.state === 'isolated') void hook
+  return mesh.state
+}
