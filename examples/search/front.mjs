@@ -1,5 +1,5 @@
 // The HTTP front end. All instances share the port; any of them answers any query:
-//   warren run -d front.mjs --name front -i 2 -- --port 8080
+//   warren run -d front.mjs --name front -i 2 -- --port 8080 [--host ADDRESS] [--deadline MS]
 //
 //   GET /search?q=WORDS&k=10   200 { query, hits, total, shards, partial, ms } · 400 bad request · 503 no shards
 //   GET /status                200 { front, shards, index }, index null while there is no coordinator
@@ -12,11 +12,15 @@ import { termsOf } from './text.mjs'
 const QUERY_LEN_MAX = 1000
 const HITS_DEFAULT = 10
 const HITS_MAX = 1000
-const DEADLINE_MS = 5000
 
 const { values: options } = parseArgs({
-  options: { port: { type: 'string', default: '8080' }, host: { type: 'string', default: '127.0.0.1' } }
+  options: {
+    port: { type: 'string', default: '8080' },
+    host: { type: 'string', default: '127.0.0.1' },
+    deadline: { type: 'string', default: '5000' }
+  }
 })
+const timeout = Number(options.deadline)
 const mesh = await join()
 
 async function answer(request, signal) {
@@ -36,7 +40,7 @@ async function answerSearch(params, signal) {
   if (!Number.isInteger(k) || k < 1 || k > HITS_MAX) return [400, { error: `k is not a number from 1 to ${HITS_MAX}` }]
 
   try {
-    const result = await search(mesh, query, { k, signal, timeout: DEADLINE_MS })
+    const result = await search(mesh, query, { k, signal, timeout })
     return [200, { ...result, ms: Math.round((performance.now() - startedAt) * 100) / 100 }]
   } catch (error) {
     if (error instanceof NoShards) return [503, { error: error.message }]
@@ -45,7 +49,7 @@ async function answerSearch(params, signal) {
 }
 
 async function status() {
-  const index = await mesh.client('coordinator').status(undefined, { timeout: DEADLINE_MS }).catch(() => null)
+  const index = await mesh.client('coordinator').status(undefined, { timeout }).catch(() => null)
   return { front: mesh.self.name, shards: mesh.instances('shard').map(peer => peer.name), index }
 }
 
@@ -58,6 +62,7 @@ const server = createServer(async (request, response) => {
     if (!hangup.signal.aborted) console.error(error)
     return [500, { error: 'something broke; see the log of the front' }]
   })
+  if (!server.listening) response.setHeader('connection', 'close')
   response.writeHead(code, { 'content-type': 'application/json', 'x-front': mesh.self.name })
   response.end(JSON.stringify(body) + '\n')
 })
@@ -69,4 +74,10 @@ server.on('error', error => {
 server.listen(Number(options.port), options.host, () => {
   console.log(`http://${options.host}:${options.port}/search?q=free+software`)
   mesh.serve('front', { status }) // who waits for the fronts asks the mesh: available('front')
+})
+
+// `warren stop` asks before it kills: answer what is under way, then leave.
+process.once('SIGTERM', () => {
+  server.close(() => mesh.close())
+  server.closeIdleConnections()
 })

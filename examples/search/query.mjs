@@ -17,25 +17,26 @@ export class NoShards extends Error {}
 // searched, because a shard is missing, is still indexing, or did not answer within `timeout` ms. Throws NoShards.
 export async function search(mesh, query, { k, timeout, signal }) {
   const terms = [...new Set(termsOf(query))].slice(0, TERMS_MAX)
-  const endAt = performance.now() + timeout
-  const ask = (service, method, input, to) => {
-    const timeLeft = Math.max(1, endAt - performance.now())
+  const startedAt = performance.now()
+  // Each step must end when its share of the time is over, so that one shard that hangs leaves time for the others.
+  const ask = (service, method, input, { to, share }) => {
+    const timeLeft = Math.max(1, startedAt + timeout * share - performance.now())
     return mesh.client(service)[method](input, { to, signal, timeout: timeLeft }).catch(absent)
   }
-  const askShards = async (peers, method, inputFor) => {
-    const answers = await Promise.all(peers.map(peer => ask('shard', method, inputFor(peer), peer)))
+  const askShards = async (peers, method, share, inputFor) => {
+    const answers = await Promise.all(peers.map(to => ask('shard', method, inputFor(to), { to, share })))
     return peers.map((peer, i) => ({ peer, ...answers[i] })).filter((_, i) => answers[i])
   }
 
   const [status, summaries] = await Promise.all([
-    ask('coordinator', 'status'),
-    askShards(mesh.instances('shard'), 'stats', () => ({ terms }))
+    ask('coordinator', 'status', undefined, { share: 0.4 }),
+    askShards(mesh.instances('shard'), 'stats', 0.4, () => ({ terms }))
   ])
   const parts = ofNewestRun(summaries)
   if (parts.length === 0) throw new NoShards('no shard answers')
 
   const whole = sum(parts)
-  const results = await askShards(parts.map(({ peer }) => peer), 'search', () => ({ terms, whole, k }))
+  const results = await askShards(parts.map(({ peer }) => peer), 'search', 0.8, () => ({ terms, whole, k }))
   const hits = best(results.flatMap(({ peer, hits }) => hits.map(hit => ({ peer, ...hit }))), k)
   await addSnippets(hits.slice(0, SNIPPETS_MAX), terms, askShards)
 
@@ -51,7 +52,7 @@ export async function search(mesh, query, { k, timeout, signal }) {
 async function addSnippets(hits, terms, askShards) {
   const pathsAt = peer => hits.filter(hit => hit.peer === peer).map(hit => hit.path)
   const holders = [...new Set(hits.map(hit => hit.peer))]
-  const answers = await askShards(holders, 'snippets', peer => ({ paths: pathsAt(peer), terms }))
+  const answers = await askShards(holders, 'snippets', 1, peer => ({ paths: pathsAt(peer), terms }))
   for (const { peer, snippets } of answers) {
     hits.filter(hit => hit.peer === peer).forEach((hit, i) => Object.assign(hit, snippets[i]))
   }

@@ -14,6 +14,8 @@ const root = join(here, '../../..')
 export const bin = process.env.WARREN_BIN ?? join(root, 'build/bin')
 export const search = join(root, 'examples/search')
 
+export const DEADLINE_MS = 2000
+
 export class Cluster {
   #env
   #agent
@@ -39,7 +41,7 @@ export class Cluster {
   async launchSearch({ shards, fronts = 1, directories }) {
     this.port = await freePort()
     await this.run('shard', shards)
-    await this.run('front', fronts, '--port', this.port)
+    await this.run('front', fronts, '--port', this.port, '--deadline', DEADLINE_MS)
     for (let i = 0; i < shards; i++) await this.next('up.shard')
     for (let i = 0; i < fronts; i++) await this.next('up.front')
     await this.run('coordinator', 1, ...directories)

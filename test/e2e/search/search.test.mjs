@@ -1,7 +1,7 @@
 // The search example on real nodes: its answers are grep's, whatever the shards, and however they die.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { Cluster } from './cluster.mjs'
+import { Cluster, DEADLINE_MS } from './cluster.mjs'
 import { Grep, LICENSES, makeCorpus, someTerms } from './corpus.mjs'
 
 const corpus = makeCorpus()
@@ -78,6 +78,26 @@ describe('four shards and two fronts', { timeout: 120_000 }, () => {
     const fronts = new Set()
     while (fronts.size < 2) fronts.add((await cluster.get('/status')).front)
     assert.deepEqual([...fronts].sort(), ['front.0', 'front.1'])
+  })
+
+  test('a shard that hangs costs its part and not the answer, and nobody takes it for dead', async () => {
+    const { body } = await cluster.get('/status')
+    const { pid, files } = body.index.shards[0]
+    process.kill(pid, 'SIGSTOP')
+    const { partial, shards, total, ms } = await cluster.find('alpha')
+    process.kill(pid, 'SIGCONT')
+    assert.deepEqual({ partial, shards }, { partial: true, shards: 3 })
+    assert.ok(total > 0 && total < answers[0].total)
+    assert.ok(ms < DEADLINE_MS + 500, `${ms} ms`)
+
+    while ((await cluster.find('alpha')).partial);
+    assert.deepEqual(await answersOf(cluster), answers)
+    assert.equal((await cluster.get('/status')).body.index.shards.find(shard => shard.pid === pid).files, files)
+  })
+
+  test('a front that is stopped leaves the port to the other', async () => {
+    await cluster.warren('stop', 'front.1')
+    for (let i = 0; i < 20; i++) assert.equal((await cluster.get('/status')).front, 'front.0')
   })
 
   test('a killed shard is noticed, its part is indexed again, and the answers are equal', async () => {
