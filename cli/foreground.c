@@ -131,7 +131,9 @@ static void on_reply(const Warren__Agent__Reply *reply, void *user) {
     case WARREN__AGENT__REPLY__KIND_OUTPUT:
         if (!f->is_discarding) cli_printer_output(f->printer, reply->output);
         break;
-    case WARREN__AGENT__REPLY__KIND_EVENT: cli_printer_event(f->printer, reply->event); break;
+    case WARREN__AGENT__REPLY__KIND_EVENT:
+        if (!f->is_discarding) cli_printer_event(f->printer, reply->event);
+        break;
     case WARREN__AGENT__REPLY__KIND_ENDED: on_ended(f, reply->ended); break;
     default: break; // Done, of a stop
     }

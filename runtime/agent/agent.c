@@ -136,6 +136,7 @@ static agent_services *make_services(agent *a) {
 static int open_all(agent *a, int listen_fd) {
     static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGHUP};
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); // a log that may not grow is an error of its write
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     raise_open_files();
     uv_loop_init(&a->loop);

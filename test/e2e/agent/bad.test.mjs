@@ -1,0 +1,156 @@
+// What goes wrong gives one clear sentence, and nothing else breaks.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { POKE, Sandbox, WARREN } from './harness.mjs'
+
+const isRoot = process.getuid() === 0
+const HELLO = '1001' // a command line of protocol 1
+const HELLO_NODE = '08011001'
+
+async function poke(box, ...packets) {
+  const { code, stdout } = await box.start(POKE, [path.join(box.state, 'agent.sock'), ...packets]).ended
+  return { code, lines: stdout.trimEnd().split('\n') }
+}
+
+test('a state directory that others may enter is refused', async (t) => {
+  const box = await Sandbox.open(t)
+  fs.mkdirSync(box.state, { mode: 0o755 })
+  for (const args of [['agent'], ['run', 'args.js']]) {
+    const { code, stderr } = await box.done(args)
+    assert.equal(code, 1)
+    assert.equal(stderr, `warren: will not use ${box.state}: others may enter it (\`chmod 700\` it, or choose another WARREN_DIR)\n`)
+  }
+})
+
+test("somebody else's state directory is refused", { skip: !isRoot && 'needs root' }, async (t) => {
+  const box = await Sandbox.open(t)
+  fs.mkdirSync(box.state, { mode: 0o700 })
+  fs.chownSync(box.state, 65534, 65534)
+  const { code, stderr } = await box.done(['agent'])
+  assert.equal(code, 1)
+  assert.match(stderr, /^warren: will not use .*: it belongs to user 65534, not to user 0/)
+})
+
+test('another user is refused by the socket itself', { skip: !isRoot && 'needs root' }, async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = await box.agent()
+  // As if the directory were open: only the credentials are left to stop it.
+  for (const [file, mode] of [[box.dir, 0o755], [box.state, 0o755], [path.join(box.state, 'agent.sock'), 0o666]]) fs.chmodSync(file, mode)
+  const copy = path.join(box.dir, 'poke')
+  fs.copyFileSync(POKE, copy)
+  const other = box.start('setpriv', ['--reuid=65534', '--clear-groups', copy, path.join(box.state, 'agent.sock'), HELLO, '1200'])
+  assert.equal((await other.ended).stdout, 'closed\n')
+  await agent.until(/a connection of user 65534 is refused: this agent is user 0's/)
+})
+
+test('malformed and huge packets close their own connection and nothing else', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = await box.agent()
+  const run = box.warren(['run', 'probe.js'])
+  const probe = await box.probes.next()
+  for (const packets of [['ffff'], ['x131073'], ['x131072'], [HELLO, 'ffff'], [HELLO, 'x200000']]) {
+    const from = agent.output.length
+    const { lines } = await poke(box, ...packets)
+    assert.deepEqual(lines, ['closed'], packets.join(' '))
+    const [line] = await agent.until(/a connection \(pid \d+\) is closed: .*\n/, from)
+    assert.equal(agent.output.slice(from).split(line).length, 2) // one line
+  }
+  // As a node: Welcome, then it is refused with a sentence.
+  const { lines } = await poke(box, HELLO_NODE, 'ffff')
+  assert.equal(lines.length, 3)
+  await agent.until(/node-\d+ \(pid \d+\): it sent a message that cannot be read; its connection is closed/)
+  assert.equal((await box.nodes())[0].pid, probe.pid)
+  assert.equal(run.isOver, undefined)
+})
+
+test('another protocol is told so', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  const { lines } = await poke(box, '1063')
+  assert.equal(lines.length, 2) // a sentence, then the end
+  assert.equal(lines[1], 'closed')
+})
+
+test('a path that is too long for a socket is one sentence', async (t) => {
+  const box = await Sandbox.open(t)
+  for (const args of [['ps'], ['run', 'args.js'], ['agent']]) {
+    const { code, stderr } = await box.done(args, { env: { WARREN_DIR: path.join(box.dir, 'x'.repeat(100)) } })
+    assert.equal(code, 2)
+    assert.equal(stderr, 'warren: the path of the state directory is too long for a socket in it: choose a shorter WARREN_DIR\n')
+  }
+})
+
+test('a warren-node that is not there, or does not work, is one clear failure', async (t) => {
+  const box = await Sandbox.open(t)
+  const missing = await box.done(['run', 'args.js'], { env: { WARREN_NODE: '/nowhere/warren-node' } })
+  assert.deepEqual([missing.code, missing.stderr],
+    [1, 'warren: args.0 could not be started: cannot start warren-node: /nowhere/warren-node: No such file or directory\n'])
+  const broken = await box.done(['run', 'args.js'], { env: { WARREN_NODE: '/bin/false' } })
+  assert.deepEqual([broken.code, broken.stderr],
+    [1, 'warren: args.0 could not be started: cannot start warren-node: /bin/false: it ended with exit code 1 before it was ready\n'])
+})
+
+// Everything of the program is seen, and the agent says once that it could not be kept.
+async function checkFullLog(box, agent) {
+  const { code, stdout } = await box.done(['run', 'last_words.js', '--no-prefix'])
+  assert.equal(code, 3)
+  assert.equal(stdout.split('\n').length, 20_001)
+  assert.equal(agent.output.match(/cannot write .*last_words\.log/g).length, 1)
+  assert.equal((await box.done(['ps'])).code, 0)
+}
+
+test('a full disk is said once and everything runs on', { skip: !isRoot && 'needs root' }, async (t) => {
+  const box = await Sandbox.open(t)
+  fs.mkdirSync(box.state, { mode: 0o700 })
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=700', 'tmpfs', box.state])
+  try {
+    const agent = await box.agent()
+    await checkFullLog(box, agent)
+    assert.match(agent.output, /last_words\.log: No space left on device \(nodes run on, their output is not kept\)/)
+  } finally {
+    execFileSync('umount', ['-l', box.state])
+  }
+})
+
+test('a limit on the size of files is no end either', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = box.start('prlimit', ['--fsize=65536', WARREN, 'agent'])
+  await agent.until(/listens on/)
+  await checkFullLog(box, agent)
+})
+
+test('an agent that is out of descriptors waits for some and serves again', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = box.start('prlimit', ['--nofile=40:40', WARREN, 'agent'])
+  await agent.until(/is ready after/)
+  const holders = Array.from({ length: 40 }, () => box.start(POKE, [path.join(box.state, 'agent.sock'), HELLO]))
+  await agent.until(/cannot accept connections: Too many open files/)
+  for (const holder of holders) holder.kill('SIGKILL')
+  await Promise.all(holders.map((holder) => holder.ended))
+  assert.deepEqual(await box.nodes(), [])
+  assert.equal(agent.output.match(/cannot accept/g).length, 1)
+  // And nodes that don't fit are told so, while those that do run.
+  const run = box.warren(['run', 'probe.js', '-i', '20'])
+  await run.until(/probe\.\d+ could not be started: Too many open files/)
+  await box.probes.next()
+})
+
+test('a follower of logs that is too slow is cut off, and holds up nobody', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  const first = box.warren(['run', 'probe.js', '--name', 'much'])
+  await box.probes.next()
+  const follower = box.warren(['logs', '-f'])
+  await follower.until(/hello/)
+  follower.streams.stdout.pause()
+  const { code } = await box.done(['run', 'much.js'])
+  assert.equal(code, 0)
+  follower.streams.stdout.resume()
+  const cut = await follower.ended
+  assert.equal(cut.code, 1)
+  assert.match(cut.stderr, /^warren: the log was read too slowly: lines would have been lost\n$/)
+  assert.equal(first.isOver, undefined)
+})

@@ -1,0 +1,1 @@
+process.stdin.on('data', (chunk) => process.stdout.write(chunk))
