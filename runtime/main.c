@@ -6,6 +6,14 @@
 #include "engine.h"
 #include "zygote.h"
 
+#ifdef __SANITIZE_ADDRESS__
+// Node leaves its memory to the system when a program calls process.exit().
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+    return "detect_leaks=0";
+}
+#endif
+
 int main(int argc, char **argv) {
     int zygote_fd;
     if (argc >= 2 && runtime_zygote_option(argv[1], &zygote_fd))
