@@ -68,7 +68,7 @@ int mesh_cancel_parse(mesh_bytes body, mesh_cancel *out) {
 int mesh_pub_parse(mesh_bytes body, mesh_pub *out) {
     if (body.len < MESH_PUB_HEAD_LEN) return MESH_EPROTO;
     uint8_t flags = body.data[0], count = body.data[1];
-    size_t subject_len = body.data[2], targets_len = 4u * count;
+    size_t subject_len = body.data[2], targets_len = sizeof(uint32_t) * count;
     if (!are_flags_known(flags) || count == 0 || count > MESH_PUB_TARGETS_MAX) return MESH_EPROTO;
 
     mesh_bytes rest = mesh_bytes_skip(body, MESH_PUB_HEAD_LEN);

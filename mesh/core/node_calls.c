@@ -288,13 +288,12 @@ static bool may_have_run(uint32_t code) {
            code != MESH_CALL_OVERLOADED;
 }
 
-static mesh_bytes write_text(uint8_t out[TEXT_HEAD_LEN + TEXT_MAX], const char *text) {
-    size_t len = strlen(text);
-    CHECK(len <= TEXT_MAX);
+static mesh_bytes write_text(uint8_t out[TEXT_HEAD_LEN + TEXT_MAX], mesh_bytes text) {
+    CHECK(text.len <= TEXT_MAX);
     out[0] = MSGPACK_STR8;
-    out[1] = (uint8_t)len;
-    memcpy(out + TEXT_HEAD_LEN, text, len);
-    return (mesh_bytes){out, TEXT_HEAD_LEN + len};
+    out[1] = (uint8_t)text.len;
+    memcpy(out + TEXT_HEAD_LEN, text.data, text.len);
+    return (mesh_bytes){out, TEXT_HEAD_LEN + text.len};
 }
 
 static void answer_peer(mesh_node *node, mesh_peer *peer, const mesh_reply *reply) {
@@ -312,7 +311,7 @@ static void answer_peer(mesh_node *node, mesh_peer *peer, const mesh_reply *repl
     mesh_reply error = {.call_id = reply->call_id,
                         .code = MESH_CALL_OVERLOADED,
                         .is_maybe = true,
-                        .payload = write_text(text, refusal)};
+                        .payload = write_text(text, mesh_bytes_text(refusal))};
     send_reply(node, peer, &error);
 }
 

@@ -15,7 +15,7 @@ static mesh_link *add_link(mesh_node *node, mesh_peer *peer) {
     peer->epoch++;
     peer->is_write_said = peer->is_close_said = false;
     node->linked =
-        mem_grow(node->linked, sizeof *node->linked, node->linked_count + 1, &node->linked_cap);
+        mem_grow(node->linked, sizeof(mesh_peer *), node->linked_count + 1, &node->linked_cap);
     peer->linked_index = node->linked_count;
     node->linked[node->linked_count++] = peer;
     return peer->link;

@@ -59,8 +59,8 @@ static uint32_t take_handle(mesh_node *node) {
 
 void mesh_node_peers_put(mesh_node *node, mesh_peer *peer) {
     size_t index = peer->handle & MESH_NODE_PEER_INDEX_MASK, old_cap = node->peer_cap;
-    node->peers = mem_grow(node->peers, sizeof *node->peers, index + 1, &node->peer_cap);
-    memset(node->peers + old_cap, 0, (node->peer_cap - old_cap) * sizeof *node->peers);
+    node->peers = mem_grow(node->peers, sizeof(mesh_peer *), index + 1, &node->peer_cap);
+    memset(node->peers + old_cap, 0, (node->peer_cap - old_cap) * sizeof(mesh_peer *));
     node->peers[index] = peer;
 }
 

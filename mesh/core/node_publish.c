@@ -2,7 +2,6 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "core/node_state.h"
-#include "core/subject.h"
 
 static int compare_targets(const void *left, const void *right) {
     const mesh_target *a = left, *b = right;
@@ -80,6 +79,7 @@ static void send_to_self(mesh_node *node, const mesh_target *targets, size_t cou
         out->flags = pub->flags;
         out->payload = (mesh_bytes){copy + pub->subject.len, pub->payload.len};
     }
+    CHECK(out);
     out->cost = (uint32_t)len;
     mesh_outbox_retire(&node->outbox, copy);
     node->self_held += len;
@@ -108,9 +108,9 @@ int mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint
                       mesh_bytes payload) {
     node->now_ms = now_ms;
     if (node->is_closed) return MESH_ECLOSED;
-    if (!mesh_subject_is_valid(subject)) return MESH_EINVAL;
     if (payload.len > node->options.max_message_len) return MESH_ETOOBIG;
     const mesh_route *route = mesh_registry_route(node->registry, subject);
+    if (!route) return MESH_EINVAL;
     const mesh_target *targets = route->targets;
     size_t count = route->count;
     if (route->group_count > 0) {
@@ -122,8 +122,10 @@ int mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint
     publication pub = {subject, payload, (uint8_t)(flags & MESH_MESSAGE_HAS_HEADERS)};
     for (size_t at = 0; at < count;) {
         size_t len = run_len(targets + at, count - at, MESH_PUB_TARGETS_MAX);
-        bool is_self = targets[at].tag == MESH_PEER_SELF;
-        (is_self ? send_to_self : send_to_peer)(node, targets + at, len, &pub);
+        if (targets[at].tag == MESH_PEER_SELF)
+            send_to_self(node, targets + at, len, &pub);
+        else
+            send_to_peer(node, targets + at, len, &pub);
         at += len;
     }
     return 0;

@@ -72,7 +72,7 @@ static mesh_topic *add_topic(mesh_registry *registry, mesh_entry_kind kind, mesh
     if (kind != MESH_ENTRY_SUBSCRIPTION || !mesh_subject_has_wildcard(name)) return topic;
     topic->is_wildcard = true;
     topic->wildcard_index = registry->wildcard_count;
-    registry->wildcards = mem_grow(registry->wildcards, sizeof *registry->wildcards,
+    registry->wildcards = mem_grow(registry->wildcards, sizeof(mesh_topic *),
                                    registry->wildcard_count + 1, &registry->wildcard_cap);
     registry->wildcards[registry->wildcard_count++] = topic;
     return topic;
@@ -96,7 +96,7 @@ static void remove_topic(mesh_registry *registry, mesh_topic *topic) {
 
 static void topic_add(mesh_topic *topic, mesh_record *record) {
     size_t need = topic->count + 1;
-    topic->records = mem_grow(topic->records, sizeof *topic->records, need, &topic->cap);
+    topic->records = mem_grow(topic->records, sizeof(mesh_record *), need, &topic->cap);
     topic->targets = mem_grow(topic->targets, sizeof *topic->targets, need, &topic->target_cap);
     record->topic = topic;
     record->topic_index = topic->count;

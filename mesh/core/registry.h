@@ -47,5 +47,5 @@ const mesh_entry *mesh_registry_entry_at(const mesh_registry *registry, uint64_t
 // The instances of a service; count 0: none.
 size_t mesh_registry_service(mesh_registry *registry, mesh_bytes name,
                              const mesh_target **out_targets);
-// The route of a valid subject.
+// The route of a subject. NULL: nobody can publish to it (subject.h).
 const mesh_route *mesh_registry_route(mesh_registry *registry, mesh_bytes subject);

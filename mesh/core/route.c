@@ -6,9 +6,9 @@
 static void add_matches(mesh_registry *registry, const mesh_topic *topic) {
     size_t need = registry->match_count + topic->count;
     registry->matches =
-        mem_grow(registry->matches, sizeof *registry->matches, need, &registry->match_cap);
+        mem_grow(registry->matches, sizeof(mesh_record *), need, &registry->match_cap);
     memcpy(registry->matches + registry->match_count, topic->records,
-           topic->count * sizeof *topic->records);
+           topic->count * sizeof(mesh_record *));
     registry->match_count = need;
 }
 
@@ -99,10 +99,14 @@ static mesh_cached_route *add_cached(mesh_registry *registry, mesh_bytes subject
 }
 
 const mesh_route *mesh_registry_route(mesh_registry *registry, mesh_bytes subject) {
-    CHECK(subject.len <= MESH_NAME_LEN_MAX);
     uint64_t hash = mesh_map_hash(&registry->routes, subject.data, subject.len);
     mesh_cached_route *cached = find_cached(registry, subject, hash);
-    if (!cached) cached = add_cached(registry, subject, hash);
+    if (!cached) {
+        // What is remembered was judged when it came, so only new subjects cost the look at each
+        // byte.
+        if (!mesh_subject_is_valid(subject)) return NULL;
+        cached = add_cached(registry, subject, hash);
+    }
     if (cached->version != registry->version) build(registry, cached);
     return &cached->route;
 }

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         &warren__agent__reply__descriptor,     &warren__zygote__to_zygote__descriptor,
         &warren__zygote__to_agent__descriptor,
     };
-    const size_t count = sizeof descriptors / sizeof *descriptors;
+    const size_t count = sizeof descriptors / sizeof(ProtobufCMessageDescriptor *);
     if (size == 0) return 0;
     mesh_budget budget;
     mesh_budget_init(&budget, MESH_BUDGET_DEFAULT);

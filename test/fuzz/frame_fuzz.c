@@ -55,18 +55,22 @@ static void try_control(mesh_bytes body) {
     (void)mesh_goaway_parse(body, &code);
 }
 
+static void try_frames(mesh_bytes record) {
+    mesh_bytes outer = record;
+    mesh_frame frame;
+    while (record.len > 0 && mesh_frame_take(&record, MESH_FRAME_LEN_DEFAULT, &frame) == 0) {
+        CHECK(frame.body.len <= MESH_FRAME_LEN_DEFAULT);
+        expect_inside(outer, frame.body);
+        try_heads(frame.body);
+        try_control(frame.body);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mesh_bytes input = {data, size}, record;
     try_heads(input);
     try_control(input);
-    while (mesh_record_take(&input, &record) == 0) {
-        mesh_frame frame;
-        while (record.len > 0 && mesh_frame_take(&record, MESH_FRAME_LEN_DEFAULT, &frame) == 0) {
-            CHECK(frame.body.len <= MESH_FRAME_LEN_DEFAULT);
-            expect_inside((mesh_bytes){data, size}, frame.body);
-            try_heads(frame.body);
-            try_control(frame.body);
-        }
-    }
+    while (mesh_record_take(&input, &record) == 0)
+        try_frames(record);
     return 0;
 }

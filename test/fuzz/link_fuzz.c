@@ -26,25 +26,30 @@ typedef struct target {
     uint64_t held;
 } target;
 
+// Every byte that is given out must be there to read.
+static void read_all(mesh_bytes bytes) {
+    volatile uint8_t seen = 0;
+    for (size_t i = 0; i < bytes.len; i++)
+        seen = bytes.data[i];
+    (void)seen;
+}
+
+static void take(target *t, const mesh_output *out) {
+    read_all(out->payload);
+    read_all(out->name);
+    if (out->kind == MESH_OUT_REPLY || out->kind == MESH_OUT_ERROR) {
+        CHECK(out->slot < CALLS && t->is_call_open[out->slot]);
+        t->is_call_open[out->slot] = false;
+    }
+    if (out->kind == MESH_OUT_REQUEST && t->serve_count < SERVES_KEPT)
+        t->serves[t->serve_count++] = out->slot;
+    if (out->kind == MESH_OUT_MESSAGE) t->held += out->cost;
+}
+
 static void poll_all(target *t) {
     mesh_output out;
-    uint32_t sum = 0;
-    while (mesh_node_poll(t->node, &out)) {
-        // Every byte that is given out must be there to read.
-        for (size_t i = 0; i < out.payload.len; i++)
-            sum += out.payload.data[i];
-        for (size_t i = 0; i < out.name.len; i++)
-            sum += out.name.data[i];
-        if (out.kind == MESH_OUT_REPLY || out.kind == MESH_OUT_ERROR) {
-            CHECK(out.slot < CALLS && t->is_call_open[out.slot]);
-            t->is_call_open[out.slot] = false;
-        }
-        if (out.kind == MESH_OUT_REQUEST && t->serve_count < SERVES_KEPT)
-            t->serves[t->serve_count++] = out.slot;
-        if (out.kind == MESH_OUT_MESSAGE) t->held += out.cost;
-    }
-    volatile uint32_t seen = sum;
-    (void)seen;
+    while (mesh_node_poll(t->node, &out))
+        take(t, &out);
     CHECK(t->held <= CREDIT + MESH_MESSAGE_LEN_DEFAULT + MESH_MESSAGE_HEAD_MAX + 65536);
 }
 

@@ -1,16 +1,6 @@
 // The message rules, checked at every event and at the end of a run.
-#include <stdarg.h>
-
 #include "core/node_state.h"
 #include "world.h"
-
-void check_fail(world *w, const char *format, ...) {
-    if (w->result.violation[0]) return; // the first one is the one to look at
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(w->result.violation, sizeof w->result.violation, format, args);
-    va_end(args);
-}
 
 // ---- payloads that say what they are
 
@@ -46,13 +36,15 @@ bool stamp_read(mesh_bytes payload, uint32_t *a, uint32_t *b, uint32_t *c) {
 
 // ---- events
 
-static void mix(world *w, const void *data, size_t len) {
-    const uint8_t *bytes = data;
-    uint64_t hash = w->result.hash;
-    // The ends of a long payload are enough: its own sum covers the rest.
-    for (size_t i = 0; i < len && i < 64; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    w->result.hash = hash;
+static void mix(world *w, uint64_t value) {
+    w->result.hash = (w->result.hash ^ value) * 0x100000001b3u;
+    w->result.hash ^= w->result.hash >> 29;
+}
+
+// The first bytes of a long payload are enough: its own sum covers the rest.
+static void mix_bytes(world *w, mesh_bytes bytes) {
+    for (size_t i = 0; i < bytes.len && i < 64; i++)
+        mix(w, bytes.data[i]);
 }
 
 static const char *const kind_names[] = {"CONNECT", "WRITE",   "CLOSE",   "PEER",  "SERVICE",
@@ -64,10 +56,10 @@ void check_event(world *w, uint32_t index, const mesh_output *out) {
     uint64_t words[] = {index,         (uint64_t)out->kind, out->peer, out->slot,
                         out->endpoint, out->code,           out->cost, out->is_up,
                         out->is_maybe, out->payload.len,    w->now_ms};
-    mix(w, words, sizeof words);
-    mix(w, words + 8, sizeof words - 64);
-    mix(w, out->name.data, out->name.len);
-    mix(w, out->payload.data, out->payload.len);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        mix(w, words[i]);
+    mix_bytes(w, out->name);
+    mix_bytes(w, out->payload);
     if (w->options.is_verbose)
         (void)printf("%8llu member %u: %s peer %u slot %u endpoint %u code %u %.*s (%zu bytes)\n",
                      (unsigned long long)w->now_ms, index, kind_names[out->kind], out->peer,

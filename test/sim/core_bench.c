@@ -24,26 +24,31 @@ static double now_ns(void) {
     return (double)at.tv_sec * 1e9 + (double)at.tv_nsec;
 }
 
-static void poll_side(side *sides, int i) {
-    side *s = &sides[i];
-    mesh_output out;
-    while (mesh_node_poll(s->node, &out)) {
-        switch (out.kind) {
-        case MESH_OUT_CONNECT:
-            for (int end = 0; end < 2; end++)
-                CHECK(mesh_node_link_up(sides[end].node, 1, &sides[end].peer, sides[1 - end].id,
-                                        end == i) == 0);
-            break;
-        case MESH_OUT_MESSAGE:
-            s->messages++;
-            mesh_node_consumed(s->node, out.peer, out.cost);
-            break;
-        case MESH_OUT_REQUEST: mesh_node_answer(s->node, 1, out.slot, 0, 0, out.payload); break;
-        case MESH_OUT_REPLY: s->replies++; break;
-        case MESH_OUT_ERROR: CHECK(!"a call failed"); break;
-        default: break;
-        }
+static void link_both(side *sides, int dialler) {
+    for (int i = 0; i < 2; i++) {
+        side *s = &sides[i];
+        CHECK(mesh_node_link_up(s->node, 1, &s->peer, sides[1 - i].id, i == dialler) == 0);
     }
+}
+
+static void take(side *sides, int i, const mesh_output *out) {
+    side *s = &sides[i];
+    if (out->kind == MESH_OUT_CONNECT) {
+        link_both(sides, i);
+    } else if (out->kind == MESH_OUT_MESSAGE) {
+        s->messages++;
+        mesh_node_consumed(s->node, out->peer, out->cost);
+    } else if (out->kind == MESH_OUT_REQUEST) {
+        mesh_node_answer(s->node, 1, out->slot, 0, 0, out->payload);
+    } else if (out->kind == MESH_OUT_REPLY) {
+        s->replies++;
+    }
+}
+
+static void poll_side(side *sides, int i) {
+    mesh_output out;
+    while (mesh_node_poll(sides[i].node, &out))
+        take(sides, i, &out);
 }
 
 static bool carry(side *sides, int from) {

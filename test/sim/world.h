@@ -154,7 +154,12 @@ typedef struct call_record {
     uint64_t deadline_ms;
 } call_record;
 
-void check_fail(world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// A rule does not hold. The first time is the one to look at.
+#define check_fail(W, ...)                                                                         \
+    do {                                                                                           \
+        if ((W)->result.violation[0]) break;                                                       \
+        (void)snprintf((W)->result.violation, SIM_VIOLATION_MAX, __VA_ARGS__);                     \
+    } while (0)
 void check_event(world *w, uint32_t member, const mesh_output *out); // hash, and what holds for all
 void check_message(world *w, uint32_t member, uint32_t sender, const mesh_output *out);
 void check_published(world *w, uint32_t sender, const char *subject, uint32_t seq);

@@ -5,11 +5,11 @@
 #include "core/be.h"
 #include "core/mem.h"
 
-duo *duo_create(const mesh_node_options *options) {
+static duo *create(const mesh_node_options options[2]) {
     duo *d = mem_alloc(sizeof *d);
     d->now_ms = 1000;
     for (uint64_t i = 0; i < 2; i++) {
-        mesh_node_options own = options ? *options : (mesh_node_options){0};
+        mesh_node_options own = options[i];
         own.node_id = d->sides[i].id = 11 * (i + 1);
         own.seed = i + 1;
         d->sides[i].node = mesh_node_create(&own);
@@ -25,6 +25,17 @@ duo *duo_create(const mesh_node_options *options) {
     for (int i = 0; i < 2; i++)
         d->sides[i].peer = duo_expect(d, i, MESH_OUT_PEER)->out.peer;
     return d;
+}
+
+duo *duo_create(const mesh_node_options *options) {
+    mesh_node_options plain = {0};
+    if (!options) options = &plain;
+    return create((mesh_node_options[]){*options, *options});
+}
+
+duo *duo_create_unlike(uint32_t max_message_left, uint32_t max_message_right) {
+    return create((mesh_node_options[]){{.max_message_len = max_message_left},
+                                        {.max_message_len = max_message_right}});
 }
 
 void duo_destroy(duo *d) {

@@ -36,6 +36,7 @@ typedef struct duo {
 // Both know each other; nothing is linked.
 duo *duo_create(
     const mesh_node_options *options); // NULL: the defaults; ids and seeds are the duo's
+duo *duo_create_unlike(uint32_t max_message_left, uint32_t max_message_right);
 void duo_destroy(duo *d);
 void duo_run(duo *d);            // until nothing moves
 void duo_link_down(duo *d);      // both ends at once

@@ -21,7 +21,9 @@ TEST(an_empty_record_is_refused) {
 
 TEST(what_is_written_is_read_again) {
     uint8_t wire[MESH_FRAME_HEAD_LEN + 2];
-    memcpy(mesh_frame_put_head(wire, 2, MESH_FRAME_PUB, MESH_FRAME_FIRST, 0x01020304), "hi", 2);
+    uint8_t *body = mesh_frame_put_head(wire, 2, MESH_FRAME_PUB, MESH_FRAME_FIRST, 0x01020304);
+    body[0] = 'h';
+    body[1] = 'i';
     mesh_bytes record = {wire, sizeof wire};
     mesh_frame frame;
     EXPECT_OK(mesh_frame_take(&record, 100, &frame));

@@ -190,6 +190,49 @@ TEST(a_request_for_nothing_we_announced_is_answered_at_once) {
     duo_destroy(d);
 }
 
+TEST(refused_requests_cost_no_credit) {
+    duo *d = linked();
+    uint8_t body[4000] = {0};
+    for (uint64_t id = 0; id < 20; id++) {
+        (void)request(body, id, 999, "run");
+        EXPECT_OK(inject_one(d, MESH_FRAME_REQUEST, 1, 1, body, sizeof body));
+    }
+    duo_destroy(d);
+}
+
+TEST(what_came_by_an_earlier_link_gives_no_credit_to_the_next) {
+    duo *d = linked();
+    uint8_t body[4000] = {0};
+    (void)pub(body, SUBSCRIPTION_ID);
+    EXPECT_OK(inject_one(d, MESH_FRAME_PUB, 1, 2, body, sizeof body));
+    uint32_t old_cost = duo_expect(d, 0, MESH_OUT_MESSAGE)->out.cost;
+    duo_link_down(d);
+    EXPECT_OK(duo_call(d, 0, 2, "theirs", "link again"));
+    duo_run(d);
+    for (int i = 0; i < 2; i++)
+        EXPECT_OK(inject_one(d, MESH_FRAME_PUB, 1, 2, body, sizeof body));
+    mesh_node_consumed(d->sides[0].node, d->sides[0].peer, old_cost);
+    EXPECT_EQ(MESH_EFLOW, inject_one(d, MESH_FRAME_PUB, 1, 2, body, sizeof body));
+    duo_destroy(d);
+}
+
+TEST(events_keep_their_memory_when_the_link_ends_before_they_are_polled) {
+    duo *d = linked();
+    duo_side *victim = &d->sides[0];
+    uint8_t body[MESH_MESSAGE_HEAD_MAX], *buffer;
+    size_t cap, len = pub(body, SUBSCRIPTION_ID);
+    mesh_node_link_input(victim->node, victim->peer, &buffer, &cap);
+    uint8_t *at = store_be16(buffer, (uint32_t)(MESH_FRAME_HEAD_LEN + len));
+    at = mesh_frame_put_head(at, len, MESH_FRAME_PUB, MESH_FRAME_FIRST, MESH_CHANNEL_PUBLISH);
+    memcpy(at, body, len);
+    EXPECT_OK(mesh_node_link_received(victim->node, d->now_ms, victim->peer,
+                                      MESH_RECORD_HEAD_LEN + MESH_FRAME_HEAD_LEN + len));
+    duo_link_down(d);
+    duo_run(d);
+    EXPECT_TEXT("a", duo_expect(d, 0, MESH_OUT_MESSAGE)->name);
+    duo_destroy(d);
+}
+
 TEST(a_call_id_that_is_open_may_not_be_used_again) {
     duo *d = linked();
     uint8_t body[MESH_MESSAGE_HEAD_MAX];

@@ -80,6 +80,8 @@ TEST(a_call_is_answered) {
     const duo_event *reply = duo_expect(d, 0, MESH_OUT_REPLY);
     EXPECT_EQ(5, reply->out.slot);
     EXPECT_TEXT("2", reply->payload);
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(UINT64_MAX, mesh_node_wake_at_ms(d->sides[i].node)); // no deadline is left
     duo_destroy(d);
 }
 
@@ -232,6 +234,23 @@ TEST(down_waits_for_the_last_message_of_the_dead_peer) {
     duo_destroy(d);
 }
 
+TEST(the_link_of_a_dead_peer_that_somebody_else_keeps_open_is_closed_in_the_end) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 0, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 1, "a", "link"));
+    duo_run(d);
+    mesh_node *node = d->sides[0].node;
+    mesh_node_peer_down(node, d->now_ms, d->sides[1].id, mesh_bytes_text("killed"), -1, 9);
+    d->now_ms = mesh_node_wake_at_ms(node);
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_CLOSE));
+    mesh_node_tick(node, d->now_ms);
+    duo_run(d);
+    EXPECT_EQ(1, duo_count(d, 0, MESH_OUT_CLOSE));
+    EXPECT_FALSE(duo_expect(d, 0, MESH_OUT_PEER)->out.is_up);
+    EXPECT_EQ(UINT64_MAX, mesh_node_wake_at_ms(node));
+    duo_destroy(d);
+}
+
 TEST(the_caller_is_gone_so_its_calls_are_aborted) {
     duo *d = duo_create(NULL);
     duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
@@ -312,6 +331,87 @@ TEST(a_large_message_arrives_whole_in_any_pieces) {
         EXPECT_EQ(sizeof big, request->payload_len);
         duo_destroy(d);
     }
+}
+
+static int publish_big(duo *d, int side, size_t len) {
+    static const uint8_t big[1 << 20];
+    return mesh_node_publish(d->sides[side].node, d->now_ms, mesh_bytes_text("a"), 0,
+                             (mesh_bytes){big, len});
+}
+
+static int call_big(duo *d, int side, uint32_t slot, size_t len) {
+    static const uint8_t big[1 << 20];
+    mesh_call call = {.slot = slot,
+                      .to_peer = MESH_PEER_ANY,
+                      .name = mesh_bytes_text("add"),
+                      .payload = {big, len}};
+    return mesh_node_call(d->sides[side].node, d->now_ms, &call);
+}
+
+TEST(a_message_over_the_own_limit_is_refused) {
+    duo *d = duo_create_unlike(MESH_MESSAGE_LEN_MIN, MESH_MESSAGE_LEN_MIN);
+    EXPECT_EQ(MESH_ETOOBIG, publish_big(d, 0, MESH_MESSAGE_LEN_MIN + 1));
+    EXPECT_EQ(MESH_ETOOBIG, call_big(d, 0, 1, MESH_MESSAGE_LEN_MIN + 1));
+    duo_destroy(d);
+}
+
+TEST(what_waits_for_a_peer_with_a_smaller_limit_goes_no_further_than_its_ready) {
+    duo *d = duo_create_unlike(1 << 20, MESH_MESSAGE_LEN_MIN);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    duo_announce(d, 1, 2, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(publish_big(d, 0, 100000));
+    EXPECT_OK(call_big(d, 0, 1, 100000));
+    EXPECT_OK(duo_publish(d, 0, "a", "fits"));
+    duo_run(d);
+    EXPECT_TEXT("fits", duo_expect(d, 1, MESH_OUT_MESSAGE)->payload);
+    const duo_event *error = duo_expect(d, 0, MESH_OUT_ERROR);
+    EXPECT_EQ(MESH_CALL_OVERLOADED, error->out.code);
+    EXPECT_FALSE(error->out.is_maybe);
+    EXPECT_EQ(1, mesh_node_stats_get(d->sides[0].node).lost_publications);
+    EXPECT_TRUE(d->sides[0].is_linked);
+    duo_destroy(d);
+}
+
+TEST(a_peer_with_a_smaller_limit_is_sent_nothing_larger) {
+    duo *d = duo_create_unlike(1 << 20, MESH_MESSAGE_LEN_MIN);
+    duo_announce(d, 0, 3, MESH_ENTRY_SERVICE, "sub", "");
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    duo_announce(d, 1, 2, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 1, 0, "sub", ""));
+    duo_run(d);
+    EXPECT_EQ(MESH_ETOOBIG, publish_big(d, 0, 100000));
+    EXPECT_OK(call_big(d, 0, 1, 100000));
+    duo_run(d);
+    EXPECT_EQ(MESH_CALL_OVERLOADED, duo_expect(d, 0, MESH_OUT_ERROR)->out.code);
+    static const uint8_t big[100000];
+    uint32_t slot = d->sides[0].events[d->sides[0].count - 2].out.slot;
+    mesh_node_answer(d->sides[0].node, d->now_ms, slot, 0, 0, (mesh_bytes){big, sizeof big});
+    duo_run(d);
+    const duo_event *error = duo_expect(d, 1, MESH_OUT_ERROR);
+    EXPECT_EQ(MESH_CALL_OVERLOADED, error->out.code);
+    EXPECT_TRUE(error->out.is_maybe); // the handler did run
+    EXPECT_TRUE(d->sides[0].is_linked);
+    duo_destroy(d);
+}
+
+TEST(answers_that_nobody_reads_are_bounded_too) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 0, 3, MESH_ENTRY_SERVICE, "sub", "");
+    for (uint32_t slot = 0; slot < 30; slot++)
+        EXPECT_OK(duo_call(d, 1, slot, "sub", ""));
+    duo_run(d);
+    d->is_stopped[0] = true;
+    static const uint8_t big[1 << 20];
+    for (int i = 0; i < 30; i++)
+        mesh_node_answer(d->sides[0].node, d->now_ms, duo_expect(d, 0, MESH_OUT_REQUEST)->out.slot,
+                         0, 0, (mesh_bytes){big, sizeof big});
+    uint64_t queued = mesh_node_stats_get(d->sides[0].node).queued_bytes;
+    EXPECT_TRUE(queued > MESH_QUEUE_MAX && queued < MESH_QUEUE_MAX + 2 * sizeof big);
+    d->is_stopped[0] = false;
+    duo_run(d);
+    EXPECT_EQ(30, duo_count(d, 1, MESH_OUT_REPLY) + duo_count(d, 1, MESH_OUT_ERROR));
+    EXPECT_EQ(MESH_CALL_OVERLOADED, duo_expect(d, 1, MESH_OUT_ERROR)->out.code);
+    duo_destroy(d);
 }
 
 TEST(shapes_come_before_the_message_that_follows_them) {
