@@ -13,7 +13,15 @@ class Call {
   reject = null
   subject = ''
   signal = undefined
-  onAbort = null
+}
+
+// The open calls that one AbortSignal cancels: a signal often serves for many calls, and gets one listener for all.
+class Watch {
+  slots = new Set()
+
+  constructor(onAbort) {
+    this.onAbort = () => this.slots.forEach(onAbort)
+  }
 }
 
 class Calls {
@@ -22,6 +30,7 @@ class Calls {
   #free = []
   #open = 0
   #starting = null
+  #watches = new Map() // by signal, while calls are open
   // One executor for all promises: it hands over what the new one is settled with.
   #executor = (resolve, reject) => {
     this.#starting.resolve = resolve
@@ -57,7 +66,8 @@ class Calls {
       throw err
     }
     call.subject = target.label
-    if (signal !== undefined) this.#watch(call, slot, signal)
+    call.signal = signal
+    if (signal !== undefined) this.#watch(slot, signal)
     if (this.#open++ === 0) this.#channel.hold()
     this.#starting = call
     return new Promise(this.#executor)
@@ -73,16 +83,28 @@ class Calls {
   }
 
   // The outcome, and whether the call may have been delivered, comes from C: aborting only asks for it.
-  #watch(call, slot, signal) {
-    call.signal = signal
-    call.onAbort = () => this.#channel.outbox.command(COMMAND.CANCEL, slot)
-    signal.addEventListener('abort', call.onAbort)
+  #watch(slot, signal) {
+    let watch = this.#watches.get(signal)
+    if (watch === undefined) {
+      watch = new Watch((open) => this.#channel.outbox.command(COMMAND.CANCEL, open))
+      this.#watches.set(signal, watch)
+      signal.addEventListener('abort', watch.onAbort)
+    }
+    watch.slots.add(slot)
   }
 
-  // Frees the slot; what it held is returned in place, valid until the next start.
+  #unwatch(slot, signal) {
+    const watch = this.#watches.get(signal)
+    watch.slots.delete(slot)
+    if (watch.slots.size > 0) return
+    this.#watches.delete(signal)
+    signal.removeEventListener('abort', watch.onAbort)
+  }
+
+  // Frees the slot: what it held is returned in place, and to be cleared.
   #end(slot) {
     const call = this.#slots[slot]
-    if (call.signal !== undefined) call.signal.removeEventListener('abort', call.onAbort)
+    if (call.signal !== undefined) this.#unwatch(slot, call.signal)
     this.#free.push(slot)
     if (--this.#open === 0) this.#channel.release()
     return call
@@ -139,7 +161,6 @@ function clear(call) {
   call.resolve = null
   call.reject = null
   call.signal = undefined
-  call.onAbort = null
 }
 
 function timeoutOf(timeout) {

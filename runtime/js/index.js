@@ -11,12 +11,17 @@ const AGENT_PATH_LEN_MAX = 107 // of a unix socket
 
 let joining = null
 
-function join(options = {}) {
-  joining ??= enter(options).catch((err) => {
-    joining = null
+async function join(options = {}) {
+  joining ??= enter(options)
+  let mesh
+  try {
+    mesh = await joining
+  } catch (err) {
+    joining = null // an agent may be there the next time
     throw err
-  })
-  return joining
+  }
+  if (mesh.state !== 'open') throw new MeshError('ERR_WARREN_CLOSED', 'this process has left the mesh')
+  return mesh
 }
 
 async function enter({ name, agentPath, maxMessage }) {
@@ -28,7 +33,6 @@ async function enter({ name, agentPath, maxMessage }) {
     throw new RangeError(`maxMessage must be a whole number from ${LIMIT.MESSAGE_LEN_MIN} to ${LIMIT.MESSAGE_LEN_MAX}`)
   }
   const channel = Channel.open({ name, agentPath, maxMessage })
-  if (channel.isClosed) throw new MeshError('ERR_WARREN_CLOSED', 'this process has left the mesh')
   if (maxMessage !== undefined && maxMessage !== channel.maxMessage) {
     throw new RangeError('maxMessage must be chosen before a server of this process listens: join first')
   }

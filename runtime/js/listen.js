@@ -16,8 +16,8 @@ const FLAG_IPV6_ONLY = 1 // UV_TCP_IPV6ONLY, the only flag that a shared socket 
 const kRequest = Symbol('warren.listen')
 const kIsExclusive = Symbol('warren.exclusive')
 
-// Ports this process listens on: a second server on one of them is refused, as by the kernel.
-const taken = new Set()
+// Address and port -> the request of the server that has it: a second one in this process is refused, as by the kernel.
+const taken = new Map()
 
 let isInstalled = false
 
@@ -80,7 +80,7 @@ class Request {
     const { address, port, backlog, flags } = this.#where
     this.#server[kRequest] = this
     if (taken.has(this.#key)) return this.#fail(EADDRINUSE)
-    taken.add(this.#key)
+    taken.set(this.#key, this)
     const isIpv6Only = ((flags ?? 0) & FLAG_IPV6_ONLY) !== 0
     let answer
     try {
@@ -91,32 +91,32 @@ class Request {
       return
     }
     if (answer.status === 0) return this.#share(answer.fd)
-    taken.delete(this.#key)
+    this.#release()
     this.#fail(answer.status)
   }
 
   cancel() {
     this.#isCancelled = true
     this.#server[kRequest] = undefined
+    this.#release()
+  }
+
+  #release() {
+    if (taken.get(this.#key) === this) taken.delete(this.#key)
   }
 
   #share(fd) {
-    if (this.#isCancelled) return this.#release(fd)
+    if (this.#isCancelled) return closeSync(fd)
     this.#listen(null, null, null, fd)
     const { address, port, addressType } = this.#where
     this.#server._connectionKey = `${addressType}:${address}:${port}`
   }
 
   #listen(address, port, addressType, fd) {
-    if (this.#isCancelled) return this.#release(-1)
+    if (this.#isCancelled) return
     this.#server[kRequest] = undefined
-    this.#server.once('close', () => taken.delete(this.#key))
+    this.#server.once('close', () => this.#release())
     this.#listenPrivately.call(this.#server, address, port, addressType, this.#where.backlog, fd, this.#where.flags)
-  }
-
-  #release(fd) {
-    taken.delete(this.#key)
-    if (fd >= 0) closeSync(fd)
   }
 
   #fail(errno) {

@@ -88,17 +88,21 @@ class Peers {
   }
 
   #serves(name, peer, isUp) {
-    let servers = this.#servers.get(name)
-    if (servers === undefined) this.#servers.set(name, (servers = new Set()))
+    const servers = this.#servers.get(name) ?? new Set()
     if (servers.has(peer) === isUp) return
     if (isUp) {
-      servers.add(peer)
+      this.#servers.set(name, servers.add(peer))
       for (const wait of this.#waits) this.#tryEnd(wait)
     } else {
       servers.delete(peer)
       if (servers.size === 0) this.#servers.delete(name)
     }
     this.#emit(isUp ? 'service:up' : 'service:down', name, peer)
+  }
+
+  // This node stops serving `name`: known here at once, C's event finds it done.
+  withdrawOwn(name) {
+    this.#serves(name, this.self, false)
   }
 
   instances(name) {

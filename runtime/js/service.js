@@ -1,6 +1,7 @@
 // A service this node offers: requests come in, handlers run, answers go out.
 'use strict'
 
+const { AsyncResource } = require('async_hooks')
 const { performance } = require('perf_hooks')
 const { asyncDispose } = require('./dispose.js')
 const { MeshError } = require('./errors.js')
@@ -51,6 +52,9 @@ function reasonOf(code) {
   return new MeshError(name, text, { delivered: 'maybe' })
 }
 
+// One for each request: what a handler puts into an AsyncLocalStorage is not seen by the next one.
+const RESOURCE_OPTIONS = { requireManualDestroy: true }
+
 class Service {
   #channel
   #entryId
@@ -95,7 +99,8 @@ class Service {
   #run(handler, { input, context, slot }) {
     let result
     try {
-      result = handler.call(this.handlers, input, context)
+      const resource = new AsyncResource('WARREN_REQUEST', RESOURCE_OPTIONS)
+      result = resource.runInAsyncScope(handler, this.handlers, input, context)
       if (typeof result?.then === 'function') {
         result.then(
           (value) => this.#reply(slot, value),
@@ -138,6 +143,7 @@ class Service {
 
   async #close() {
     this.#onClose()
+    this.#channel.peers.withdrawOwn(this.name)
     this.#channel.withdraw(this.#entryId)
     if (this.stats.inFlight > 0) await new Promise((resolve) => (this.#idle = resolve))
   }

@@ -1,0 +1,189 @@
+// How the package lives in a process: joining, what keeps the process, its errors, leaving.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join as joinPath } from 'node:path'
+import { after, before, test } from 'node:test'
+import { Cluster } from '../messages/cluster.mjs'
+
+const bin = process.env.WARREN_BIN ?? joinPath(new URL('../../../build/bin', import.meta.url).pathname)
+
+let cluster
+before(async () => { cluster = await Cluster.start() })
+after(() => cluster.stop())
+
+// Runs a program beside the agent, to its end.
+async function run(source, ...options) {
+  const child = spawn(joinPath(bin, 'warren-node'), [...options, '-e', source], { env: { ...process.env, WARREN_DIR: cluster.dir, NODE_OPTIONS: '' } })
+  const result = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (result[name] += text))
+  ;[result.code] = await once(child, 'close')
+  return result
+}
+const module = (source) => run(`import { join, MeshError } from 'warren'\n${source}`, '--input-type=module')
+
+test('require and import give the same package', async () => {
+  const { stdout, stderr } = await run(`
+    const warren = require('warren')
+    import('warren').then(async (m) => console.log(m.join === warren.join, m.default === warren, (await warren.join()).state))`)
+  assert.equal(stdout, 'true true open\n', stderr)
+})
+
+test('a process that only joined ends by itself', async () => {
+  assert.deepEqual(await module(`const mesh = await join(); mesh.publish('a', 1); console.log(mesh.peers.size >= 0)`), { code: 0, stdout: 'true\n', stderr: '' })
+})
+
+test('a subscription, a service, a monitor and an open call each keep the process, until they end', async () => {
+  const { code, stdout, stderr } = await module(`
+    const mesh = await join()
+    const later = () => new Promise((resolve) => setTimeout(resolve, 20).unref())
+    const subscription = mesh.subscribe('kept'); await later(); console.log(1); subscription.unsubscribe()
+    const service = await mesh.serve('kept', { f: () => later().then(() => 4) }); await later(); console.log(2)
+    const monitor = mesh.monitor(mesh.self); await service.close(); await later(); console.log(3); monitor.cancel()
+    const again = await mesh.serve('kept', service.handlers)
+    const call = mesh.client('kept').f(); await new Promise(setImmediate); const closing = again.close(); console.log(await call); await closing
+    await later(); console.log('not kept any more')`)
+  assert.equal(stdout, '1\n2\n3\n4\n', stderr)
+  assert.equal(code, 13) // of a module that still waits
+})
+
+test('joining twice gives one mesh; who has left cannot come back', async () => {
+  const { stdout, stderr } = await module(`
+    const mesh = await join()
+    console.log(await join() === mesh)
+    await mesh.close()
+    console.log(mesh.state, await join().catch((err) => err.code === 'ERR_WARREN_CLOSED' || err))`)
+  assert.equal(stdout, 'true\nclosed true\n', stderr)
+})
+
+test('after close() everything says so', async () => {
+  const { stdout, stderr } = await module(`
+    const mesh = await join()
+    const subscription = mesh.subscribe('x')
+    const pending = mesh.available('never')
+    await mesh.close()
+    const tries = [() => mesh.publish('x', 1), () => mesh.request('x'), () => mesh.subscribe('x'), () => mesh.serve('x', { f() {} }), () => mesh.client('x').f(), () => pending]
+    for (const attempt of tries) {
+      try { await attempt(); console.log('done') } catch (err) { console.log(err.code, err instanceof MeshError) }
+    }
+    console.log((await subscription.next()).done)`)
+  assert.equal(stdout, `${'ERR_WARREN_CLOSED true\n'.repeat(6)}true\n`, stderr)
+})
+
+test('close() runs hooks last to first, waits for handlers, and emits close', async () => {
+  const { stdout, stderr } = await module(`
+    const mesh = await join()
+    await mesh.serve('slow', { f: () => new Promise((resolve) => setTimeout(resolve, 30, 'answer')) })
+    mesh.onClose(() => console.log('first'))
+    const forgotten = mesh.onClose(() => console.log('never'))
+    forgotten[Symbol.dispose]()
+    mesh.onClose(async () => { await null; console.log('last', mesh.publish('bye', 1)) })
+    mesh.on('close', () => console.log('close'))
+    const call = mesh.client('slow').f().then(console.log)
+    await new Promise(setImmediate)
+    await mesh.close()
+    await call`)
+  assert.equal(stdout, 'last true\nfirst\nanswer\nclose\n', stderr)
+})
+
+test('a handler that does not end holds close() no longer than its timeout', async () => {
+  const { stdout, stderr } = await module(`
+    const mesh = await join()
+    await mesh.serve('stuck', { f: () => new Promise(() => {}) })
+    const call = mesh.client('stuck').f().catch((err) => console.log(err.code))
+    await new Promise(setImmediate)
+    await mesh.close({ timeout: 50 })
+    await call`)
+  assert.equal(stdout, 'ERR_WARREN_CLOSED\n', stderr)
+})
+
+test('what was published right before process.exit() is sent, in an exit handler too', async () => {
+  const reader = await cluster.member('reader')
+  await reader.run(async (mesh, keep) => {
+    keep.words = mesh.subscribe('last.>')
+    await keep.words.ready
+  })
+  const { stderr } = await module(`
+    const mesh = await join()
+    while (await mesh.request('last.call', 0, { timeout: 20 }).catch((err) => err.code === 'ERR_WARREN_NO_RESPONDERS') === true);
+    process.on('exit', () => mesh.publish('last.words', 2))
+    mesh.publish('last.words', 1)
+    process.exit()`)
+  const words = await reader.run(async (mesh, keep) => {
+    const words = []
+    for await (const m of keep.words) {
+      if (!m.wantsResponse) words.push(m.data)
+      if (words.length === 2) return words
+    }
+  })
+  assert.deepEqual(words, [1, 2], stderr)
+})
+
+test('a listener that throws is an uncaught exception, and the events behind it are handled', async () => {
+  const { stdout, stderr } = await module(`
+    const mesh = await join()
+    process.on('uncaughtException', (err) => console.log('uncaught', err.message))
+    mesh.on('service:up', (name) => { throw new Error(name) })
+    await Promise.all([mesh.serve('one', { f: () => 1 }), mesh.serve('two', { f: () => 2 })])
+    console.log(await mesh.client('two').f())
+    process.exit()`)
+  assert.equal(stdout, 'uncaught one\nuncaught two\n2\n', stderr)
+})
+
+test('an uncaught exception of a listener ends the process as ever', async () => {
+  const { code, stderr } = await module(`
+    const mesh = await join()
+    mesh.on('service:up', () => { throw new Error('on purpose') })
+    await mesh.serve('one', { f: () => 1 })
+    setTimeout(() => {}, 60_000)`)
+  assert.equal(code, 1)
+  assert.match(stderr, /Error: on purpose/)
+})
+
+test('a lost agent is a warning when nobody listens to errors', async () => {
+  const own = await Cluster.start()
+  const source = `
+    const mesh = await join()
+    const subscription = mesh.subscribe('x')
+    await subscription.ready
+    process.on('warning', async (warning) => {
+      console.log(warning.code, await mesh.serve('new', { f() {} }).catch((err) => err.code))
+      subscription.unsubscribe()
+    })
+    console.log('joined')`
+  const child = spawn(joinPath(bin, 'warren-node'), ['--input-type=module', '-e', `import { join } from 'warren'\n${source}`], { env: { ...process.env, WARREN_DIR: own.dir, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'ignore'] })
+  let stdout = ''
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text
+    if (text === 'joined\n') own.agent.kill('SIGKILL')
+  })
+  const [code] = await once(child, 'close')
+  assert.equal(stdout, 'joined\nERR_WARREN_AGENT_LOST ERR_WARREN_AGENT_LOST\n')
+  assert.equal(code, 0)
+  await own.stop()
+})
+
+test('options that cannot work are refused', async () => {
+  const { stdout, stderr } = await module(`
+    for (const options of [{ name: '' }, { name: 'two words' }, { agentPath: 'x'.repeat(200) }, { maxMessage: 1 }, { maxMessage: 2 ** 30 }, { maxMessage: 'big' }]) {
+      console.log(await join(options).catch((err) => err.code ?? err.name))
+    }
+    const mesh = await join({ maxMessage: 1 << 22 })
+    await mesh.serve('big', { length: (bytes) => bytes.length })
+    console.log(await mesh.client('big').length(Buffer.alloc(4_000_000)))
+    process.exit()`)
+  assert.equal(stdout, 'ERR_WARREN_BAD_NAME\nERR_WARREN_BAD_NAME\nRangeError\nRangeError\nRangeError\nRangeError\n4000000\n', stderr)
+})
+
+test('handlers see no context of AsyncLocalStorage but their own', async () => {
+  const { stdout, stderr } = await module(`
+    import { AsyncLocalStorage } from 'node:async_hooks'
+    const mesh = await join()
+    const storage = new AsyncLocalStorage()
+    await mesh.serve('als', { enter(n) { const before = storage.getStore(); storage.enterWith(n); return before ?? 'none' } })
+    const als = mesh.client('als')
+    const caller = await storage.run('caller', async () => { await als.enter(0); return storage.getStore() })
+    console.log(caller, await Promise.all([als.enter(1), als.enter(2)]))
+    process.exit()`)
+  assert.equal(stdout, "caller [ 'none', 'none' ]\n", stderr)
+})
