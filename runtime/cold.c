@@ -174,8 +174,14 @@ int runtime_cold_exec(const runtime_cold_options *options) {
 
     int err = keep_on_exec(options->control_fd);
     if (err == 0) err = keep_on_exec(options->leash_fd);
-    if (err != 0) return err;
     // The file this zygote runs, also when a newer one has taken its name.
-    execve("/proc/self/exe", argv, env);
-    return -errno;
+    if (err == 0) {
+        execve("/proc/self/exe", argv, env);
+        err = -errno;
+    }
+    for (size_t i = options->env_count; i < env_count; i++)
+        free(env[i]);
+    free(env);
+    free(argv);
+    return err;
 }

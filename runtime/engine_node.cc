@@ -146,7 +146,7 @@ void print_errors(const node::InitializationResult &init, const char *program) {
 } // namespace
 
 extern "C" int runtime_engine_boot_cold(int argc, char **argv, bool is_launched,
-                                        runtime_engine **out_engine, int *out_exit_code) noexcept {
+                                        runtime_engine **out_engine, int *out_exit_code) {
     *out_engine = nullptr;
     if (has_option(argc, argv, "--build-snapshot")) { // makes no environment to run in
         *out_exit_code = node::Start(argc, argv);
@@ -194,8 +194,7 @@ bool load_zygote(runtime_engine *engine) {
 
 } // namespace
 
-extern "C" int runtime_engine_boot_zygote(int argc, char **argv,
-                                          runtime_engine **out_engine) noexcept {
+extern "C" int runtime_engine_boot_zygote(int argc, char **argv, runtime_engine **out_engine) {
     engine_memory_keep_on_fork(true);
     argv = set_up_title_room(argc, argv);
     auto engine = std::make_unique<runtime_engine>();
@@ -223,8 +222,7 @@ extern "C" int runtime_engine_boot_zygote(int argc, char **argv,
     return 0;
 }
 
-extern "C" bool runtime_engine_can_fork(const runtime_engine *engine,
-                                        const char **out_reason) noexcept {
+extern "C" bool runtime_engine_can_fork(const runtime_engine *engine, const char **out_reason) {
     (void)engine;
     struct stat tasks; // has one link for each thread, and two of its own
     if (stat("/proc/self/task", &tasks) != 0 || tasks.st_nlink != 3) {
@@ -271,7 +269,7 @@ void seed_math_random(v8::Local<v8::Context> context) {
 } // namespace
 
 extern "C" void runtime_engine_after_fork(runtime_engine *engine,
-                                          const runtime_identity *identity) noexcept {
+                                          const runtime_identity *identity) {
     engine_memory_keep_on_fork(false);
     if (uv_loop_fork(engine->loop) != 0) abort();
     uint64_t now_ns = uv_hrtime();
@@ -337,7 +335,7 @@ void tear_down_cold(runtime_engine *engine) {
 
 } // namespace
 
-extern "C" int runtime_engine_run(runtime_engine *engine) noexcept {
+extern "C" int runtime_engine_run(runtime_engine *engine) {
     int exit_code;
     {
         Entered entered(engine);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -249,7 +250,7 @@ class Foreground : public v8::TaskRunner, public std::enable_shared_from_this<Fo
         timer->handle.data = timer;
         uv_unref(reinterpret_cast<uv_handle_t *>(&timer->handle));
         timers_.push_back(timer);
-        auto delay_ms = static_cast<uint64_t>(std::max(delay_s, 0.0) * 1000 + 0.5);
+        auto delay_ms = static_cast<uint64_t>(std::llround(std::max(delay_s, 0.0) * 1000));
         uv_timer_start(
             &timer->handle,
             [](uv_timer_t *handle) {

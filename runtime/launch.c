@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,13 +24,8 @@ enum {
     FD_COUNT, // in the packet: stdin, stdout, stderr, then these
 };
 
-__attribute__((format(printf, 2, 3))) static void say(char out[RUNTIME_LAUNCH_TEXT_LEN],
-                                                      const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(out, RUNTIME_LAUNCH_TEXT_LEN, format, args);
-    va_end(args);
-}
+// A sentence into one of the result's texts; a longer one is cut.
+#define say(out, ...) ((void)snprintf((out), RUNTIME_LAUNCH_TEXT_LEN, __VA_ARGS__))
 
 // ---- before the fork
 

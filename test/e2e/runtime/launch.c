@@ -30,8 +30,8 @@ enum { NODES_MAX = 256, SOURCES_MAX = 2 + NODES_MAX * 3, ZYGOTE_FD = 9, LINE_MAX
 
 // What poll watches beside stdin and the zygote: stdout, stderr and the pidfd of nodes.
 typedef struct source {
-    int fd;
     uint64_t id;
+    int fd;
     int of; // 1, 2, or 0 for the pidfd
 } source;
 
@@ -49,7 +49,7 @@ static void print_event(json_t *event) {
 
 static void add_source(int fd, uint64_t id, int of) {
     CHECK(source_count < SOURCES_MAX);
-    sources[source_count++] = (source){fd, id, of};
+    sources[source_count++] = (source){id, fd, of};
 }
 
 static void start_zygote(const char *program) {
