@@ -124,7 +124,7 @@ typedef enum mesh_output_kind {
     MESH_OUT_REPLY,     // slot called, peer, flags, payload
     MESH_OUT_ERROR,     // slot called, peer (or ANY), code, is_maybe, flags, payload
     MESH_OUT_DOWN,      // peer that was monitored: name = reason, exit_code, exit_signal
-    MESH_OUT_DRAIN,     // every queue that made publish() false is below MESH_QUEUE_LOW again
+    MESH_OUT_DRAIN,     // stats.queued_bytes was above MESH_QUEUE_HIGH; every queue that was is below MESH_QUEUE_LOW now
 } mesh_output_kind;
 
 typedef struct mesh_output {

@@ -29,6 +29,20 @@ mesh_link *mesh_node_links_need(mesh_node *node, mesh_peer *peer) {
     return add_link(node, peer);
 }
 
+size_t mesh_node_links_queued(const mesh_peer *peer) {
+    return peer->link ? mesh_link_queued(peer->link) : 0;
+}
+
+static size_t waiting_for(const mesh_node *node, const mesh_peer *peer) {
+    return peer == &node->self ? node->self_held : mesh_node_links_queued(peer);
+}
+
+void mesh_node_links_check_full(mesh_node *node, mesh_peer *peer) {
+    if (peer->is_full || waiting_for(node, peer) <= MESH_QUEUE_HIGH) return;
+    peer->is_full = true;
+    node->full_count++;
+}
+
 mesh_link_place mesh_node_links_send(mesh_node *node, mesh_peer *peer,
                                      const mesh_link_send_options *send) {
     mesh_link *link = mesh_node_links_need(node, peer);
@@ -39,10 +53,6 @@ mesh_link_place mesh_node_links_send(mesh_node *node, mesh_peer *peer,
     return place;
 }
 
-size_t mesh_node_links_queued(const mesh_peer *peer) {
-    return peer->link ? mesh_link_queued(peer->link) : 0;
-}
-
 static void say(mesh_node *node, mesh_output_kind kind, const mesh_peer *peer) {
     mesh_output *out = mesh_outbox_push(&node->outbox, kind, NULL);
     out->peer = peer->handle;
@@ -50,9 +60,7 @@ static void say(mesh_node *node, mesh_output_kind kind, const mesh_peer *peer) {
 }
 
 void mesh_node_links_check_drain(mesh_node *node, mesh_peer *peer) {
-    if (!peer->is_full) return;
-    size_t queued = peer == &node->self ? node->self_held : mesh_node_links_queued(peer);
-    if (queued >= MESH_QUEUE_LOW) return;
+    if (!peer->is_full || waiting_for(node, peer) >= MESH_QUEUE_LOW) return;
     peer->is_full = false;
     if (--node->full_count == 0) (void)mesh_outbox_push(&node->outbox, MESH_OUT_DRAIN, NULL);
 }
@@ -66,6 +74,7 @@ void mesh_node_links_settle(mesh_node *node, mesh_peer *peer) {
         peer->is_close_said = true;
         say(node, MESH_OUT_CLOSE, peer);
     }
+    mesh_node_links_check_full(node, peer);
     mesh_node_links_check_drain(node, peer);
 }
 

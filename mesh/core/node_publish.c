@@ -58,12 +58,6 @@ typedef struct publication {
     uint8_t flags;
 } publication;
 
-static void mark_full(mesh_node *node, mesh_peer *peer, size_t queued) {
-    if (queued <= MESH_QUEUE_HIGH || peer->is_full) return;
-    peer->is_full = true;
-    node->full_count++;
-}
-
 static void send_to_self(mesh_node *node, const mesh_target *targets, size_t count,
                          const publication *pub) {
     size_t len = pub->subject.len + pub->payload.len;
@@ -83,7 +77,7 @@ static void send_to_self(mesh_node *node, const mesh_target *targets, size_t cou
     out->cost = (uint32_t)len;
     mesh_outbox_retire(&node->outbox, copy);
     node->self_held += len;
-    mark_full(node, &node->self, node->self_held);
+    mesh_node_links_check_full(node, &node->self);
 }
 
 static void send_to_peer(mesh_node *node, const mesh_target *targets, size_t count,
@@ -100,7 +94,6 @@ static void send_to_peer(mesh_node *node, const mesh_target *targets, size_t cou
         .payload = pub->payload,
     };
     (void)mesh_node_links_send(node, peer, &send);
-    mark_full(node, peer, mesh_link_queued(peer->link));
     mesh_node_links_settle(node, peer);
 }
 

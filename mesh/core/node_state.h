@@ -33,7 +33,7 @@ typedef struct mesh_peer {
     size_t linked_index; // in node->linked
     bool is_dialler;     // this node asked for the link
     bool is_write_said, is_close_said;
-    bool is_full; // made publish() false; `drain` waits for it
+    bool is_full; // much waits for it; `drain` waits until it does not
     bool is_monitored;
     bool is_gone; // the agent said so; the link has not ended yet
     char *reason;
@@ -87,8 +87,10 @@ mesh_link *mesh_node_links_need(mesh_node *node, mesh_peer *peer);
 mesh_link_place mesh_node_links_send(mesh_node *node, mesh_peer *peer,
                                      const mesh_link_send_options *send);
 size_t mesh_node_links_queued(const mesh_peer *peer);
-// Says WRITE and CLOSE when they are due, and DRAIN.
+// After anything that moved bytes: says WRITE, CLOSE and DRAIN when they are due.
 void mesh_node_links_settle(mesh_node *node, mesh_peer *peer);
+// Above MESH_QUEUE_HIGH a peer is full until it is below MESH_QUEUE_LOW; when none is full any more: DRAIN.
+void mesh_node_links_check_full(mesh_node *node, mesh_peer *peer);
 void mesh_node_links_check_drain(mesh_node *node, mesh_peer *peer);
 void mesh_node_links_end(mesh_node *node, mesh_peer *peer); // everything about the link is over
 

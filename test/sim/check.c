@@ -154,10 +154,11 @@ void check_message(world *w, uint32_t index, uint32_t sender, const mesh_output 
 // ---- bounds
 
 void check_bounds(world *w, uint32_t index) {
-    const member *m = w->members[index];
-    if (mesh_node_stats_get(m->node).queued_bytes >
-        MESH_QUEUE_MAX + MESH_MESSAGE_LEN_DEFAULT + 65536)
+    member *m = w->members[index];
+    uint64_t queued = mesh_node_stats_get(m->node).queued_bytes;
+    if (queued > MESH_QUEUE_MAX + MESH_MESSAGE_LEN_DEFAULT + 65536)
         check_fail(w, "a queue of member %u is over its bound", index);
+    m->awaits_drain |= queued > MESH_QUEUE_HIGH;
     for (uint32_t i = 0; i < w->member_count; i++) {
         if (i != index && m->peers[i].link_held > w->credit + PAYLOAD_MAX + 4096)
             check_fail(w, "member %u holds more of member %u than it gave credit for", index, i);

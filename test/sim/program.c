@@ -23,11 +23,8 @@ static void publish(world *w, uint32_t index, size_t len) {
     if (m->seq == SEQ_MAX) return;
     const char *subject = subjects[pick(w, SUBJECTS)];
     mesh_bytes payload = {w->payload, stamp_write(w->payload, index, m->seq, m->shapes, len)};
-    bool was_high = mesh_node_stats_get(m->node).queued_bytes > MESH_QUEUE_HIGH;
     int err = mesh_node_publish(m->node, w->now_ms, mesh_bytes_text(subject), 0, payload);
     if (err == 0) check_published(w, index, subject, m->seq++);
-    bool is_high = mesh_node_stats_get(m->node).queued_bytes > MESH_QUEUE_HIGH;
-    m->awaits_drain |= is_high && !was_high;
     w->result.publications++;
     member_poll(w, index);
 }
