@@ -22,6 +22,9 @@ class Broken {
 // again from its start in the other way.
 const REFERS_BACK = Symbol('back-reference')
 
+// From this length on one slice() of the memory is faster than to allocate and to copy.
+const LARGE_BUFFER_LEN = 8 << 10
+
 const NO_SHAPES = new PeerShapes()
 const DATE_MS_MAX = 8.64e15
 const NANOSECONDS = 1e9
@@ -182,8 +185,10 @@ class Decoder {
 
   #buffer(len) {
     const start = this.#take(len)
+    const bytes = this.#bytes
+    if (len >= LARGE_BUFFER_LEN) return Buffer.from(bytes.buffer.slice(bytes.byteOffset + start, bytes.byteOffset + start + len))
     const copy = Buffer.allocUnsafe(len)
-    this.#bytes.copy(copy, 0, start, start + len)
+    bytes.copy(copy, 0, start, start + len)
     return copy
   }
 

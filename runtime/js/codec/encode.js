@@ -3,14 +3,12 @@
 
 const { types } = require('util')
 const { URL } = require('url')
+const { Met } = require('./met.js')
 const { Uncloneable, TOO_LARGE, uncloneable, article, keyStep, printed, under, explained, changed } = require('./refusal.js')
 const { OwnShapes } = require('./shapes.js')
 const { classNameOf, keysOf, text } = require('./thrown.js')
 const { EXT, LIMITS, VIEW_KINDS, KIND_DATA_VIEW, KIND_ARRAY_BUFFER } = require('./types.js')
 const { Writer } = require('./writer.js')
-
-// Up to so many objects a linear search for one that was met before is faster than a Map.
-const FEW_OBJECTS = 16
 
 const objectPrototype = Object.prototype
 const arrayPrototype = Array.prototype
@@ -24,10 +22,7 @@ class Encoder {
   #out = new Writer()
   #shapes
   #depth = 0
-  // Objects met so far, in the order their headers were written: what back-references count.
-  #met = new Array(FEW_OBJECTS).fill(null)
-  #metCount = 0
-  #metMap = new Map()
+  #met = new Met() // in the order their heads are written: what back-references count
   // Somebody put enumerable properties on Object.prototype: for...in would see them in every object.
   #isPolluted = false
 
@@ -52,7 +47,8 @@ class Encoder {
     } catch (err) {
       throw explained(err, end - start)
     } finally {
-      this.#forget()
+      this.#depth = 0
+      this.#met.forget()
     }
   }
 
@@ -74,14 +70,6 @@ class Encoder {
     } catch (err) {
       throw explained(err, end - start)
     }
-  }
-
-  #forget() {
-    this.#depth = 0
-    const few = Math.min(this.#metCount, FEW_OBJECTS)
-    for (let i = 0; i < few; i++) this.#met[i] = null
-    if (this.#metCount > FEW_OBJECTS) this.#metMap.clear()
-    this.#metCount = 0
   }
 
   #any(value) {
@@ -112,25 +100,10 @@ class Encoder {
 
   // True when this object was met before: then a reference to it is written.
   #isKnown(object) {
-    const count = this.#metCount
-    const few = count < FEW_OBJECTS ? count : FEW_OBJECTS
-    for (let i = 0; i < few; i++) {
-      if (this.#met[i] !== object) continue
-      this.#out.reference(i)
-      return true
-    }
-    if (count < FEW_OBJECTS) {
-      this.#met[count] = object
-    } else {
-      const index = this.#metMap.get(object)
-      if (index !== undefined) {
-        this.#out.reference(index)
-        return true
-      }
-      this.#metMap.set(object, count)
-    }
-    this.#metCount = count + 1
-    return false
+    const number = this.#met.numberOf(object)
+    if (number < 0) return false
+    this.#out.reference(number)
+    return true
   }
 
   #object(value) {
