@@ -365,6 +365,7 @@ static napi_value js_stats(napi_env env, napi_callback_info info) {
     if (b->w == NULL) return object;
     mesh_node_stats stats = mesh_node_stats_get(warren_node(b->w));
     set_number(env, object, "queuedBytes", stats.queued_bytes);
+    set_number(env, object, "unsentBytes", stats.unsent_bytes);
     set_number(env, object, "lateReplies", stats.late_replies);
     set_number(env, object, "lostPublications", stats.lost_publications);
     set_number(env, object, "unknownTargets", stats.unknown_targets);

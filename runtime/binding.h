@@ -23,8 +23,8 @@
 //   flush()           carries out the outbox and writes to the links; calls no JavaScript
 //   ref(boolean)      keep the process alive
 //   close(timeoutMs)  leave the mesh: BINDING_EV_CLOSED follows
-//   stats()           {queuedBytes, lateReplies, lostPublications, unknownTargets, sentMessages,
-//   receivedMessages}
+//   stats()           {queuedBytes, unsentBytes, lateReplies, lostPublications, unknownTargets,
+//   sentMessages, receivedMessages}
 #pragma once
 
 #include <node_api.h>

@@ -130,9 +130,11 @@ bool mesh_node_poll(mesh_node *node, mesh_output *out) {
 mesh_node_stats mesh_node_stats_get(const mesh_node *node) {
     mesh_node_stats stats = node->stats;
     stats.queued_bytes = node->self_held;
+    stats.unsent_bytes = 0;
     for (size_t i = 0; i < node->linked_count; i++) {
         size_t queued = mesh_node_links_queued(node->linked[i]);
         if (queued > stats.queued_bytes) stats.queued_bytes = queued;
+        stats.unsent_bytes += queued;
     }
     return stats;
 }

@@ -143,7 +143,8 @@ bool mesh_node_poll(mesh_node *node, mesh_output *out);
 
 // ---- figures ---------------------------------------------------------------------------------------
 typedef struct mesh_node_stats {
-    uint64_t queued_bytes;      // the fullest link's; above MESH_QUEUE_HIGH publish() says false
+    uint64_t queued_bytes; // the fullest link's; above MESH_QUEUE_HIGH publish() says false
+    uint64_t unsent_bytes; // of all links: not yet handed to the operating system
     uint64_t late_replies, lost_publications, unknown_targets, sent_messages, received_messages;
 } mesh_node_stats;
 mesh_node_stats mesh_node_stats_get(const mesh_node *node);

@@ -92,10 +92,11 @@ class Mesh extends EventEmitter {
   }
 
   async flush() {
+    this.#channel.mustBeOpen()
     const { outbox } = this.#channel
     outbox.flush()
     // C has no event for an empty queue; who waits for one is about to leave, or sends much.
-    for (let ms = 1; outbox.queued > 0 && !this.#channel.isClosed; ms = Math.min(ms * 2, FLUSH_POLL_MAX_MS)) {
+    for (let ms = 1; outbox.unsent > 0 && !this.#channel.isClosed; ms = Math.min(ms * 2, FLUSH_POLL_MAX_MS)) {
       await new Promise((resolve) => setTimeout(resolve, ms))
       outbox.flush()
     }

@@ -49,6 +49,11 @@ class Outbox {
     return this.#state[WORD.QUEUED]
   }
 
+  // Bytes that are not yet handed to the operating system, for all peers.
+  get unsent() {
+    return this.#native.stats().unsentBytes
+  }
+
   // Bytes of commands that wait here.
   get waiting() {
     return this.#state[WORD.OUTBOX_LEN]

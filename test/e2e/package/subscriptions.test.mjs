@@ -123,6 +123,19 @@ test('an answer that cannot be sent throws, and another may be given', async () 
   assert.deepEqual(got, ['ERR_WARREN_NOT_CLONEABLE', 'better'])
 })
 
+test('flush() waits for the operating system, not for the readers of this node itself', async () => {
+  const queued = await node.run(async (mesh) => {
+    const subscription = mesh.subscribe('unread', { highWaterMark: 1 })
+    for (let n = 0; n < 100; n++) mesh.publish('unread', Buffer.alloc(1000))
+    await mesh.flush()
+    while (subscription.queued < 100) await new Promise(setImmediate)
+    subscription.unsubscribe()
+    await mesh.flush()
+    return subscription.queued
+  })
+  assert.equal(queued, 100)
+})
+
 test('bad subjects, marks and policies throw at once', async () => {
   const got = await node.run((mesh) => [
     ['a..b'], ['>.a'], ['a*'], [7], ['a', { queue: 'two words' }], ['a', { highWaterMark: 0 }], ['a', { overflow: 'explode' }],
