@@ -49,6 +49,7 @@ struct warren {
     uint64_t *connecting; // node ids asked for at the agent
     uint32_t connecting_count, connecting_cap;
     uint32_t links_received;
+    uint32_t handle_count; // not closed yet
     uint64_t close_at_ms, armed_at_ms;
     bool is_delivering, has_told, is_wanted, is_agent_lost, is_closing, is_closed, is_destroyed;
 };
@@ -591,13 +592,9 @@ void warren_close(warren *w, uint32_t timeout_ms) {
     deliver(w);
 }
 
-static void on_keep_closed(uv_handle_t *handle) {
-    free(handle->data);
-}
-
-static void on_timer_closed(uv_handle_t *handle) {
+static void on_handle_closed(uv_handle_t *handle) {
     warren *w = handle->data;
-    uv_close((uv_handle_t *)&w->keep, on_keep_closed);
+    if (--w->handle_count == 0) free(w);
 }
 
 void warren_destroy(warren *w) {
@@ -613,5 +610,8 @@ void warren_destroy(warren *w) {
     free(w->connecting);
     for (size_t i = 0; i < 3; i++)
         free(w->self_text[i]);
-    uv_close((uv_handle_t *)&w->timer, on_timer_closed);
+    // Both in one turn of the loop: a worker thread's has just one more.
+    w->handle_count = 2;
+    uv_close((uv_handle_t *)&w->keep, on_handle_closed);
+    uv_close((uv_handle_t *)&w->timer, on_handle_closed);
 }

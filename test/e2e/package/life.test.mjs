@@ -175,6 +175,30 @@ test('options that cannot work are refused', async () => {
   assert.equal(stdout, 'ERR_WARREN_BAD_NAME\nERR_WARREN_BAD_NAME\nRangeError\nRangeError\nRangeError\nRangeError\n4000000\n', stderr)
 })
 
+test('a worker thread is a member of its own, and its end leaves the process in peace', async () => {
+  const { stdout, stderr, code } = await run(`
+    const { Worker } = require('worker_threads')
+    const { join } = require('warren')
+    const source = \`
+      const { join } = require('warren')
+      join({ name: 'thread' }).then(async (mesh) => {
+        await mesh.available('main')
+        console.log(await mesh.client('main').greet(mesh.self.name))
+        if (process.argv.includes('close')) await mesh.close()
+        else process.exit()
+      })\`
+    join({ name: 'main' }).then(async (mesh) => {
+      await mesh.serve('main', { greet: (name) => 'hello ' + name })
+      for (const end of ['close', 'exit']) {
+        const worker = new Worker(source, { eval: true, argv: [end] })
+        console.log(await new Promise((resolve, reject) => worker.on('exit', resolve).on('error', reject)))
+      }
+      process.exit()
+    })`)
+  assert.equal(stdout, 'hello thread\n0\nhello thread\n0\n', stderr)
+  assert.equal(code, 0)
+})
+
 test('handlers see no context of AsyncLocalStorage but their own', async () => {
   const { stdout, stderr } = await module(`
     import { AsyncLocalStorage } from 'node:async_hooks'
