@@ -4,7 +4,7 @@
 
 #include <limits.h>
 
-enum { CLI_SCRIPT_TEXT_MAX = PATH_MAX + 512 };
+enum { CLI_SCRIPT_TEXT_MAX = PATH_MAX + 1024 };
 
 // "app.js", "app", "." or "dir" (package.json's main, index.js) -> an absolute path. 0, or -1 and a
 // sentence.
