@@ -96,7 +96,7 @@ static char **make_list(const char *first, char *const *list, size_t count) {
     char **out = mem_alloc((count + 2) * sizeof *out);
     size_t n = 0;
     if (first != NULL) out[n++] = (char *)(uintptr_t)first;
-    memcpy(out + n, list, count * sizeof *out);
+    if (count > 0) memcpy(out + n, list, count * sizeof *out);
     return out;
 }
 
