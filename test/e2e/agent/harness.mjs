@@ -133,7 +133,7 @@ export class Sandbox {
 
   static async open(t) {
     const box = new Sandbox()
-    box.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'warren-'))
+    box.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'warren-agent-'))
     box.state = path.join(box.dir, 'state')
     box.env = {
       PATH: process.env.PATH, HOME: box.dir, WARREN_DIR: box.state, WARREN_NODE: process.env.WARREN_NODE,

@@ -32,8 +32,9 @@ int main(int argc, char **argv) {
         return 1;
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room); // else only small ones
-    for (int i = 2; i < argc; i++)
-        if (send(fd, packet, parse(argv[i]), MSG_NOSIGNAL) < 0) printf("%s\n", strerror(errno));
+    for (int i = 2; i < argc; i++) // a packet that comes too late for a closed connection is lost
+        if (send(fd, packet, parse(argv[i]), MSG_NOSIGNAL) < 0 && errno != EPIPE)
+            printf("%s\n", strerror(errno));
     for (;;) {
         ssize_t len = recv(fd, packet, sizeof packet, 0);
         if (len <= 0) break;
