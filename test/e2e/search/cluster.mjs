@@ -21,6 +21,8 @@ export class Cluster {
   #agent
   #watch
   #events = []
+  #agentLog = []
+  #end = null
   #wake = () => {}
   #dir = mkdtempSync(join(tmpdir(), 'search-e2e-'))
 
@@ -62,6 +64,7 @@ export class Cluster {
     for (;;) {
       const at = this.#events.findIndex(event => event.subject === subject)
       if (at >= 0) return this.#events.splice(at, 1)[0].data
+      if (this.#end) throw this.#end
       await new Promise(resolve => { this.#wake = resolve })
     }
   }
@@ -89,20 +92,27 @@ export class Cluster {
 
   async #startAgent() {
     this.#agent = spawn(join(bin, 'warren'), ['agent'], { env: this.#env, stdio: ['ignore', 'ignore', 'pipe'] })
-    const lines = createInterface({ input: this.#agent.stderr })
-    const isListening = new Promise(resolve => lines.on('line', line => / listens on /.test(line) && resolve(true)))
-    const hasEnded = once(this.#agent, 'close').then(() => false)
-    if (!await Promise.race([isListening, hasEnded])) throw new Error('the agent did not start')
+    createInterface({ input: this.#agent.stderr }).on('line', line => {
+      this.#agentLog.push(line)
+      if (/ listens on /.test(line)) this.#take({ subject: 'listening' })
+    })
+    this.#agent.on('close', () => {
+      this.#end = new Error(`the agent ended: ${this.#agentLog.slice(-20).join('\n')}`)
+      this.#wake()
+    })
+    await this.next('listening')
   }
 
   async #startWatch() {
     const args = [join(here, 'watch.mjs')]
     this.#watch = spawn(join(bin, 'warren-node'), args, { env: this.#env, stdio: ['ignore', 'pipe', 'inherit'] })
-    createInterface({ input: this.#watch.stdout }).on('line', line => {
-      this.#events.push(JSON.parse(line))
-      this.#wake()
-    })
+    createInterface({ input: this.#watch.stdout }).on('line', line => this.#take(JSON.parse(line)))
     await this.next('watching')
+  }
+
+  #take(event) {
+    this.#events.push(event)
+    this.#wake()
   }
 }
 
