@@ -77,7 +77,8 @@ class Calls {
     const slot = this.#free.pop()
     if (slot !== undefined) return slot
     if (this.#slots.length === LIMIT.CALLS) {
-      throw new MeshError('ERR_WARREN_OVERLOADED', `${label}: ${LIMIT.CALLS} calls are open already`, { subject: label })
+      const text = `${label}: ${LIMIT.CALLS} calls are open already`
+      throw new MeshError('ERR_WARREN_OVERLOADED', text, { subject: label })
     }
     return this.#slots.push(new Call()) - 1
   }
@@ -127,13 +128,14 @@ class Calls {
   // An ERROR event.
   fail(event) {
     const call = this.#slots[event.id]
+    this.#settle(event.id, event.arg === CODE.APPLICATION ? thrownBy(event) : this.#errorOf(event, call))
+  }
+
+  #errorOf(event, { subject, signal }) {
     const delivered = event.bool ? 'maybe' : 'no'
-    if (event.arg === CODE.APPLICATION) return this.#settle(event.id, thrownBy(event))
-    if (event.arg === CODE.CANCELLED) return this.#settle(event.id, cancelled(call.subject, delivered, call.signal?.reason))
-    const { peers } = this.#channel
+    if (event.arg === CODE.CANCELLED) return cancelled(subject, delivered, signal?.reason)
     const detail = event.payloadLen > 0 ? detailOf(event) : ''
-    const error = MeshError.ofCall(event.arg, { detail, delivered, peer: peers.get(event.peer), subject: call.subject })
-    this.#settle(event.id, error)
+    return MeshError.ofCall(event.arg, { detail, delivered, peer: this.#channel.peers.get(event.peer), subject })
   }
 
   // The command that should have started the call could not be carried out.
@@ -152,7 +154,9 @@ class Calls {
   close() {
     for (const [slot, call] of this.#slots.entries()) {
       if (call.reject === null) continue
-      this.#settle(slot, new MeshError('ERR_WARREN_CLOSED', `${call.subject}: the mesh is closed`, { delivered: 'maybe', subject: call.subject }))
+      const { subject } = call
+      const text = `${subject}: the mesh is closed`
+      this.#settle(slot, new MeshError('ERR_WARREN_CLOSED', text, { delivered: 'maybe', subject }))
     }
   }
 }
@@ -165,7 +169,7 @@ function clear(call) {
 
 function timeoutOf(timeout) {
   if (timeout === undefined) return TIMEOUT_DEFAULT_MS
-  if (typeof timeout !== 'number' || !(timeout >= 0)) throw new RangeError('timeout must be a number of milliseconds, 0 for none')
+  if (typeof timeout !== 'number' || !(timeout >= 0)) throw new RangeError('timeout must be milliseconds, 0 for no limit')
   return timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), TIMEOUT_MAX_MS)
 }
 

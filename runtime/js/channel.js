@@ -137,8 +137,7 @@ class Channel {
 
   withdraw(entryId) {
     if (!this.endpoints.delete(entryId)) return
-    this.#announced.get(entryId)?.reject(new MeshError('ERR_WARREN_CLOSED', 'it was withdrawn before every peer knew of it'))
-    this.#announced.delete(entryId)
+    this.#settle(this.#announced, entryId, new MeshError('ERR_WARREN_CLOSED', 'withdrawn before every peer knew of it'))
     if (!this.isClosed) this.outbox.command(COMMAND.WITHDRAW, entryId)
     this.release()
   }
@@ -148,7 +147,8 @@ class Channel {
     const id = this.nextId()
     const pending = new Pending()
     this.#listening.set(id, pending)
-    this.outbox.named(COMMAND.LISTEN, id, port, Buffer.from(address), undefined, 0, (backlog | (isIpv6Only ? 1 << 31 : 0)) >>> 0)
+    const extra = (backlog & 0x7fffffff) + (isIpv6Only ? 2 ** 31 : 0)
+    this.outbox.named(COMMAND.LISTEN, id, port, Buffer.from(address), undefined, 0, extra)
     return this.held(pending.promise)
   }
 
@@ -170,7 +170,7 @@ class Channel {
     return this.#batchTime
   }
 
-  // A user's listener that throws is an uncaught exception as in any EventEmitter; the events behind are handled all the same.
+  // A user's listener that throws is an uncaught exception as in any EventEmitter; the events behind it are still handled.
   tell(event, ...args) {
     try {
       this.mesh?.emit(event, ...args)
@@ -235,7 +235,8 @@ class Channel {
   }
 
   #shape(event) {
-    if (!event.takeShape()) throw new MeshError('ERR_WARREN_PROTOCOL', 'a peer sent a malformed shape', { peer: this.peers.get(event.peer) })
+    if (event.takeShape()) return
+    throw new MeshError('ERR_WARREN_PROTOCOL', 'a peer sent a malformed shape', { peer: this.peers.get(event.peer) })
   }
 
   #peer(event) {

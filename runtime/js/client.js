@@ -10,7 +10,8 @@ function createClient(calls, name, defaults = {}) {
   const behind = new Proxy(Object.create(null), {
     get(target, key, client) {
       if (typeof key === 'symbol' || RESERVED_METHODS.has(key)) return Object.prototype[key]
-      const method = createMethod(calls, { name: nameBytes, method: methods.bytes(key), isSubject: false, label: `${name}.${key}` }, defaults)
+      const callee = { name: nameBytes, method: methods.bytes(key), isSubject: false, label: `${name}.${key}` }
+      const method = createMethod(calls, callee, defaults)
       Object.defineProperty(client, key, { value: method, enumerable: true })
       return method
     },

@@ -1,22 +1,23 @@
 // The package `warren`: messages between the nodes of a cluster. In a node that Warren launched it needs no
 // installation and no configuration: `import { join } from 'warren'` or `const { join } = require('warren')`.
 //
-// Units: times are milliseconds, sizes bytes. Subjects follow NATS: tokens between dots, `*` matches one token,
-// a final `>` one or more; at most 255 bytes and 16 tokens, without blanks and control characters. Names of services, methods and
-// queue groups: 1 to 255 bytes, without those too. A message is at most 1 MiB (JoinOptions.maxMessage).
+// Units: times are milliseconds, sizes bytes. Subjects follow NATS: tokens between dots, `*` matches one token, a
+// final `>` one or more; at most 255 bytes and 16 tokens, without blanks and control characters. Names of services,
+// methods and queue groups: 1 to 255 bytes, without those too. A message is at most 1 MiB (JoinOptions.maxMessage).
 //
-// What a message carries: everything that is data, as it was. undefined, NaN, -0, BigInt, holes of arrays, cycles and objects that are
-// there twice, Date, Map, Set, RegExp, URL, Buffer (stays one), typed arrays, DataView, ArrayBuffer, and errors with class, message, stack,
-// cause, code and own properties. An object of a class of yours arrives as a plain object of its own enumerable properties. Anything else
-// (functions, symbols, promises, streams, Headers, AbortSignal, SharedArrayBuffer ...) throws ERR_WARREN_NOT_CLONEABLE, which names
-// where it stands: `$.user.onChange`. At most 64 levels deep. What arrives is yours: it shares no memory with anything.
+// What a message carries: everything that is data, as it was. undefined, NaN, -0, BigInt, holes of arrays, cycles
+// and objects that are there twice, Date, Map, Set, RegExp, URL, Buffer (stays one), typed arrays, DataView,
+// ArrayBuffer, and errors with class, message, stack, cause, code and own properties. An object of a class of yours
+// arrives as a plain object of its own enumerable properties. Anything else (functions, symbols, promises, streams,
+// Headers, AbortSignal, SharedArrayBuffer ...) throws ERR_WARREN_NOT_CLONEABLE, which names where it stands:
+// `$.user.onChange`. At most 64 levels deep. What arrives is yours: it shares no memory with anything.
 /// <reference types="node" />
 import type { EventEmitter } from 'node:events'
 
 /**
  * Joins the mesh through this host's agent. In a node the agent launched it needs no options; any other process run by
- * `warren-node` joins the agent at $WARREN_DIR/agent.sock. Joining again gives the same mesh. A process that has left, by
- * close(), does not come back: ERR_WARREN_CLOSED. Rejects with ERR_WARREN_NO_AGENT when none is running.
+ * `warren-node` joins the agent at $WARREN_DIR/agent.sock. Joining again gives the same mesh. A process that has left,
+ * by close(), does not come back: ERR_WARREN_CLOSED. Rejects with ERR_WARREN_NO_AGENT when none is running.
  */
 export function join(options?: JoinOptions): Promise<Mesh>
 
@@ -25,13 +26,16 @@ export interface JoinOptions {
   name?: string
   /** The agent's socket, instead of $WARREN_DIR/agent.sock. */
   agentPath?: string
-  /** Largest message, both ways: 64 KiB to 16 MiB. Default 1 MiB. Join before a server listens, or it is chosen already. */
+  /**
+   * Largest message, both ways: 64 KiB to 16 MiB. Default 1 MiB. Join before a server listens, or it is chosen already.
+   */
   maxMessage?: number
 }
 
 /**
  * `drain`: publish() may go on. `error`: the agent went away (ERR_WARREN_AGENT_LOST), or a peer sent what cannot be
- * understood (ERR_WARREN_PROTOCOL); links and messages go on, so without a listener it is a warning, not the end of the process.
+ * understood (ERR_WARREN_PROTOCOL); links and messages go on, so without a listener it is a warning, not the end of the
+ * process.
  */
 export interface MeshEvents {
   'peer:up': [Peer]
@@ -54,9 +58,9 @@ export interface Mesh extends EventEmitter<MeshEvents> {
   readonly peers: ReadonlyMap<string, Peer>
 
   /**
-   * Sends to every subscriber, and to one member of each queue group. True: go on. False: it was accepted, but much
-   * is waiting (1 MiB for one peer): wait for 'drain'. Throws ERR_WARREN_NOT_CLONEABLE, _TOO_LARGE, _BAD_SUBJECT, _CLOSED, and
-   * _OVERLOADED when 16 MiB wait for a peer; then nothing was sent. Nobody subscribed: true.
+   * Sends to every subscriber, and to one member of each queue group. True: go on. False: it was accepted, but much is
+   * waiting (1 MiB for one peer): wait for 'drain'. Throws ERR_WARREN_NOT_CLONEABLE, _TOO_LARGE, _BAD_SUBJECT, _CLOSED,
+   * and _OVERLOADED when 16 MiB wait for a peer; then nothing was sent. Nobody subscribed: true.
    */
   publish(subject: string, data: unknown, options?: { headers?: Headers }): boolean
   subscribe<T = unknown>(subject: string, options?: SubscribeOptions): Subscription<T>
@@ -66,18 +70,27 @@ export interface Mesh extends EventEmitter<MeshEvents> {
   flush(): Promise<void>
 
   /**
-   * Offers the functions of an object, or of an instance of a class, under a name; one node serves a name once. Resolves when the agent has told
-   * every peer. What means something to JavaScript is no name of a method: `then`, `toJSON`, and what every object has.
+   * Offers the functions of an object, or of an instance of a class, under a name; one node serves a name once.
+   * Resolves when the agent has told every peer. What means something to JavaScript is no name of a method: `then`,
+   * `toJSON`, and what every object has.
    */
   serve<H extends Handlers>(name: string, handlers: H): Promise<Service<H>>
-  /** Functions of a service, typed from its handlers. Each call goes to one instance, chosen by load. It need not be there yet. */
+  /**
+   * Functions of a service, typed from its handlers. Each call goes to one instance, chosen by load. It need not be
+   * there yet.
+   */
   client<S extends Handlers | Service<Handlers> = Handlers>(name: string, defaults?: CallOptions & Route): Client<S>
   /** The peers that serve `name` now. */
   instances(name: string): Peer[]
-  /** Resolves when at least `count` (default 1) instances serve `name`. Waits for ever unless `timeout` says otherwise. */
+  /**
+   * Resolves when at least `count` (default 1) instances serve `name`. Waits for ever unless `timeout` says otherwise.
+   */
   available(name: string, options?: { count?: number; timeout?: number; signal?: AbortSignal }): Promise<Peer[]>
 
-  /** Fires once, after the last message of that peer was handed over. For a peer that is gone already: at once, reason 'noproc'. */
+  /**
+   * Fires once, after the last message of that peer was handed over. For a peer that is gone already: at once, reason
+   * 'noproc'.
+   */
   monitor(peer: Peer | string): Monitor
 
   /** Runs before the mesh leaves, last added first, while messages can still be sent. */
@@ -133,8 +146,9 @@ export interface SubscribeOptions {
   /** Messages kept for a slow reader before the policy applies. Default 1,024; 4 MiB of them are enough in any case. */
   highWaterMark?: number
   /**
-   * What then happens. 'pause', the default: their senders get no more credit until they are read, so publish() becomes false there, for
-   * all they send to this node. The others throw messages away and count them; a request among them fails with ERR_WARREN_OVERLOADED.
+   * What then happens. 'pause', the default: their senders get no more credit until they are read, so publish() becomes
+   * false there, for all they send to this node. The others throw messages away and count them; a request among them
+   * fails with ERR_WARREN_OVERLOADED.
    */
   overflow?: 'pause' | 'drop-oldest' | 'drop-newest'
   /** Aborted: unsubscribes, throws away what is queued, and ends the loop. */
@@ -184,7 +198,10 @@ export interface Route {
 
 export interface Down {
   readonly peer: Peer
-  /** normal: exit code 0 · crash: another code, or a signal of its own making · killed · left: closed its mesh · noproc: was gone before */
+  /**
+   * normal: exit code 0 · crash: another code, or a signal of its own making · killed · left: closed its mesh ·
+   * noproc: was gone before
+   */
   readonly reason: 'normal' | 'crash' | 'killed' | 'left' | 'noproc'
   readonly code: number | null
   readonly signal: NodeJS.Signals | null

@@ -24,14 +24,18 @@ async function join(options = {}) {
   return mesh
 }
 
+function checkMaxMessage(len = LIMIT.MESSAGE_LEN_DEFAULT) {
+  const { MESSAGE_LEN_MIN: min, MESSAGE_LEN_MAX: max } = LIMIT
+  if (Number.isInteger(len) && len >= min && len <= max) return
+  throw new RangeError(`maxMessage must be a whole number from ${min} to ${max}`)
+}
+
 async function enter({ name, agentPath, maxMessage }) {
   if (name !== undefined) names.bytes(name)
   if (agentPath !== undefined && (typeof agentPath !== 'string' || Buffer.byteLength(agentPath) > AGENT_PATH_LEN_MAX)) {
     throw new RangeError(`agentPath must be a path of at most ${AGENT_PATH_LEN_MAX} bytes`)
   }
-  if (maxMessage !== undefined && !(Number.isInteger(maxMessage) && maxMessage >= LIMIT.MESSAGE_LEN_MIN && maxMessage <= LIMIT.MESSAGE_LEN_MAX)) {
-    throw new RangeError(`maxMessage must be a whole number from ${LIMIT.MESSAGE_LEN_MIN} to ${LIMIT.MESSAGE_LEN_MAX}`)
-  }
+  checkMaxMessage(maxMessage)
   const channel = Channel.open({ name, agentPath, maxMessage })
   if (maxMessage !== undefined && maxMessage !== channel.maxMessage) {
     throw new RangeError('maxMessage must be chosen before a server of this process listens: join first')

@@ -62,7 +62,8 @@ class Mesh extends EventEmitter {
     const { outbox } = this.#channel
     outbox.flush()
     if (outbox.queued > LIMIT.QUEUE_MAX) {
-      throw new MeshError('ERR_WARREN_OVERLOADED', `${subject}: ${LIMIT.QUEUE_MAX >> 20} MiB wait for a peer`, { subject })
+      const text = `${subject}: ${LIMIT.QUEUE_MAX >> 20} MiB wait for a peer`
+      throw new MeshError('ERR_WARREN_OVERLOADED', text, { subject })
     }
   }
 

@@ -76,8 +76,7 @@ class Monitors {
 }
 
 function goneBefore(peerOrId) {
-  const unknown = { name: '', service: '', instance: 0, host: '', pid: 0 }
-  const peer = typeof peerOrId === 'string' ? Object.assign(new Peer(undefined, { ...unknown, id: peerOrId }), { status: 'down' }) : peerOrId
+  const peer = typeof peerOrId === 'string' ? Peer.unknown(peerOrId) : peerOrId
   const monitor = new Monitor(peer, () => {})
   Monitor.fire(monitor, { peer, reason: 'noproc', code: null, signal: null })
   return monitor

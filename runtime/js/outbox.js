@@ -78,7 +78,7 @@ class Outbox {
     this.#answer(slot, CODE.REPLY, value)
   }
 
-  // Whatever was thrown. An Error that cannot travel whole (many carry sockets and functions) goes without what hinders it.
+  // Whatever was thrown. An Error that cannot travel whole (many hold sockets and functions) goes without what hinders it.
   fail(slot, thrown) {
     try {
       this.#answer(slot, CODE.APPLICATION, thrown)
@@ -133,7 +133,7 @@ class Outbox {
 
   // Makes room, and writes the names of an entry that begins at the returned place.
   #open(name, aux) {
-    if (this.#isEncoding) throw new MeshError('ERR_WARREN_NOT_CLONEABLE', 'a getter sends a message while its object is being sent')
+    if (this.#isEncoding) throw new MeshError('ERR_WARREN_NOT_CLONEABLE', 'a getter sends while its object is being sent')
     let at = this.#state[WORD.OUTBOX_LEN]
     if (at >= FLUSH_LEN || at + this.#maxLen + SLACK_LEN > BOX_LEN) {
       this.flush()

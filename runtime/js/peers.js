@@ -18,6 +18,13 @@ class Peer {
     this.status = 'up'
   }
 
+  // Who was gone before this process knew of it.
+  static unknown(id) {
+    const peer = new Peer(undefined, { id, name: '', service: '', instance: 0, host: '', pid: 0 })
+    peer.status = 'down'
+    return peer
+  }
+
   // C's number for it; undefined when `value` is no peer.
   static handleOf(value) {
     return typeof value === 'object' && value !== null && #handle in value ? value.#handle : undefined
@@ -58,7 +65,7 @@ class Peers {
   find(peerOrId) {
     if (typeof peerOrId === 'string') return peerOrId === this.self.id ? this.self : this.byId.get(peerOrId)
     const peer = this.#byHandle.get(Peer.handleOf(peerOrId))
-    if (peer === undefined && Peer.handleOf(peerOrId) === undefined) throw new TypeError('a peer must be a Peer or its id')
+    if (peer === undefined && !(peerOrId instanceof Peer)) throw new TypeError('a peer must be a Peer or its id')
     return peer
   }
 
@@ -138,7 +145,9 @@ class Peers {
 
   // The mesh is closed: nobody will come any more.
   close() {
-    for (const wait of this.#waits) wait.reject(new MeshError('ERR_WARREN_CLOSED', `${wait.name}: the mesh is closed`, { subject: wait.name }))
+    for (const { name, reject } of this.#waits) {
+      reject(new MeshError('ERR_WARREN_CLOSED', `${name}: the mesh is closed`, { subject: name }))
+    }
   }
 }
 

@@ -120,7 +120,9 @@ class Subscription {
   }
 
   static check({ highWaterMark = 1, overflow = 'pause' }) {
-    if (!Number.isInteger(highWaterMark) || highWaterMark < 1) throw new RangeError('highWaterMark must be a whole number from 1 up')
+    if (!Number.isInteger(highWaterMark) || highWaterMark < 1) {
+      throw new RangeError('highWaterMark must be a whole number from 1 up')
+    }
     if (!POLICIES.has(overflow)) throw new RangeError(`overflow must be one of ${[...POLICIES].join(', ')}`)
   }
 
@@ -156,7 +158,8 @@ class Subscription {
   #read(event, slot) {
     const data = event.value()
     const subject = this.#isLiteral ? this.subject : event.name
-    return new Msg(this.#channel, { subject, data, from: this.#channel.peers.get(event.peer), headers: event.headers, slot })
+    const from = this.#channel.peers.get(event.peer)
+    return new Msg(this.#channel, { subject, data, from, headers: event.headers, slot })
   }
 
   #push(item, peer, cost) {

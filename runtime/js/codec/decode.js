@@ -185,11 +185,16 @@ class Decoder {
 
   #buffer(len) {
     const start = this.#take(len)
-    const bytes = this.#bytes
-    if (len >= LARGE_BUFFER_LEN) return Buffer.from(bytes.buffer.slice(bytes.byteOffset + start, bytes.byteOffset + start + len))
+    if (len >= LARGE_BUFFER_LEN) return Buffer.from(this.#memory(start, start + len))
     const copy = Buffer.allocUnsafe(len)
-    bytes.copy(copy, 0, start, start + len)
+    this.#bytes.copy(copy, 0, start, start + len)
     return copy
+  }
+
+  // A copy of its own.
+  #memory(start, end) {
+    const { buffer, byteOffset } = this.#bytes
+    return buffer.slice(byteOffset + start, byteOffset + end)
   }
 
   // ---- containers
@@ -309,11 +314,18 @@ class Decoder {
 
   // The head of the array that an extension holds.
   #arrayHead() {
-    const token = this.#u8()
-    const count = (token & 0xf0) === 0x90 ? token & 0x0f : token === 0xdc ? this.#u16() : token === 0xdd ? this.#u32() : -1
+    const count = this.#count(0x90, 0xdc)
     if (count < 0) throw new Broken('an extension without its array')
     this.#enter(count)
     return count
+  }
+
+  // The count in the head of an array or map, of three forms; -1 when something else is there.
+  #count(tokenOfFew, token16) {
+    const token = this.#u8()
+    if ((token & 0xf0) === tokenOfFew) return token & 0x0f
+    if (token === token16) return this.#u16()
+    return token === token16 + 1 ? this.#u32() : -1
   }
 
   #extMap() {
@@ -357,20 +369,19 @@ class Decoder {
 
   #bigint(start, len) {
     const sign = this.#bytes[start]
-    if (len < 2 || len > 1 + LIMITS.BIGINT_LEN || sign > 1 || this.#bytes[start + 1] === 0) throw new Broken('a malformed BigInt')
+    const isRight = len >= 2 && len <= 1 + LIMITS.BIGINT_LEN && sign <= 1 && this.#bytes[start + 1] !== 0
+    if (!isRight) throw new Broken('a malformed BigInt')
     const magnitude = BigInt(`0x${this.#bytes.toString('hex', start + 1, start + len)}`)
     return sign === 1 ? -magnitude : magnitude
   }
 
   #arrayView(start, end) {
     const kind = start < end ? this.#bytes[start] : 0
-    const bytes = this.#bytes
-    const at = bytes.byteOffset + start + 1
-    if (kind === KIND_ARRAY_BUFFER) return bytes.buffer.slice(at, bytes.byteOffset + end)
+    if (kind === KIND_ARRAY_BUFFER) return this.#memory(start + 1, end)
     const viewClass = VIEW_CLASSES[kind]
     if (viewClass == null) throw new Broken('a typed array of no known kind')
     if ((end - start - 1) % (viewClass.BYTES_PER_ELEMENT ?? 1) !== 0) throw new Broken('a typed array of a wrong size')
-    return new viewClass(bytes.buffer.slice(at, bytes.byteOffset + end))
+    return new viewClass(this.#memory(start + 1, end))
   }
 
   #regexp() {
@@ -410,15 +421,12 @@ class Decoder {
   }
 
   #errorProperties(error) {
-    const token = this.#u8()
-    const count = (token & 0xf0) === 0x80 ? token & 0x0f : token === 0xde ? this.#u16() : token === 0xdf ? this.#u32() : -1
+    const count = this.#count(0x80, 0xde)
     if (count < 0) throw new Broken('a malformed Error')
     this.#enter(2 * count)
     for (let i = 0; i < count; i++) {
       const key = this.#key()
-      const value = this.any()
-      const enumerable = !HIDDEN_PROPERTIES.includes(key)
-      Object.defineProperty(error, key, { value, writable: true, enumerable, configurable: true })
+      define(error, key, this.any(), !HIDDEN_PROPERTIES.includes(key))
     }
     this.#depth--
   }
@@ -436,8 +444,13 @@ function isString(token) {
 }
 
 function put(object, key, value) {
-  if (key === '__proto__') Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  // Assigned, it would be the prototype.
+  if (key === '__proto__') define(object, key, value, true)
   else object[key] = value
+}
+
+function define(object, key, value, enumerable) {
+  Object.defineProperty(object, key, { value, writable: true, enumerable, configurable: true })
 }
 
 function broken(text, cause) {

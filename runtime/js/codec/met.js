@@ -1,7 +1,8 @@
-// The objects that one message has met so far, in order: an object that comes again is sent as a reference to its number.
+// The objects that one message has met so far, in order: one that comes again is sent as a reference to its number.
 //
-// Three ways, for messages of any size: the first few objects are looked through one by one; of more, a Set tells whether one is new
-// with one search in place of a Map's two; and from the first one that is not, a Map knows their numbers.
+// Three ways, for messages of any size: the first few objects are looked through one by one; of more, a Set tells
+// whether one is new with one search in place of a Map's two; and from the first one that is not, a Map knows their
+// numbers.
 'use strict'
 
 const FEW = 16

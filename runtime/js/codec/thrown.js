@@ -61,7 +61,8 @@ const BARE_PROPERTY_LEN = 256
 // `error` without what hinders it from travelling: what it holds beside texts and numbers, and most of what is long.
 function bareError(error) {
   const className = classNameOf(error)
-  const bare = makeError(className, text(error.message).slice(0, BARE_TEXT_LEN), text(error.stack).slice(0, BARE_TEXT_LEN))
+  const brief = (value) => text(value).slice(0, BARE_TEXT_LEN)
+  const bare = makeError(className, brief(error.message), brief(error.stack))
   for (const key of keysOf(error, className).slice(0, BARE_PROPERTIES)) {
     const { value } = Object.getOwnPropertyDescriptor(error, key) ?? { value: error[key] }
     if (key.length <= BARE_PROPERTY_LEN && isBare(value)) {
@@ -72,7 +73,8 @@ function bareError(error) {
 }
 
 function isBare(value) {
-  return typeof value === 'string' ? value.length <= BARE_PROPERTY_LEN : typeof value === 'number' || typeof value === 'boolean'
+  if (typeof value === 'string') return value.length <= BARE_PROPERTY_LEN
+  return typeof value === 'number' || typeof value === 'boolean'
 }
 
 module.exports = { HIDDEN_PROPERTIES, classNameOf, keysOf, text, makeError, bareError }
