@@ -118,7 +118,6 @@ int cli_client_explain(int err) {
 }
 
 // ---- one question
-// ------------------------------------------------------------------------------------
 
 typedef struct question {
     uv_loop_t loop;

@@ -66,9 +66,11 @@ static void on_node_over(agent_node *node, void *user) {
     slot *sl = find_slot(s, agent_node_id(node), &service, &instance);
     if (sl == NULL) return;
     agent_exit how = agent_node_how(node);
+    // A life ends with its process, however long its output took to be read.
+    uint64_t ended_at_ms = agent_node_exited_at_ms(node);
     agent_node_close(node);
     sl->node = NULL;
-    agent_supervisor_exited(s->supervisor, uv_now(s->loop), service->id, instance, how);
+    agent_supervisor_exited(s->supervisor, ended_at_ms, service->id, instance, how);
     agent_services_carry_out(s);
 }
 
@@ -83,7 +85,6 @@ void agent_launcher_drop(agent_services *s, slot *sl) {
 }
 
 // ---- launching
-// ---------------------------------------------------------------------------------------
 
 static int open_stdin(agent_service *service) {
     int fd = service->stdin_fd;
@@ -196,7 +197,6 @@ void agent_launcher_pump(agent_services *s) {
 }
 
 // ---- what the zygote says
-// ------------------------------------------------------------------------------
 
 static void on_ready(void *user) {
     agent_services_carry_out(user);
@@ -264,7 +264,7 @@ static void take_end(agent_services *s, slot *sl, agent_exit how) {
     // The others learn it at once, whatever may hold up its output.
     agent_members_end(s->members, sl->member, &end);
     sl->member = NULL;
-    agent_node_exited(sl->node, how);
+    agent_node_exited(sl->node, how, uv_now(s->loop));
 }
 
 static void on_exited(void *user, uint64_t node_id, agent_exit how) {

@@ -85,7 +85,6 @@ void agent_services_each(const agent_services *s, agent_services_cb each, void *
 }
 
 // ---- targets
-// -----------------------------------------------------------------------------------------
 
 static const agent_service *find_name(const agent_services *s, const char *name) {
     for (const agent_service *service = s->first; service != NULL; service = service->next)
@@ -138,7 +137,6 @@ int agent_services_find(const agent_services *s, const char *text, uint32_t *out
 }
 
 // ---- members that came by themselves
-// -------------------------------------------------------------------
 
 void agent_services_attach(agent_services *s, int fd, const char *name, uint32_t pid) {
     char shown[AGENT_NODE_NAME_LEN_MAX];

@@ -5,17 +5,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/roster.h"
 #include "agent/say.h"
 #include "core/error.h"
 #include "core/limits.h"
 #include "core/mem.h"
 #include "io/channel.h"
-#include "node.pb-c.h"
 
-enum {
-    BATCH_LEN_MAX = 100 << 10, // of one Registry packet, with room for its head
-    UNSEEN_MAX = 1024,
-};
+enum { UNSEEN_MAX = 1024 };
 
 typedef struct unseen { // a link that a member was handed and may not have noticed yet
     uint64_t peer;
@@ -77,7 +74,6 @@ static agent_member *find(agent_members *members, uint64_t node_id) {
 }
 
 // ---- saying
-// ----------------------------------------------------------------------------------------
 
 typedef Warren__Node__ToNode to_node;
 
@@ -110,53 +106,54 @@ static void tell_others(agent_members *members, const agent_member *about, const
     NAME.kind_case = WARREN__NODE__TO_NODE__KIND_##KIND;                                           \
     NAME.MEMBER = (BODY)
 
-static void say_registry(agent_member *to, const agent_member *about,
-                         const Warren__Node__Registry *registry) {
+typedef struct audience {
+    agent_member *only;        // NULL: all who have joined ...
+    const agent_member *about; // ... but this one
+} audience;
+
+static void say_registry(const Warren__Node__Registry *registry, void *user) {
+    const audience *to = user;
     TO_NODE(message, REGISTRY, registry, (Warren__Node__Registry *)(uintptr_t)registry);
-    if (to != NULL)
-        send_to(to, &message, -1);
+    if (to->only != NULL)
+        send_to(to->only, &message, -1);
     else
-        tell_others(about->members, about, &message);
+        tell_others(to->about->members, to->about, &message);
 }
 
-static void say_up(agent_member *to, const agent_member *about) {
-    const agent_identity *who = &about->identity;
-    Warren__Node__Peer peer = WARREN__NODE__PEER__INIT, *peers[] = {&peer};
+static void add_to_roster(agent_roster *roster, const agent_member *member) {
+    const agent_identity *who = &member->identity;
+    Warren__Node__Peer peer = WARREN__NODE__PEER__INIT;
     peer.node_id = who->node_id;
     peer.name = (char *)(uintptr_t)who->name;
     peer.service = (char *)(uintptr_t)who->service;
     peer.instance = who->instance;
-    peer.host = about->members->host;
+    peer.host = member->members->host;
     peer.pid = who->pid;
-    Warren__Node__Registry registry = WARREN__NODE__REGISTRY__INIT;
-    registry.n_up = 1;
-    registry.up = peers;
-    say_registry(to, about, &registry);
+    agent_roster_up(roster, &peer);
+    for (size_t i = 0; i < member->entry_count; i++)
+        agent_roster_put(roster, who->node_id, member->entries[i]);
 }
 
-// Entries of one member, as many packets as they need.
-static void say_entries(agent_member *to, const agent_member *about,
-                        Warren__Node__Entry *const *entries, size_t count) {
-    Warren__Node__OwnedEntry *owned = mem_alloc(count * sizeof *owned);
-    Warren__Node__OwnedEntry **puts = mem_alloc(count * sizeof(void *));
-    Warren__Node__Registry registry = WARREN__NODE__REGISTRY__INIT;
-    registry.put = puts;
-    size_t len = 0;
-    for (size_t i = 0; i < count; i++) {
-        owned[i] = (Warren__Node__OwnedEntry)WARREN__NODE__OWNED_ENTRY__INIT;
-        owned[i].node_id = about->identity.node_id;
-        owned[i].entry = entries[i];
-        puts[registry.n_put++] = &owned[i];
-        len += warren__node__owned_entry__get_packed_size(&owned[i]) + 8;
-        if (len < BATCH_LEN_MAX && i + 1 < count) continue;
-        say_registry(to, about, &registry);
-        registry.n_put = len = 0;
-    }
-    free(puts);
-    free(owned);
+static void say_joined(agent_member *member) {
+    audience newcomer = {.only = member}, others = {.about = member};
+    agent_roster roster = {.on_packet = say_registry, .user = &newcomer};
+    for (agent_member *m = member->members->first; m != NULL; m = m->next)
+        if (m->is_joined && m != member) add_to_roster(&roster, m);
+    agent_roster_finish(&roster);
+    roster = (agent_roster){.on_packet = say_registry, .user = &others};
+    add_to_roster(&roster, member);
+    agent_roster_finish(&roster);
+}
+
+static void say_put(const agent_member *about, Warren__Node__Entry *entry) {
+    audience others = {.about = about};
+    agent_roster roster = {.on_packet = say_registry, .user = &others};
+    agent_roster_put(&roster, about->identity.node_id, entry);
+    agent_roster_finish(&roster);
 }
 
 static void say_removed(const agent_member *about, uint32_t entry_id) {
+    audience others = {.about = about};
     Warren__Node__Entry entry = WARREN__NODE__ENTRY__INIT;
     entry.entry_id = entry_id;
     Warren__Node__OwnedEntry owned = WARREN__NODE__OWNED_ENTRY__INIT, *removed[] = {&owned};
@@ -165,7 +162,7 @@ static void say_removed(const agent_member *about, uint32_t entry_id) {
     Warren__Node__Registry registry = WARREN__NODE__REGISTRY__INIT;
     registry.n_removed = 1;
     registry.removed = removed;
-    say_registry(NULL, about, &registry);
+    say_registry(&registry, &others);
 }
 
 static void say_welcome(agent_member *member) {
@@ -190,7 +187,6 @@ static void say_connect_failed(agent_member *to, uint64_t node_id, const char *t
 }
 
 // ---- the end of a member
-// -----------------------------------------------------------------------------
 
 static void forget_entries(agent_member *member) {
     for (size_t i = 0; i < member->entry_count; i++)
@@ -262,23 +258,14 @@ static void refuse(agent_member *member, const char *text) {
 }
 
 // ---- what members ask for
-// ----------------------------------------------------------------------------
 
 static void join(agent_member *member) {
     if (member->has_left) {
         refuse(member, "it joined again after it had left");
         return;
     }
-    if (!member->is_joined) {
-        for (agent_member *m = member->members->first; m != NULL; m = m->next) {
-            if (m == member || !m->is_joined) continue;
-            say_up(member, m);
-            say_entries(member, m, m->entries, m->entry_count);
-        }
-        member->is_joined = true;
-        say_up(NULL, member);
-        say_entries(NULL, member, member->entries, member->entry_count);
-    }
+    if (!member->is_joined) say_joined(member);
+    member->is_joined = true;
     Warren__Node__Joined joined = WARREN__NODE__JOINED__INIT;
     TO_NODE(message, JOINED, joined, &joined);
     send_to(member, &message, -1);
@@ -318,7 +305,7 @@ static void announce(agent_member *member, Warren__Node__Announce *announced) {
     member->entries =
         mem_grow(member->entries, sizeof(void *), member->entry_count + 1, &member->entry_cap);
     member->entries[member->entry_count++] = entry;
-    if (member->is_joined) say_entries(NULL, member, &entry, 1);
+    if (member->is_joined) say_put(member, entry);
     Warren__Node__Announced body = WARREN__NODE__ANNOUNCED__INIT;
     body.entry_id = entry->entry_id;
     TO_NODE(message, ANNOUNCED, announced, &body);
@@ -439,7 +426,6 @@ static void on_end(mesh_channel *channel, int err, void *user) {
 }
 
 // ---- the table
-// -----------------------------------------------------------------------------------------
 
 agent_members *agent_members_create(uv_loop_t *loop, const char *host, uint64_t started_at_ms,
                                     const agent_members_events *events, void *user) {

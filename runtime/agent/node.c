@@ -35,7 +35,7 @@ struct agent_node {
     stream streams[STREAM_COUNT];
     int leash_fd, pidfd;
     pid_t pid;
-    uint64_t started_at_ms;
+    uint64_t started_at_ms, exited_at_ms;
     agent_exit how;
     bool has_exited, is_paused, is_over, is_closing;
     uint32_t handles; // libuv's, still open
@@ -49,6 +49,9 @@ pid_t agent_node_pid(const agent_node *node) {
 }
 uint64_t agent_node_started_at_ms(const agent_node *node) {
     return node->started_at_ms;
+}
+uint64_t agent_node_exited_at_ms(const agent_node *node) {
+    return node->exited_at_ms;
 }
 bool agent_node_has_exited(const agent_node *node) {
     return node->has_exited;
@@ -209,10 +212,11 @@ static int stream_fd(stream *st) {
     return uv_fileno((uv_handle_t *)&st->pipe, &fd) == 0 ? fd : -1;
 }
 
-void agent_node_exited(agent_node *node, agent_exit how) {
+void agent_node_exited(agent_node *node, agent_exit how, uint64_t now_ms) {
     if (node->has_exited) return;
     node->has_exited = true;
     node->how = how;
+    node->exited_at_ms = now_ms;
     for (int i = 0; i < STREAM_COUNT; i++) {
         stream *st = &node->streams[i];
         int left = 0;

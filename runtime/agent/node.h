@@ -32,7 +32,7 @@ int agent_node_open(uv_loop_t *loop, uint64_t node_id, const agent_node_events *
 void agent_node_close(agent_node *node);
 
 void agent_node_launched(agent_node *node, pid_t pid, int pidfd, uint64_t now_ms); // takes pidfd
-void agent_node_exited(agent_node *node, agent_exit how);
+void agent_node_exited(agent_node *node, agent_exit how, uint64_t now_ms);
 // No-op when it has ended; what is left of its output is then told even while paused.
 void agent_node_signal(agent_node *node, int signal);
 // Stops reading what it writes (the reader of its output is slow): at some point it waits.
@@ -41,6 +41,7 @@ void agent_node_pause(agent_node *node, bool is_paused);
 uint64_t agent_node_id(const agent_node *node);
 pid_t agent_node_pid(const agent_node *node); // 0: not launched yet
 uint64_t agent_node_started_at_ms(const agent_node *node);
+uint64_t agent_node_exited_at_ms(const agent_node *node);
 bool agent_node_has_exited(const agent_node *node); // its output may not be read to the end yet
 agent_exit agent_node_how(const agent_node *node);  // once it has exited
 bool agent_node_is_dead(const agent_node *node);    // asks the kernel

@@ -27,7 +27,6 @@ struct client_watch {
 };
 
 // ---- answers
-// -----------------------------------------------------------------------------------------
 
 typedef Warren__Agent__Reply reply;
 
@@ -72,7 +71,6 @@ static void say_output(agent_client *client, const agent_log_piece *piece) {
 }
 
 // ---- watches
-// -----------------------------------------------------------------------------------------
 
 static void set_blocking(agent_client *client, bool is_blocking);
 
@@ -156,7 +154,6 @@ static void add_watch(agent_client *client, watch_kind kind, uint32_t service_id
 }
 
 // ---- back-pressure
-// -----------------------------------------------------------------------------------
 
 // Between the turns of the loop channels write what they can; there is no other sign of room.
 void agent_client_drain(uv_check_t *check) {
@@ -178,7 +175,6 @@ static void set_blocking(agent_client *client, bool is_blocking) {
 }
 
 // ---- requests
-// ----------------------------------------------------------------------------------------
 
 // Takes `body` and the descriptor.
 static void run(agent_client *client, Warren__Agent__Run *body, int stdin_fd) {

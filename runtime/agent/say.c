@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,7 +28,10 @@ void agent_say(const char *format, ...) {
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)line[i] < ' ') line[i] = '?';
     line[len++] = '\n';
-    // Nobody can be told that the log can't be written; the agent runs on.
+    // A terminal or pipe that nobody reads must not stop the agent: the line is lost then. Nor can
+    // anybody be told that the log can't be written.
+    struct pollfd one = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&one, 1, 0) == 0) return;
     ssize_t written = write(STDERR_FILENO, line, len);
     (void)written;
 }

@@ -33,7 +33,6 @@ void agent_service_node_name(const agent_service *service, uint32_t instance,
 }
 
 // ---- watches
-// -----------------------------------------------------------------------------------------
 
 void agent_services_watch(agent_services *s, agent_watch *watch) {
     watch->next = s->watches;
@@ -81,7 +80,6 @@ static void tell_over(agent_service *service) {
 }
 
 // ---- what the supervisor decides
-// -------------------------------------------------------------------
 
 static void describe(char out[128], agent_exit how) {
     if (how.signal != 0) {
@@ -234,7 +232,6 @@ void agent_services_carry_out(agent_services *s) {
 }
 
 // ---- requests
-// ------------------------------------------------------------------------------------------
 
 static int refuse(agent_refusal *refusal, uint32_t exit_code, int err) {
     refusal->exit_code = exit_code;
@@ -398,7 +395,6 @@ uint32_t agent_services_running_count(const agent_services *s) {
 }
 
 // ---- lives
-// ---------------------------------------------------------------------------------------------
 
 static int on_listen(const agent_member *member, const agent_listen *request, void *user) {
     agent_services *s = user;

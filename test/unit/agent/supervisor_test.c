@@ -293,7 +293,6 @@ TEST(what_cannot_be_supervised_is_refused) {
 }
 
 // ---- random lives
-// ------------------------------------------------------------------------------------
 
 enum { INSTANCES = 4, STEPS = 400 };
 

@@ -1,0 +1,406 @@
+#include "agent/members.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/limits.h"
+#include "io/packet.h"
+#include "node.pb-c.h"
+#include "test.h"
+
+typedef Warren__Node__ToNode to_node;
+typedef Warren__Node__ToAgent to_agent;
+
+typedef struct end { // a member as it sees itself
+    int fd;
+    uint64_t id;
+    agent_member *member;
+    int passed_fd; // with the last message
+} end;
+
+static uv_loop_t loop;
+static agent_members *members;
+static int attached_ends;
+static agent_listen listened;
+
+static int on_listen(const agent_member *member, const agent_listen *request, void *user) {
+    (void)member;
+    (void)user;
+    listened = *request;
+    return request->port == 80 ? -EACCES : STDERR_FILENO;
+}
+
+static void on_attached_end(void *user) {
+    (void)user;
+    attached_ends++;
+}
+
+static void set_up(void) {
+    agent_members_events events = {on_listen, on_attached_end};
+    uv_loop_init(&loop);
+    members = agent_members_create(&loop, "host", 1000, &events, NULL);
+    attached_ends = 0;
+}
+
+static void tear_down(void) {
+    agent_members_destroy(members);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    EXPECT_OK(uv_loop_close(&loop));
+}
+
+// The next message to this member; the loop turns until it is there. Free it.
+static to_node *next(end *e, Warren__Node__ToNode__KindCase kind) {
+    static uint8_t bytes[MESH_PACKET_LEN_MAX];
+    mesh_packet packet;
+    int err;
+    while ((err = mesh_packet_receive(e->fd, MSG_DONTWAIT, bytes, &packet)) == -EAGAIN)
+        uv_run(&loop, UV_RUN_ONCE);
+    EXPECT_OK(err);
+    e->passed_fd = packet.fd_count > 0 ? packet.fds[0] : -1;
+    to_node *message = warren__node__to_node__unpack(NULL, packet.len, bytes);
+    assert_non_null(message);
+    EXPECT_EQ(kind, message->kind_case);
+    return message;
+}
+
+static void pass(end *e, Warren__Node__ToNode__KindCase kind) {
+    warren__node__to_node__free_unpacked(next(e, kind), NULL);
+}
+
+static void say(end *e, const to_agent *message) {
+    uint8_t bytes[1024];
+    size_t len = warren__node__to_agent__pack(message, bytes);
+    EXPECT_OK(mesh_packet_send(e->fd, (mesh_bytes){bytes, len}, NULL, 0));
+}
+
+#define SAY(END, KIND, MEMBER, BODY)                                                               \
+    do {                                                                                           \
+        to_agent m_ = WARREN__NODE__TO_AGENT__INIT;                                                \
+        m_.kind_case = WARREN__NODE__TO_AGENT__KIND_##KIND;                                        \
+        m_.MEMBER = (BODY);                                                                        \
+        say(END, &m_);                                                                             \
+    } while (0)
+
+#define TO_NODE(KIND) WARREN__NODE__TO_NODE__KIND_##KIND
+
+static end add(uint64_t id, bool is_attached) {
+    int fds[2];
+    char name[16];
+    end e = {.id = id};
+    EXPECT_OK(mesh_packet_pair(fds));
+    (void)snprintf(name, sizeof name, "app.%u", (unsigned)id);
+    agent_identity identity = {.node_id = id,
+                               .name = name,
+                               .service = "app",
+                               .instance = (uint32_t)id,
+                               .pid = 100 + (uint32_t)id,
+                               .is_attached = is_attached};
+    EXPECT_OK(agent_members_add(members, fds[0], &identity, &e.member));
+    e.fd = fds[1];
+    pass(&e, TO_NODE(WELCOME));
+    return e;
+}
+
+static void join(end *e) {
+    Warren__Node__Join body = WARREN__NODE__JOIN__INIT;
+    SAY(e, JOIN, join, &body);
+}
+
+static end add_joined(uint64_t id) {
+    end e = add(id, false);
+    join(&e);
+    if (id > 1) pass(&e, TO_NODE(REGISTRY)); // of those before it
+    pass(&e, TO_NODE(JOINED));
+    return e;
+}
+
+static void announce(end *e, uint32_t entry_id, const char *name) {
+    Warren__Node__Entry entry = WARREN__NODE__ENTRY__INIT;
+    Warren__Node__Announce body = WARREN__NODE__ANNOUNCE__INIT;
+    entry.entry_id = entry_id;
+    entry.name = (char *)(uintptr_t)name;
+    body.entry = &entry;
+    SAY(e, ANNOUNCE, announce, &body);
+}
+
+static void ask_link(end *e, uint64_t to, uint32_t links) {
+    Warren__Node__Connect body = WARREN__NODE__CONNECT__INIT;
+    body.node_id = to;
+    body.links = links;
+    SAY(e, CONNECT, connect, &body);
+}
+
+static void kill_member(end *e, const char *reason, int code) {
+    agent_members_end(members, e->member, &(agent_member_end){.reason = reason, .code = code});
+    close(e->fd);
+}
+
+TEST(welcome_says_who_the_node_is_and_incarnations_grow) {
+    set_up();
+    uint64_t before = 0;
+    for (uint64_t id = 1; id <= 3; id++) {
+        int fds[2];
+        EXPECT_OK(mesh_packet_pair(fds));
+        agent_identity identity = {.node_id = id, .name = "a.0", .service = "a", .pid = 1};
+        end e = {.fd = fds[1]};
+        EXPECT_OK(agent_members_add(members, fds[0], &identity, &e.member));
+        to_node *m = next(&e, TO_NODE(WELCOME));
+        EXPECT_TRUE(m->welcome->node_id == id);
+        EXPECT_TEXT("a.0", m->welcome->name);
+        EXPECT_TEXT("host", m->welcome->host);
+        EXPECT_TRUE(m->welcome->incarnation > before);
+        EXPECT_TRUE(m->welcome->incarnation >> 20 == 1000);
+        before = m->welcome->incarnation;
+        warren__node__to_node__free_unpacked(m, NULL);
+        kill_member(&e, "normal", 0);
+    }
+    tear_down();
+}
+
+TEST(a_newcomer_is_told_everything_and_everybody_is_told_of_it) {
+    set_up();
+    end a = add_joined(1);
+    announce(&a, 7, "search");
+    pass(&a, TO_NODE(ANNOUNCED));
+    end b = add(2, false);
+    announce(&b, 1, "early"); // before it joins: told when it does
+    pass(&b, TO_NODE(ANNOUNCED));
+    join(&b);
+
+    to_node *m = next(&b, TO_NODE(REGISTRY));
+    EXPECT_EQ(1, m->registry->n_up);
+    EXPECT_TRUE(m->registry->up[0]->node_id == 1);
+    EXPECT_EQ(101, m->registry->up[0]->pid);
+    EXPECT_EQ(1, m->registry->n_put);
+    EXPECT_TEXT("search", m->registry->put[0]->entry->name);
+    warren__node__to_node__free_unpacked(m, NULL);
+    pass(&b, TO_NODE(JOINED));
+
+    m = next(&a, TO_NODE(REGISTRY));
+    EXPECT_TRUE(m->registry->up[0]->node_id == 2);
+    EXPECT_TEXT("early", m->registry->put[0]->entry->name);
+    warren__node__to_node__free_unpacked(m, NULL);
+    kill_member(&b, "normal", 0);
+    kill_member(&a, "normal", 0);
+    tear_down();
+}
+
+TEST(announced_comes_after_the_others_were_told_and_withdrawals_follow) {
+    set_up();
+    end a = add_joined(1), b = add_joined(2);
+    pass(&a, TO_NODE(REGISTRY));
+    announce(&b, 5, "orders.*");
+    pass(&b, TO_NODE(ANNOUNCED));
+    // No turn of the loop is needed: it was sent before.
+    uint8_t bytes[MESH_PACKET_LEN_MAX];
+    mesh_packet packet;
+    EXPECT_OK(mesh_packet_receive(a.fd, MSG_DONTWAIT, bytes, &packet));
+    to_node *m = warren__node__to_node__unpack(NULL, packet.len, bytes);
+    EXPECT_TRUE(m->registry->put[0]->node_id == 2);
+    EXPECT_TEXT("orders.*", m->registry->put[0]->entry->name);
+    warren__node__to_node__free_unpacked(m, NULL);
+
+    Warren__Node__Withdraw body = WARREN__NODE__WITHDRAW__INIT;
+    body.entry_id = 5;
+    SAY(&b, WITHDRAW, withdraw, &body);
+    m = next(&a, TO_NODE(REGISTRY));
+    EXPECT_EQ(5, m->registry->removed[0]->entry->entry_id);
+    warren__node__to_node__free_unpacked(m, NULL);
+    kill_member(&b, "normal", 0);
+    kill_member(&a, "normal", 0);
+    tear_down();
+}
+
+TEST(a_link_is_one_socket_pair_with_an_end_for_each) {
+    set_up();
+    end a = add_joined(1), b = add_joined(2);
+    pass(&a, TO_NODE(REGISTRY));
+    ask_link(&a, 2, 1);
+    pass(&a, TO_NODE(LINK));
+    pass(&b, TO_NODE(LINK));
+    EXPECT_TRUE(a.passed_fd >= 0 && b.passed_fd >= 0);
+    char byte = 0;
+    EXPECT_EQ(1, write(a.passed_fd, "x", 1));
+    EXPECT_EQ(1, read(b.passed_fd, &byte, 1));
+    EXPECT_EQ('x', byte);
+    EXPECT_TRUE(fcntl(a.passed_fd, F_GETFL) & O_NONBLOCK);
+    close(a.passed_fd);
+    EXPECT_EQ(0, read(b.passed_fd, &byte, 1)); // the agent kept no copy
+    close(b.passed_fd);
+    kill_member(&a, "normal", 0);
+    kill_member(&b, "normal", 0);
+    tear_down();
+}
+
+TEST(two_questions_that_cross_make_one_link_and_a_later_one_makes_another) {
+    set_up();
+    end a = add_joined(1), b = add_joined(2);
+    pass(&a, TO_NODE(REGISTRY));
+    ask_link(&a, 2, 1);
+    ask_link(&b, 1, 1); // before it saw a Link
+    pass(&a, TO_NODE(LINK));
+    close(a.passed_fd);
+    pass(&b, TO_NODE(LINK));
+    close(b.passed_fd);
+    announce(&a, 1, "fence");
+    pass(&a, TO_NODE(ANNOUNCED)); // and no second Link
+    pass(&b, TO_NODE(REGISTRY));
+    ask_link(&b, 1, 2); // it has seen one, and it broke
+    pass(&b, TO_NODE(LINK));
+    close(b.passed_fd);
+    pass(&a, TO_NODE(LINK));
+    close(a.passed_fd);
+    kill_member(&a, "normal", 0);
+    kill_member(&b, "normal", 0);
+    tear_down();
+}
+
+TEST(who_is_not_there_cannot_be_linked) {
+    set_up();
+    end a = add_joined(1), b = add(2, false); // b has not joined
+    const uint64_t wrong[] = {2, 1, 99};
+    for (size_t i = 0; i < 3; i++) {
+        ask_link(&a, wrong[i], 1);
+        to_node *m = next(&a, TO_NODE(CONNECT_FAILED));
+        EXPECT_TRUE(m->connect_failed->node_id == wrong[i]);
+        warren__node__to_node__free_unpacked(m, NULL);
+    }
+    kill_member(&a, "normal", 0);
+    kill_member(&b, "normal", 0);
+    tear_down();
+}
+
+TEST(an_end_is_told_once_and_to_all) {
+    set_up();
+    end a = add_joined(1), b = add_joined(2), c = add_joined(3);
+    pass(&a, TO_NODE(REGISTRY));
+    pass(&a, TO_NODE(REGISTRY));
+    pass(&b, TO_NODE(REGISTRY));
+    kill_member(&c, "crash", 9);
+    end *others[] = {&a, &b};
+    for (int i = 0; i < 2; i++) {
+        to_node *m = next(others[i], TO_NODE(DOWN));
+        EXPECT_TRUE(m->down->node_id == 3);
+        EXPECT_TEXT("crash", m->down->reason);
+        EXPECT_EQ(9, m->down->code);
+        warren__node__to_node__free_unpacked(m, NULL);
+    }
+    Warren__Node__Leave leave = WARREN__NODE__LEAVE__INIT;
+    SAY(&b, LEAVE, leave, &leave);
+    to_node *m = next(&a, TO_NODE(DOWN));
+    EXPECT_TEXT("left", m->down->reason);
+    warren__node__to_node__free_unpacked(m, NULL);
+    kill_member(&b, "normal", 0); // its process ends later: nothing more is said
+    announce(&a, 1, "fence");
+    pass(&a, TO_NODE(ANNOUNCED));
+    kill_member(&a, "normal", 0);
+    tear_down();
+}
+
+TEST(an_attached_member_ends_with_its_socket) {
+    set_up();
+    end a = add_joined(1), b = add(2, true);
+    EXPECT_EQ(1, agent_members_attached_count(members));
+    join(&b);
+    pass(&b, TO_NODE(REGISTRY));
+    pass(&a, TO_NODE(REGISTRY));
+    close(b.fd);
+    to_node *m = next(&a, TO_NODE(DOWN));
+    EXPECT_TRUE(m->down->node_id == 2);
+    EXPECT_EQ(-1, m->down->code);
+    warren__node__to_node__free_unpacked(m, NULL);
+    EXPECT_EQ(1, attached_ends);
+    EXPECT_EQ(0, agent_members_attached_count(members));
+    kill_member(&a, "normal", 0);
+    tear_down();
+}
+
+static void expect_refused(end *e, const char *text) {
+    to_node *m = next(e, TO_NODE(REFUSED));
+    EXPECT_TEXT(text, m->refused->text);
+    warren__node__to_node__free_unpacked(m, NULL);
+    uint8_t byte;
+    EXPECT_EQ(0, recv(e->fd, &byte, 1, 0)); // and closed
+}
+
+TEST(what_breaks_the_rules_is_refused_and_is_gone_for_the_others) {
+    char name[257] = {0};
+    memset(name, 'n', 256);
+    set_up();
+    end a = add_joined(1), b = add_joined(2);
+    pass(&a, TO_NODE(REGISTRY));
+    announce(&b, 1, name);
+    expect_refused(&b, "it announced a name that is empty or longer than 255 bytes");
+    pass(&a, TO_NODE(DOWN));
+    end c = add(3, false);
+    announce(&c, 1, "x");
+    pass(&c, TO_NODE(ANNOUNCED));
+    announce(&c, 1, "y");
+    expect_refused(&c, "it announced one entry twice");
+    end d = add(4, false);
+    EXPECT_EQ(2, send(d.fd, "\xff\xff", 2, 0));
+    expect_refused(&d, "it sent a message that cannot be read");
+    kill_member(&d, "killed", -1);
+    kill_member(&c, "killed", -1);
+    kill_member(&b, "killed", -1);
+    kill_member(&a, "normal", 0);
+    tear_down();
+}
+
+TEST(a_member_announces_a_bounded_number_of_entries) {
+    set_up();
+    end a = add_joined(1);
+    for (uint32_t i = 0; i < MESH_ENTRIES_MAX; i++) {
+        announce(&a, i, "subject");
+        pass(&a, TO_NODE(ANNOUNCED));
+    }
+    // All of them reach a newcomer, in as many packets as they need.
+    end b = add(2, false);
+    join(&b);
+    size_t count = 0;
+    while (count < MESH_ENTRIES_MAX) {
+        to_node *m = next(&b, TO_NODE(REGISTRY));
+        count += m->registry->n_put;
+        warren__node__to_node__free_unpacked(m, NULL);
+    }
+    pass(&b, TO_NODE(JOINED));
+    announce(&a, MESH_ENTRIES_MAX, "one more");
+    pass(&a, TO_NODE(REGISTRY)); // of b
+    expect_refused(&a, "it announced more than 4,096 services and subscriptions");
+    kill_member(&a, "killed", -1);
+    kill_member(&b, "normal", 0);
+    tear_down();
+}
+
+TEST(a_listening_socket_comes_from_the_service) {
+    set_up();
+    end a = add(1, false), b = add(2, true);
+    Warren__Node__Listen body = WARREN__NODE__LISTEN__INIT;
+    body.request_id = 3;
+    body.port = 8080;
+    body.address = (char *)(uintptr_t) "::1";
+    SAY(&a, LISTEN, listen, &body);
+    to_node *m = next(&a, TO_NODE(LISTENING));
+    EXPECT_EQ(3, m->listening->request_id);
+    EXPECT_EQ(0, m->listening->error);
+    EXPECT_TRUE(a.passed_fd >= 0);
+    EXPECT_EQ(8080, listened.port);
+    close(a.passed_fd);
+    warren__node__to_node__free_unpacked(m, NULL);
+    body.port = 80;
+    SAY(&a, LISTEN, listen, &body);
+    m = next(&a, TO_NODE(LISTENING));
+    EXPECT_EQ(-EACCES, m->listening->error);
+    warren__node__to_node__free_unpacked(m, NULL);
+    SAY(&b, LISTEN, listen, &body);
+    m = next(&b, TO_NODE(LISTENING));
+    EXPECT_EQ(-ENOTSUP, m->listening->error); // no service stands behind it
+    warren__node__to_node__free_unpacked(m, NULL);
+    kill_member(&a, "normal", 0);
+    close(b.fd);
+    tear_down();
+}
