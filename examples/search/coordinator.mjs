@@ -48,14 +48,7 @@ function removeShard(peer, { reason, code, signal }) {
 // Gives every shard as much as it may have at a time. The one that answers gets the next batch, so a fast shard
 // does more, and a slow one is not buried.
 function handOut() {
-  for (let isBusy = true; isBusy; ) {
-    isBusy = false
-    for (const peer of shards.values()) {
-      const batch = work.take(peer.id)
-      if (batch) isBusy = true
-      if (batch) send(peer, batch)
-    }
-  }
+  for (let next; (next = work.next()); ) send(shards.get(next.shard), next.batch)
   endPass()
 }
 

@@ -28,13 +28,16 @@ export class Work {
     this.#shards.set(shard, { out: new Set(), held: new Set() })
   }
 
-  // The next batch for this shard, or undefined when it has enough or nothing waits.
-  take(shard) {
-    const book = this.#shards.get(shard)
-    if (!book || book.out.size >= this.#outMax || this.#waiting.length === 0) return undefined
+  // Who gets which batch next: { shard, batch }, or undefined when nothing waits or everybody has enough. Of the shards
+  // with room, the one that has least to do, then the one that holds least.
+  next() {
+    const free = [...this.#shards].filter(([, { out }]) => out.size < this.#outMax)
+    if (free.length === 0 || this.#waiting.length === 0) return undefined
+    free.sort(([, a], [, b]) => a.out.size - b.out.size || a.held.size - b.held.size)
+    const [shard, { out }] = free[0]
     const batch = this.#waiting.shift()
-    book.out.add(batch)
-    return batch
+    out.add(batch)
+    return { shard, batch }
   }
 
   // The shard has indexed the batch. An answer that was overtaken by the news of its death changes nothing.

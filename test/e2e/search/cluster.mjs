@@ -80,6 +80,14 @@ export class Cluster {
     return body
   }
 
+  // The first answer that is not partial: a front may hear of a new shard a moment after the coordinator did.
+  async findAll(words) {
+    for (;;) {
+      const answer = await this.find(words)
+      if (!answer.partial) return answer
+    }
+  }
+
   async stop() {
     this.#watch?.kill('SIGKILL')
     if (this.#agent?.exitCode === null) {

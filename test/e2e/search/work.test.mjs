@@ -16,27 +16,38 @@ function workWith(batches, shards, outMax = 2) {
   return work
 }
 
-function takeAll(work, shard) {
-  const taken = []
-  for (let batch; (batch = work.take(shard)); ) taken.push(batch)
-  return taken
+// Hands out all that can be: what each shard got, by its name.
+function handOut(work) {
+  const got = {}
+  for (let next; (next = work.next()); ) (got[next.shard] ??= []).push(next.batch)
+  return got
 }
 
-test('a shard has at most so many batches at a time, and gets the next when it answers', () => {
-  const work = workWith(5, ['a', 'b'])
-  const [first, second] = takeAll(work, 'a')
-  assert.deepEqual([first.id, second.id], [0, 1])
-  assert.equal(work.take('a'), undefined)
-  assert.deepEqual(takeAll(work, 'b').map(batch => batch.id), [2, 3])
+const ids = batches => batches.map(batch => batch.id)
 
-  assert.equal(work.finish('a', second, RESULT), true)
-  assert.equal(work.take('a').id, 4)
+test('a shard has at most so many batches at a time, and gets the next when it answers', () => {
+  const work = workWith(6, ['a', 'b'])
+  const { a, b } = handOut(work)
+  assert.deepEqual([ids(a), ids(b)], [[0, 2], [1, 3]])
+
+  assert.equal(work.finish('a', a[1], RESULT), true)
+  const next = handOut(work)
+  assert.deepEqual([Object.keys(next), ids(next.a)], [['a'], [4]])
   assert.equal(work.isDone, false)
+})
+
+test('of idle shards the one that holds least gets the next batch', () => {
+  const work = workWith(3, ['a', 'b', 'c'])
+  for (const shard of ['a', 'b', 'c']) {
+    const next = work.next()
+    assert.equal(next.shard, shard)
+    work.finish(shard, next.batch, RESULT)
+  }
 })
 
 test('work is done when every batch is held', () => {
   const work = workWith(2, ['a'])
-  for (const batch of takeAll(work, 'a')) {
+  for (const batch of handOut(work).a) {
     assert.equal(work.isDone, false)
     work.finish('a', batch, { files: 3, bytes: 10, skipped: { binary: 1 } })
   }
@@ -46,41 +57,42 @@ test('work is done when every batch is held', () => {
 })
 
 test('what a dead shard held and had waits again, before all else', () => {
-  const work = workWith(5, ['a', 'b'])
-  const [held, out] = takeAll(work, 'a')
+  const work = workWith(5, ['a'])
+  const [held, out] = handOut(work).a
   work.finish('a', held, RESULT)
 
   assert.deepEqual(work.removeShard('a'), { batches: 1, files: 1 })
   assert.equal(work.progress.held, 0)
-  assert.deepEqual(takeAll(work, 'b').map(batch => batch.id), [held.id, out.id])
+  work.addShard('b')
+  assert.deepEqual(handOut(work).b, [held, out])
 })
 
 test('an answer that comes after the news of the death changes nothing', () => {
   const work = workWith(1, ['a', 'b'])
-  const batch = work.take('a')
+  const { shard, batch } = work.next()
+  assert.equal(shard, 'a')
   work.removeShard('a')
   assert.equal(work.finish('a', batch, RESULT), false)
   assert.equal(work.isDone, false)
-  assert.equal(work.take('b'), batch)
+  assert.deepEqual(work.next(), { shard: 'b', batch })
   assert.equal(work.finish('b', batch, RESULT), true)
   assert.equal(work.isDone, true)
 })
 
-test('without a shard the work waits, and unknown shards get none', () => {
+test('without a shard the work waits, and an unknown shard has nothing', () => {
   const work = workWith(1, [])
   assert.equal(work.isDone, false)
-  assert.equal(work.take('stranger'), undefined)
+  assert.equal(work.next(), undefined)
   assert.deepEqual(work.removeShard('stranger'), { batches: 0, files: 0 })
 })
 
 test('a batch that kills every shard is given up and told', () => {
-  const work = workWith(1, ['a', 'b', 'c'])
+  const work = workWith(1, ['a', 'b', 'c', 'd'])
   for (const shard of ['a', 'b', 'c']) {
-    assert.equal(work.take(shard).id, 0)
+    assert.equal(work.next().shard, shard)
     work.removeShard(shard)
   }
-  work.addShard('d')
-  assert.equal(work.take('d'), undefined)
+  assert.equal(work.next(), undefined)
   assert.equal(work.isDone, true)
   assert.deepEqual(work.progress.skipped, { 'given up': 1 })
 })
@@ -89,7 +101,7 @@ test('a held batch may lose its shard as often as it likes', () => {
   const work = workWith(1, [])
   for (const shard of ['a', 'b', 'c', 'd', 'e']) {
     work.addShard(shard)
-    work.finish(shard, work.take(shard), RESULT)
+    work.finish(shard, work.next().batch, RESULT)
     assert.equal(work.isDone, true)
     work.removeShard(shard)
   }
