@@ -19,7 +19,7 @@ typedef struct binding {
     uv_prepare_t prepare;
     uint8_t *inbox, *outbox;
     uint32_t *state;
-    size_t inbox_len;
+    size_t box_len, inbox_len;
     bool is_in_js;
     bool is_message_likely; // one came, or an answer was asked for, since the loop last slept
 } binding;
@@ -30,6 +30,8 @@ static int control_fd = -1;
 void binding_set_control_fd(int fd) {
     control_fd = fd;
 }
+
+enum { FAILURE_LEN_MAX = 1024 };
 
 static const size_t HEAD_LEN = BINDING_WORDS * sizeof(uint32_t);
 
@@ -80,9 +82,9 @@ typedef struct event {
 
 static void put_event(binding *b, const event *e) {
     size_t len = padded(HEAD_LEN + e->name.len + e->payload.len);
-    CHECK(len <= BINDING_BOX_LEN); // messages are limited far below
-    if (b->inbox_len + len > BINDING_BOX_LEN) call_js(b);
-    CHECK(b->inbox_len + len <= BINDING_BOX_LEN);
+    CHECK(len <= b->box_len); // the core keeps messages below the limit this process chose
+    if (b->inbox_len + len > b->box_len) call_js(b);
+    CHECK(b->inbox_len + len <= b->box_len);
     uint8_t *at = b->inbox + b->inbox_len;
     const uint32_t words[BINDING_WORDS] = {
         (uint32_t)len,         e->kind | e->flags << 8,  e->id,   e->peer, e->arg,
@@ -155,7 +157,8 @@ static void put_output(binding *b, const mesh_output *out) {
     case MESH_OUT_DRAIN: e.kind = BINDING_EV_DRAIN; break;
     default: return; // the driver's
     }
-    b->is_message_likely = true;
+    b->is_message_likely |= out->kind == MESH_OUT_MESSAGE || out->kind == MESH_OUT_REQUEST ||
+                            out->kind == MESH_OUT_REPLY;
     put_event(b, &e);
 }
 
@@ -199,7 +202,9 @@ typedef struct command {
     mesh_bytes name, aux, payload;
 } command;
 
+// What the program did not check is told, but never calls back in the middle of its own flush.
 static void fail_command(binding *b, const command *c, int err) {
+    if (b->inbox_len + FAILURE_LEN_MAX > b->box_len) return;
     event e = {.kind = BINDING_EV_COMMAND_FAILED,
                .id = c->id,
                .peer = c->peer,
@@ -276,7 +281,7 @@ static size_t load_command(const uint8_t *at, size_t room, command *out) {
 static void run_commands(binding *b) {
     size_t len = b->state[BINDING_WORD_OUTBOX_LEN];
     if (len == 0) return;
-    CHECK(len <= BINDING_BOX_LEN);
+    CHECK(len <= b->box_len);
     // Deadlines count from when the program asked, which may be long after the turn began.
     uv_loop_t *loop = b->prepare.loop;
     uv_update_time(loop);
@@ -337,11 +342,8 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
     uint32_t timeout_ms = 0;
     binding *b = binding_of(env, info, &argc, argv);
     if (b->w == NULL || napi_get_value_uint32(env, argv[0], &timeout_ms) != napi_ok) return NULL;
-    bool is_in_js = b->is_in_js;
-    b->is_in_js = true; // events wait until JavaScript has returned
     run_commands(b);
     warren_close(b->w, timeout_ms);
-    b->is_in_js = is_in_js;
     return NULL;
 }
 
@@ -425,6 +427,9 @@ static int open_mesh(binding *b, napi_value js_options) {
         .name = text_option(b->env, js_options, "name", name, sizeof name),
         .max_message_len = number_option(b->env, js_options, "maxMessage"),
     };
+    size_t message_len =
+        options.max_message_len != 0 ? options.max_message_len : MESH_MESSAGE_LEN_DEFAULT;
+    b->box_len = message_len + BINDING_BOX_SLACK;
     int err = warren_open(loop, &options, on_output, on_agent, b, &b->w);
     if (options.control_fd >= 0) control_fd = -1; // used up, also by a failure
     if (err != 0) return err;
@@ -447,8 +452,8 @@ static napi_value describe_self(binding *b) {
     set_text(b->env, object, "host", self->host);
     set_number(b->env, object, "instance", self->instance);
     set_number(b->env, object, "incarnation", self->incarnation);
-    set_box(b->env, object, "inbox", b->inbox, BINDING_BOX_LEN);
-    set_box(b->env, object, "outbox", b->outbox, BINDING_BOX_LEN);
+    set_box(b->env, object, "inbox", b->inbox, b->box_len);
+    set_box(b->env, object, "outbox", b->outbox, b->box_len);
     set_box(b->env, object, "state", b->state, BINDING_STATE_WORDS * sizeof(uint32_t));
     return object;
 }
@@ -467,8 +472,8 @@ static napi_value js_open(napi_env env, napi_callback_info info) {
         napi_throw_error(env, code, err < -4095 ? mesh_error_text(err) : uv_strerror(err));
         return NULL;
     }
-    b->inbox = map_box(BINDING_BOX_LEN);
-    b->outbox = map_box(BINDING_BOX_LEN);
+    b->inbox = map_box(b->box_len);
+    b->outbox = map_box(b->box_len);
     b->state = mem_alloc(BINDING_STATE_WORDS * sizeof(uint32_t));
     napi_create_reference(env, argv[1], 1, &b->on_events);
     napi_value receiver;

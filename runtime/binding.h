@@ -9,9 +9,9 @@
 //   inbox   C writes events, then calls onEvents(byte_length) once per batch
 //   state   Uint32Array: [WORD_OUTBOX_LEN] bytes of commands waiting (JavaScript adds, C sets 0);
 //           [WORD_QUEUED] bytes waiting for the fullest link; [WORD_IS_CLOSED]
-// Both boxes are BINDING_BOX_LEN of address space whose pages are touched as used. A box holds
-// entries, each 8-byte aligned, of eight native-endian u32 words, then name, aux and payload bytes,
-// each right after the other:
+// Both boxes are the largest message and BINDING_BOX_SLACK of address space whose pages are touched
+// as used. A box holds entries, each 8-byte aligned, of eight native-endian u32 words, then name,
+// aux and payload bytes, each right after the other:
 //   word 0 entry length with padding · 1 kind | flags << 8 · 2 id · 3 peer · 4 arg · 5 name_len |
 //   aux_len << 16 6 payload_len · 7 extra
 //
@@ -29,7 +29,7 @@
 
 #include <node_api.h>
 
-enum { BINDING_BOX_LEN = (16 << 20) + (256 << 10), BINDING_WORDS = 8 };
+enum { BINDING_BOX_SLACK = 512 << 10, BINDING_WORDS = 8 };
 enum { BINDING_WORD_OUTBOX_LEN, BINDING_WORD_QUEUED, BINDING_WORD_IS_CLOSED, BINDING_STATE_WORDS };
 
 // Commands (outbox)

@@ -9,6 +9,11 @@ extern "C" {
 
 void engine_memory_keep_on_fork(bool is_kept);
 
+// Before the first fork: takes the free pieces between what boot allocated, for good. A child's
+// allocations then lie side by side in new pages, instead of each making its own copy of a shared
+// one.
+void engine_memory_fill_holes(void);
+
 #ifdef __cplusplus
 }
 #endif

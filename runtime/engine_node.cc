@@ -189,6 +189,14 @@ bool load_zygote(runtime_engine *engine) {
     engine->isolate->LowMemoryNotification();
     engine->own_platform->settle(engine->isolate);
     uv_run(engine->loop, UV_RUN_NOWAIT);
+    // The first allocation of each kind after a collection takes over what was swept.
+    const char *take_over =
+        "(function () { class A { constructor() { this.a = {} } } return new A() })()";
+    v8::Local<v8::Script> script;
+    if (!v8::Script::Compile(context, text(engine->isolate, take_over)).ToLocal(&script))
+        return false;
+    if (script->Run(context).IsEmpty()) return false;
+    engine_memory_fill_holes();
     return true;
 }
 

@@ -62,6 +62,7 @@ void warren_write(warren *w);
 // Keep the loop alive while open (default: no; bytes that wait to be written always do).
 void warren_ref(warren *w, bool is_ref);
 // Leaves: tells the peers, writes what is queued for at most timeout_ms, then WARREN_CLOSED.
+// Afterwards call warren_flush.
 void warren_close(warren *w, uint32_t timeout_ms);
 // Frees everything at once (after WARREN_CLOSED, or when the process ends). Fine with NULL.
 void warren_destroy(warren *w);

@@ -76,6 +76,11 @@ static void on_link_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
+static void hang_up(peer_link *l) {
+    uv_close((uv_handle_t *)&l->poll, on_link_closed);
+    close(l->fd);
+}
+
 static void close_link(peer_link *l) {
     warren *w = l->w;
     if (link_of(w, l->peer) != l) return;
@@ -83,8 +88,7 @@ static void close_link(peer_link *l) {
     w->link_count--;
     for (uint32_t i = 0; i < w->dirty_count; i++)
         if (w->dirty[i] == l) w->dirty[i] = NULL;
-    uv_close((uv_handle_t *)&l->poll, on_link_closed);
-    close(l->fd);
+    hang_up(l);
 }
 
 static void end_link(peer_link *l) {
@@ -123,9 +127,11 @@ static void write_link(peer_link *l) {
             set_blocked(l, true);
             return;
         }
-        // A dead peer: its last words may still wait in the socket; reading finds the end.
+        // A dead peer: its last words may still wait in the socket; reading finds the end. Of a
+        // live one that only stopped reading too, once this end is shut.
         if (sent < 0) {
             l->is_broken = true;
+            (void)shutdown(l->fd, SHUT_RDWR);
             break;
         }
         mesh_node_link_sent(w->node, now_ms(w), l->peer, (size_t)sent);
@@ -190,7 +196,10 @@ static void on_link_poll(uv_poll_t *poll, int status, int events) {
     peer_link *l = poll->data;
     warren *w = l->w;
     uint32_t peer = l->peer;
-    if (status < 0) events = UV_READABLE; // reading tells what is wrong
+    if (status < 0) {
+        events = UV_READABLE; // reading tells what is wrong, after the last word
+        watch_link(l);        // libuv has stopped
+    }
     if (events & UV_WRITABLE) {
         write_link(l);
         deliver(w);
@@ -220,13 +229,19 @@ static void connect_to(warren *w, uint64_t node_id) {
     mesh_agent_link_connect(w->control, node_id, w->links_received);
 }
 
-static void add_link(warren *w, uint64_t node_id, int fd) {
-    uint32_t peer;
-    bool is_dialler = take_connecting(w, node_id);
-    if (mesh_node_link_up(w->node, now_ms(w), &peer, node_id, is_dialler) != 0) {
-        close(fd);
-        return;
-    }
+// Takes fd. NULL: the system can't watch it (no memory for one more, or it is no socket).
+static peer_link *create_link(warren *w, uint64_t node_id, int fd) {
+    peer_link *l = mem_alloc(sizeof *l);
+    *l = (peer_link){.w = w, .fd = fd, .node_id = node_id};
+    l->poll.data = l;
+    if (uv_poll_init(w->loop, &l->poll, fd) == 0) return l;
+    close(fd);
+    free(l);
+    return NULL;
+}
+
+static void place_link(peer_link *l, uint32_t peer) {
+    warren *w = l->w;
     peer_link *old = link_of(w, peer);
     if (old != NULL) close_link(old); // the core chose this one
     if (peer >= w->link_cap) {
@@ -235,15 +250,25 @@ static void add_link(warren *w, uint64_t node_id, int fd) {
         memset(w->links + w->link_cap, 0, (cap - w->link_cap) * sizeof(peer_link *));
         w->link_cap = cap;
     }
-    peer_link *l = mem_alloc(sizeof *l);
-    *l = (peer_link){.w = w, .fd = fd, .peer = peer, .node_id = node_id};
-    CHECK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
-    CHECK(uv_poll_init(w->loop, &l->poll, fd) == 0);
-    l->poll.data = l;
+    l->peer = peer;
     w->links[peer] = l;
     w->link_count++;
     watch_link(l);
     mark_dirty(w, peer);
+}
+
+static void add_link(warren *w, uint64_t node_id, int fd) {
+    bool is_dialler = take_connecting(w, node_id);
+    peer_link *l = fd >= 0 ? create_link(w, node_id, fd) : NULL;
+    if (l == NULL) {
+        mesh_node_connect_failed(w->node, now_ms(w), node_id);
+        return;
+    }
+    uint32_t peer;
+    if (mesh_node_link_up(w->node, now_ms(w), &peer, node_id, is_dialler) == 0)
+        place_link(l, peer);
+    else
+        hang_up(l);
 }
 
 // ---- output
@@ -376,7 +401,6 @@ static void take_listening(warren *w, const Warren__Node__Listening *listening,
 }
 
 static void take_message(warren *w, const Warren__Node__ToNode *m, mesh_packet *packet) {
-    int fd;
     switch (m->kind_case) {
     case WARREN__NODE__TO_NODE__KIND_JOINED: tell(w, WARREN_JOINED, 0, 0, ""); break;
     case WARREN__NODE__TO_NODE__KIND_REGISTRY: take_registry(w, m->registry); break;
@@ -389,7 +413,7 @@ static void take_message(warren *w, const Warren__Node__ToNode *m, mesh_packet *
         break;
     case WARREN__NODE__TO_NODE__KIND_LINK:
         w->links_received++;
-        if ((fd = take_fd(packet)) >= 0) add_link(w, m->link->node_id, fd);
+        add_link(w, m->link->node_id, take_fd(packet));
         break;
     case WARREN__NODE__TO_NODE__KIND_CONNECT_FAILED:
         (void)take_connecting(w, m->connect_failed->node_id);
@@ -434,7 +458,7 @@ static int receive_welcome(int fd, Warren__Node__ToNode **out_message) {
         count = poll(&ready, 1, WELCOME_TIMEOUT_MS);
     while (count < 0 && errno == EINTR);
     if (count == 0) return UV_ETIMEDOUT;
-    uint8_t *buffer = mem_alloc(MESH_PACKET_LEN_MAX);
+    uint8_t buffer[MESH_PACKET_LEN_MAX]; // on the stack: only what arrives is touched
     mesh_packet packet;
     int err = mesh_packet_receive(fd, 0, buffer, &packet);
     if (err == 0) {
@@ -442,7 +466,6 @@ static int receive_welcome(int fd, Warren__Node__ToNode **out_message) {
         mesh_packet_close_fds(&packet);
         if (*out_message == NULL) err = MESH_EPROTO;
     }
-    free(buffer);
     return err;
 }
 
@@ -589,7 +612,6 @@ void warren_close(warren *w, uint32_t timeout_ms) {
     uv_ref((uv_handle_t *)&w->timer);
     mesh_node_close(w->node, now_ms(w));
     mesh_agent_link_leave(w->control);
-    deliver(w);
 }
 
 static void on_handle_closed(uv_handle_t *handle) {

@@ -195,10 +195,11 @@ static void on_closed(uv_handle_t *handle) {
 
 void agent_clients_close(agent_clients *clients) {
     if (clients == NULL) return;
-    while (clients->first != NULL) {
-        mesh_channel_close(clients->first->channel);
-        agent_client_let_go(clients->first);
-        forget(clients->first);
+    for (agent_client *client; (client = clients->first) != NULL;) {
+        clients->first = client->next;
+        mesh_channel_close(client->channel);
+        agent_client_let_go(client);
+        free(client);
     }
     uv_close((uv_handle_t *)&clients->poll, on_closed);
     uv_close((uv_handle_t *)&clients->pause, on_closed);

@@ -74,7 +74,7 @@ int agent_place_lock(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
     }
     int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     // Only for that sentence: a full disk is no reason not to run.
-    if (ftruncate(fd, 0) == 0) len = (int)pwrite(fd, pid, (size_t)len, 0);
+    if (ftruncate(fd, 0) == 0) (void)!pwrite(fd, pid, (size_t)len, 0);
     return fd;
 }
 

@@ -357,8 +357,11 @@ void agent_client_let_go(agent_client *client) {
     agent_services *services = client->clients->options.services;
     uint32_t owned = client->owned_service_id;
     set_blocking(client, false);
-    while (client->watches != NULL)
-        remove_watch(client->watches);
+    for (client_watch *w; (w = client->watches) != NULL;) {
+        client->watches = w->next;
+        agent_services_unwatch(services, &w->watch);
+        free(w);
+    }
     client->owned_service_id = 0;
     if (owned == 0) return;
     agent_say("%s lost its owner (pid %u): it is stopped", agent_services_name(services, owned),

@@ -19,6 +19,7 @@ void agent_say(const char *format, ...) {
 
     va_list args;
     va_start(args, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started
     int text_len = vsnprintf(line + len, sizeof line - len - 1, format, args);
     va_end(args);
     if (text_len > 0) len += (size_t)text_len;

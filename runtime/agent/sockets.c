@@ -57,14 +57,13 @@ static void set_v6(address *out, struct in6_addr ip, uint32_t port) {
 }
 
 static int parse(const agent_listen *request, address *out) {
-    struct in_addr v4 = {.s_addr = htonl(INADDR_ANY)};
-    struct in6_addr v6 = in6addr_any;
+    const char *text = request->address[0] != '\0' ? request->address : "::";
+    struct in_addr v4;
+    struct in6_addr v6;
     if (request->port == 0 || request->port > 65535) return -EINVAL;
-    if (request->address[0] == '\0')
-        set_v6(out, v6, request->port);
-    else if (inet_pton(AF_INET, request->address, &v4) == 1)
+    if (inet_pton(AF_INET, text, &v4) == 1)
         set_v4(out, v4, request->port);
-    else if (inet_pton(AF_INET6, request->address, &v6) == 1)
+    else if (inet_pton(AF_INET6, text, &v6) == 1)
         set_v6(out, v6, request->port);
     else
         return -EINVAL;

@@ -71,7 +71,7 @@ void agent_target_name_of(const char *entry, char out[AGENT_NAME_LEN_MAX + 1]) {
     name_part(entry, &start, &len);
     if (len > AGENT_NAME_LEN_MAX - 8) len = AGENT_NAME_LEN_MAX - 8; // room for -2, -3 ...
     for (size_t i = 0; i < len; i++)
-        out[i] = is_name_byte(start[i]) ? start[i] : '-';
+        out[i] = (char)(is_name_byte(start[i]) ? start[i] : '-');
     out[len] = '\0';
     if (agent_target_check_name(out) != 0) memcpy(out, "app", 4);
 }

@@ -158,6 +158,18 @@ static void on_booted(agent_zygote *z, const Warren__Zygote__Booted *booted) {
     z->events.on_ready(z->user);
 }
 
+static void take_launched(agent_zygote *z, const Warren__Zygote__Launched *launched,
+                          mesh_packet *packet) {
+    int pidfd = -1;
+    if (packet->fd_count > 0) {
+        pidfd = packet->fds[0];
+        packet->fds[0] = -1;
+    }
+    z->backoff_ms = BACKOFF_MIN_MS;
+    z->events.on_launched(z->user, launched->node_id, (pid_t)launched->pid, pidfd,
+                          launched->cold_reason, launched->error);
+}
+
 static void on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *packet, void *user) {
     agent_zygote *z = user;
     (void)channel;
@@ -165,17 +177,7 @@ static void on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *pack
     if (m == NULL) return; // our own program; a packet we can't read answers nothing
     switch (m->kind_case) {
     case WARREN__ZYGOTE__TO_AGENT__KIND_BOOTED: on_booted(z, m->booted); break;
-    case WARREN__ZYGOTE__TO_AGENT__KIND_LAUNCHED: {
-        int pidfd = -1;
-        if (packet->fd_count > 0) {
-            pidfd = packet->fds[0];
-            packet->fds[0] = -1;
-        }
-        z->events.on_launched(z->user, m->launched->node_id, (pid_t)m->launched->pid, pidfd,
-                              m->launched->cold_reason, m->launched->error);
-        z->backoff_ms = BACKOFF_MIN_MS;
-        break;
-    }
+    case WARREN__ZYGOTE__TO_AGENT__KIND_LAUNCHED: take_launched(z, m->launched, packet); break;
     case WARREN__ZYGOTE__TO_AGENT__KIND_EXITED:
         z->events.on_exited(
             z->user, m->exited->node_id,

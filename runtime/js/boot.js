@@ -25,6 +25,18 @@ exports.warm = () => {
   require('./index.js')
   require('./listen.js')
   makeResolverLazy()
+  rehearse()
+}
+
+// Code that has run once is compiled and linked in the pages all children share. What is run here leaves nothing behind
+// that a program could see, and reads no file.
+function rehearse() {
+  const Module = require('module')
+  const cjs = new Module('/rehearsal.cjs')
+  cjs._compile('const { join } = require("path"); exports.done = join("a", "b")', '/rehearsal.cjs')
+  const { esmLoader } = require('internal/process/esm_loader')
+  esmLoader.import('data:text/javascript,import { join } from "warren"; export default join', undefined, Object.create(null))
+  require('./rehearsal.js').rehearse()
 }
 
 // A c-ares channel holds the seed of its query ids and what resolv.conf said: each process opens its own at first use.

@@ -27,11 +27,16 @@ class Channel {
 
   // Throws ERR_WARREN_NO_AGENT.
   static open(options) {
-    Channel.current ??= new Channel(options)
-    return Channel.current
+    if (Channel.current !== null) return Channel.current
+    const channel = Channel.current = new Channel(options, native())
+    process.on('exit', () => {
+      channel.outbox.isExiting = true
+      channel.outbox.flush()
+    })
+    return channel
   }
 
-  #native = native()
+  #native
   #inbox
   #holds = 0
   #batchTime = -1
@@ -48,7 +53,9 @@ class Channel {
   isLost = false // the agent is gone
   isClosed = false
 
-  constructor({ agentPath, name, maxMessage = LIMIT.MESSAGE_LEN_DEFAULT } = {}) {
+  // `native` is the C half (runtime/binding.h), or what stands in for it (rehearsal.js).
+  constructor({ agentPath, name, maxMessage = LIMIT.MESSAGE_LEN_DEFAULT } = {}, native) {
+    this.#native = native
     let opened
     try {
       opened = this.#native.open({ agentPath, name, maxMessage }, (len) => this.#receive(len))
@@ -64,10 +71,6 @@ class Channel {
     this.peers = new Peers({ ...opened, pid: process.pid }, (event, ...args) => this.tell(event, ...args))
     this.calls = new Calls(this)
     this.monitors = new Monitors(this)
-    process.on('exit', () => {
-      this.outbox.isExiting = true
-      this.outbox.flush()
-    })
   }
 
   // ---- life

@@ -2,7 +2,6 @@
 'use strict'
 
 const HEAD_LEN = 32 // eight words before each entry
-const BOX_LEN = (16 << 20) + (256 << 10)
 
 const WORD = { OUTBOX_LEN: 0, QUEUED: 1, IS_CLOSED: 2 }
 
@@ -70,4 +69,4 @@ const LIMIT = {
   QUEUE_MAX: 16 << 20,
 }
 
-module.exports = { HEAD_LEN, BOX_LEN, WORD, FLAG, PEER_SELF, PEER_ANY, COMMAND, EVENT, ENTRY, CODE, LIMIT }
+module.exports = { HEAD_LEN, WORD, FLAG, PEER_SELF, PEER_ANY, COMMAND, EVENT, ENTRY, CODE, LIMIT }

@@ -5,7 +5,7 @@ const { Encoder } = require('./codec/encode.js')
 const { OwnShapes } = require('./codec/shapes.js')
 const { bareError } = require('./codec/thrown.js')
 const { MeshError } = require('./errors.js')
-const { HEAD_LEN, BOX_LEN, WORD, FLAG, PEER_SELF, COMMAND, CODE } = require('./contract.js')
+const { HEAD_LEN, WORD, FLAG, PEER_SELF, COMMAND, CODE } = require('./contract.js')
 
 const NONE = Buffer.alloc(0)
 
@@ -135,7 +135,7 @@ class Outbox {
   #open(name, aux) {
     if (this.#isEncoding) throw new MeshError('ERR_WARREN_NOT_CLONEABLE', 'a getter sends while its object is being sent')
     let at = this.#state[WORD.OUTBOX_LEN]
-    if (at >= FLUSH_LEN || at + this.#maxLen + SLACK_LEN > BOX_LEN) {
+    if (at >= FLUSH_LEN || at + this.#maxLen + SLACK_LEN > this.#bytes.length) {
       this.flush()
       at = this.#state[WORD.OUTBOX_LEN]
     }
