@@ -42,14 +42,18 @@ static void watch(mesh_channel *channel) {
         uv_poll_start(&channel->poll, events, on_poll);
 }
 
+static void free_waiting(waiting *item) {
+    for (size_t i = 0; i < item->fd_count; i++)
+        close(item->fds[i]);
+    free(item);
+}
+
 static void drop_first(mesh_channel *channel) {
     waiting *first = channel->head;
     channel->head = first->next;
     if (channel->head == NULL) channel->tail = &channel->head;
     channel->queued -= first->len;
-    for (size_t i = 0; i < first->fd_count; i++)
-        if (first->fds[i] >= 0) close(first->fds[i]);
-    free(first);
+    free_waiting(first);
 }
 
 // Told from the loop, not from inside the caller's send. A full socket would never call back; a
@@ -74,6 +78,7 @@ static int write_waiting(mesh_channel *channel) {
 
 static void end(mesh_channel *channel, int err) {
     uv_poll_stop(&channel->poll);
+    (void)shutdown(channel->fd, SHUT_RDWR); // the other end learns it now, whenever this is closed
     channel->is_paused = true;
     if (channel->end_err != 0) err = channel->end_err;
     mesh_channel_end_cb on_end = channel->on_end;
@@ -101,15 +106,19 @@ static void read_packets(mesh_channel *channel) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
     mesh_channel *channel = poll->data;
-    // What the peer sent before it went is read first; the end shows itself there.
-    if (status < 0) events = UV_READABLE;
+    // An error stops libuv's watching. What the peer sent before it went is read first, over
+    // several turns if need be; the end shows itself there.
+    if (status < 0) events = UV_READABLE | UV_WRITABLE;
     if (events & UV_READABLE) read_packets(channel);
     if (channel->is_closing || channel->on_end == NULL || !(events & UV_WRITABLE)) return;
     int err = channel->end_err != 0 ? channel->end_err : write_waiting(channel);
-    if (err != 0)
-        end(channel, err == -EPIPE || err == -ECONNRESET ? MESH_EGONE : err);
-    else
-        watch(channel);
+    bool is_gone = err == -EPIPE || err == -ECONNRESET;
+    if (is_gone && !channel->is_paused)
+        while (channel->head != NULL)
+            drop_first(channel);
+    else if (err != 0)
+        end(channel, is_gone ? MESH_EGONE : err);
+    if (channel->on_end != NULL) watch(channel);
 }
 
 int mesh_channel_open(uv_loop_t *loop, int fd, mesh_channel_packet_cb on_packet,
@@ -131,18 +140,24 @@ int mesh_channel_open(uv_loop_t *loop, int fd, mesh_channel_packet_cb on_packet,
     return 0;
 }
 
-static void enqueue(mesh_channel *channel, mesh_bytes packet, const int *fds, size_t fd_count) {
+// 0, or -errno: out of descriptors, so the packet can't be kept whole.
+static int enqueue(mesh_channel *channel, mesh_bytes packet, const int *fds, size_t fd_count) {
     waiting *item = mem_alloc(sizeof *item + packet.len);
-    *item = (waiting){.len = packet.len, .fd_count = fd_count};
+    item->len = packet.len;
     memcpy(item->bytes, packet.data, packet.len);
-    for (size_t i = 0; i < fd_count; i++) {
-        item->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-        if (item->fds[i] < 0)
-            channel->end_err = -errno; // out of descriptors: the packet can't be kept whole
+    for (; item->fd_count < fd_count; item->fd_count++) {
+        int fd = fcntl(fds[item->fd_count], F_DUPFD_CLOEXEC, 0);
+        if (fd < 0) {
+            int err = -errno;
+            free_waiting(item);
+            return err;
+        }
+        item->fds[item->fd_count] = fd;
     }
     *channel->tail = item;
     channel->tail = &item->next;
     channel->queued += packet.len;
+    return 0;
 }
 
 void mesh_channel_send(mesh_channel *channel, mesh_bytes packet, const int *fds, size_t fd_count) {
@@ -151,12 +166,12 @@ void mesh_channel_send(mesh_channel *channel, mesh_bytes packet, const int *fds,
         channel->head != NULL ? -EAGAIN : mesh_packet_send(channel->fd, packet, fds, fd_count);
     if (err == -EAGAIN && channel->queued + packet.len > MESH_CHANNEL_QUEUE_MAX) err = MESH_EQUOTA;
     if (err == -EAGAIN) {
-        enqueue(channel, packet, fds, fd_count);
+        err = enqueue(channel, packet, fds, fd_count);
         watch(channel);
-    } else if (err != 0 && err != -EPIPE &&
-               err != -ECONNRESET) { // those two: the reader sees the end after the last packet
-        end_later(channel, err == -EMSGSIZE ? MESH_ETOOBIG : err);
     }
+    // EPIPE and ECONNRESET: the reader sees the end after the last packet.
+    if (err != 0 && err != -EPIPE && err != -ECONNRESET)
+        end_later(channel, err == -EMSGSIZE ? MESH_ETOOBIG : err);
 }
 
 size_t mesh_channel_queued(const mesh_channel *channel) {

@@ -112,10 +112,12 @@ int mesh_packet_receive(int fd, int flags, uint8_t *buffer, mesh_packet *out) {
                              .msg_control = space.bytes,
                              .msg_controllen = sizeof space.bytes};
     ssize_t len;
+    // ECONNRESET is said once, by a peer that closed before it read everything, and comes ahead of
+    // what it sent itself: that is read first, and after it the end.
     do
         len = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
-    while (len < 0 && errno == EINTR);
-    if (len < 0) return errno == ECONNRESET ? MESH_EGONE : -errno;
+    while (len < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (len < 0) return -errno;
     *out = (mesh_packet){.len = (size_t)len};
     take_fds(&message, out);
     if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && len > 0) return 0;

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -107,4 +108,46 @@ TEST(closing_in_the_middle_of_a_batch_delivers_nothing_more) {
     EXPECT_EQ(1, b.packets);
     EXPECT_EQ(0, b.ends);
     EXPECT_EQ(1, a.ends);
+}
+
+TEST(all_that_a_peer_said_before_it_died_is_heard_also_with_our_bytes_unread) {
+    uv_loop_t loop;
+    side a = {0};
+    int fds[2];
+    EXPECT_OK(uv_loop_init(&loop));
+    EXPECT_OK(mesh_packet_pair(fds));
+    EXPECT_OK(mesh_channel_open(&loop, fds[0], on_packet, on_end, &a, &a.channel));
+    mesh_channel_send(a.channel, mesh_bytes_text("never read"), NULL, 0);
+    for (int i = 0; i < 100; i++)
+        EXPECT_OK(mesh_packet_send(fds[1], mesh_bytes_text("x"), NULL, 0));
+    close(fds[1]);
+    finish(&loop);
+    EXPECT_EQ(100, a.packets);
+    EXPECT_EQ(1, a.ends);
+    EXPECT_EQ(MESH_EGONE, a.end_err);
+}
+
+TEST(without_descriptors_for_what_must_wait_the_channel_ends) {
+    uv_loop_t loop;
+    side a = {0}, b = {0};
+    open_pair(&loop, &a, &b);
+    mesh_channel_pause(b.channel, true);
+    uint8_t *bytes = calloc(1, MESH_PACKET_LEN_MAX);
+    while (mesh_channel_queued(a.channel) == 0)
+        mesh_channel_send(a.channel, (mesh_bytes){bytes, MESH_PACKET_LEN_MAX}, NULL, 0);
+    struct rlimit limit, none;
+    EXPECT_OK(getrlimit(RLIMIT_NOFILE, &limit));
+    none = limit;
+    none.rlim_cur = 3;
+    EXPECT_OK(setrlimit(RLIMIT_NOFILE, &none));
+    int fd = STDERR_FILENO;
+    mesh_channel_send(a.channel, mesh_bytes_text("x"), &fd, 1);
+    EXPECT_OK(setrlimit(RLIMIT_NOFILE, &limit));
+    while (a.ends == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    EXPECT_EQ(UV_EMFILE, a.end_err);
+    mesh_channel_pause(b.channel, false);
+    finish(&loop);
+    EXPECT_EQ(0, b.fds);
+    free(bytes);
 }
