@@ -274,12 +274,9 @@ static void add_link(warren *w, uint64_t node_id, int fd) {
 // ---- output
 // ----------------------------------------------------------------------------------------
 
-static void finish_close(warren *w);
-
 static void on_timer(uv_timer_t *timer) {
     warren *w = timer->data;
     w->armed_at_ms = UINT64_MAX;
-    if (w->is_closing && !w->is_closed && now_ms(w) >= w->close_at_ms) finish_close(w);
     mesh_node_tick(w->node, now_ms(w));
     deliver(w);
 }
@@ -321,6 +318,19 @@ static void update_keep(warren *w) {
         uv_unref((uv_handle_t *)&w->keep);
 }
 
+// True when it has: CLOSED was told, which may have destroyed w.
+static bool finish_close(warren *w) {
+    if (!w->is_closing || w->is_closed) return false;
+    bool is_late = now_ms(w) >= w->close_at_ms;
+    for (uint32_t peer = 0; is_late && peer < w->link_cap; peer++)
+        if (w->links[peer] != NULL) end_link(w->links[peer]);
+    if (w->link_count > 0) return false;
+    w->is_closed = true;
+    uv_unref((uv_handle_t *)&w->timer);
+    tell(w, WARREN_CLOSED, 0, 0, "");
+    return true;
+}
+
 static void deliver(warren *w) {
     if (w->is_delivering || w->is_destroyed) return; // the outer call sees what the callback caused
     w->is_delivering = true;
@@ -338,13 +348,12 @@ static void deliver(warren *w) {
         }
         // Write when nobody has more to say: one write per link for all of it. Room in a queue may
         // have been awaited, so look once more.
-        if (w->dirty_count == 0) break;
+        is_told = w->dirty_count > 0;
         write_dirty_links(w);
-        is_told = true;
+        if (!is_told) is_told = finish_close(w);
     }
     w->is_delivering = false;
     if (w->is_destroyed) return;
-    if (w->is_closing && !w->is_closed && w->link_count == 0) finish_close(w);
     arm_timer(w);
     update_keep(w);
 }
@@ -595,14 +604,6 @@ void warren_write(warren *w) {
 void warren_ref(warren *w, bool is_ref) {
     w->is_wanted = is_ref;
     update_keep(w);
-}
-
-static void finish_close(warren *w) {
-    w->is_closed = true;
-    for (uint32_t peer = 0; peer < w->link_cap; peer++)
-        if (w->links[peer] != NULL) end_link(w->links[peer]);
-    uv_unref((uv_handle_t *)&w->timer);
-    tell(w, WARREN_CLOSED, 0, 0, "");
 }
 
 void warren_close(warren *w, uint32_t timeout_ms) {
