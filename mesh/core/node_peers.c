@@ -107,10 +107,20 @@ bool mesh_node_peers_serves(mesh_node *node, const mesh_peer *peer, mesh_bytes n
     return false;
 }
 
+static bool is_same_text(mesh_bytes a, mesh_bytes b) {
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static bool is_known(const mesh_entry *known, const mesh_entry *entry) {
+    return known && known->kind == entry->kind && is_same_text(known->name, entry->name) &&
+           is_same_text(known->queue, entry->queue);
+}
+
 int mesh_node_entry_put(mesh_node *node, uint64_t node_id, const mesh_entry *entry) {
     mesh_peer *peer = mesh_node_peers_find(node, node_id);
     if (!peer || peer->is_gone) return 0;
     bool is_service = entry->kind == MESH_ENTRY_SERVICE;
+    if (is_known(mesh_registry_find(node->registry, node_id, entry->entry_id), entry)) return 0;
     if (is_service) mesh_node_entry_removed(node, node_id, entry->entry_id);
     bool is_new = is_service && !mesh_node_peers_serves(node, peer, entry->name);
     int err = mesh_registry_put(node->registry, node_id, entry);

@@ -12,7 +12,9 @@
 #include "core/mem.h"
 #include "io/channel.h"
 
-enum { UNSEEN_MAX = 1024 };
+// News of members is gathered this long once some has been told: fifty nodes that start together
+// would else wake each other two thousand times.
+enum { UNSEEN_MAX = 1024, NEWS_EVERY_MS = 5 };
 
 typedef struct unseen { // a link that a member was handed and may not have noticed yet
     uint64_t peer;
@@ -26,8 +28,9 @@ struct agent_member {
     bool is_joined;
     bool has_left; // others were told that it is gone: nothing more is said about it
     uint64_t since_ms;
-    Warren__Node__Entry **entries; // in the order announced
-    size_t entry_count, entry_cap;
+    Warren__Node__Entry **entries;             // in the order announced
+    size_t entry_count, entry_cap, told_count; // told_count of them are known to the others
+    bool is_told;                              // so is the member itself
     uint32_t link_count;
     unseen *unseen;
     size_t unseen_count, unseen_cap;
@@ -36,6 +39,8 @@ struct agent_member {
 
 struct agent_members {
     uv_loop_t *loop;
+    uv_timer_t *news_timer;
+    uint64_t news_at_ms; // when news was told last
     char host[256];
     uint64_t incarnation;
     agent_members_events events;
@@ -91,7 +96,7 @@ static void send_to(agent_member *member, const to_node *message, int fd) {
     free((uint8_t *)(uintptr_t)bytes.data);
 }
 
-// To all who have joined, except the one it is about.
+// To all who have joined, except the one it is about (NULL: to all).
 static void tell_others(agent_members *members, const agent_member *about, const to_node *message) {
     mesh_bytes bytes = pack(message);
     for (agent_member *m = members->first; m != NULL; m = m->next)
@@ -106,18 +111,14 @@ static void tell_others(agent_members *members, const agent_member *about, const
     NAME.kind_case = WARREN__NODE__TO_NODE__KIND_##KIND;                                           \
     NAME.MEMBER = (BODY)
 
-typedef struct audience {
-    agent_member *only;        // NULL: all who have joined ...
-    const agent_member *about; // ... but this one
-} audience;
-
-static void say_registry(const Warren__Node__Registry *registry, void *user) {
-    const audience *to = user;
+static void say_registry_to(const Warren__Node__Registry *registry, void *user) {
     TO_NODE(message, REGISTRY, registry, (Warren__Node__Registry *)(uintptr_t)registry);
-    if (to->only != NULL)
-        send_to(to->only, &message, -1);
-    else
-        tell_others(to->about->members, to->about, &message);
+    send_to(user, &message, -1);
+}
+
+static void say_registry_to_all(const Warren__Node__Registry *registry, void *user) {
+    TO_NODE(message, REGISTRY, registry, (Warren__Node__Registry *)(uintptr_t)registry);
+    tell_others(user, NULL, &message);
 }
 
 static void add_to_roster(agent_roster *roster, const agent_member *member) {
@@ -130,30 +131,65 @@ static void add_to_roster(agent_roster *roster, const agent_member *member) {
     peer.host = member->members->host;
     peer.pid = who->pid;
     agent_roster_up(roster, &peer);
-    for (size_t i = 0; i < member->entry_count; i++)
-        agent_roster_put(roster, who->node_id, member->entries[i]);
 }
 
-static void say_joined(agent_member *member) {
-    audience newcomer = {.only = member}, others = {.about = member};
-    agent_roster roster = {.on_packet = say_registry, .user = &newcomer};
-    for (agent_member *m = member->members->first; m != NULL; m = m->next)
-        if (m->is_joined && m != member) add_to_roster(&roster, m);
-    agent_roster_finish(&roster);
-    roster = (agent_roster){.on_packet = say_registry, .user = &others};
-    add_to_roster(&roster, member);
+static void add_entries(agent_roster *roster, const agent_member *member, size_t from) {
+    for (size_t i = from; i < member->entry_count; i++)
+        agent_roster_put(roster, member->identity.node_id, member->entries[i]);
+}
+
+static void say_members_to(agent_member *newcomer) {
+    agent_roster roster = {.on_packet = say_registry_to, .user = newcomer};
+    for (agent_member *m = newcomer->members->first; m != NULL; m = m->next) {
+        if (!m->is_joined || m == newcomer) continue;
+        add_to_roster(&roster, m);
+        add_entries(&roster, m, 0);
+    }
     agent_roster_finish(&roster);
 }
 
-static void say_put(const agent_member *about, Warren__Node__Entry *entry) {
-    audience others = {.about = about};
-    agent_roster roster = {.on_packet = say_registry, .user = &others};
-    agent_roster_put(&roster, about->identity.node_id, entry);
+static void say_announced(agent_member *member) {
+    for (; member->told_count < member->entry_count; member->told_count++) {
+        Warren__Node__Announced announced = WARREN__NODE__ANNOUNCED__INIT;
+        announced.entry_id = member->entries[member->told_count]->entry_id;
+        TO_NODE(message, ANNOUNCED, announced, &announced);
+        send_to(member, &message, -1);
+    }
+}
+
+// What others do not know yet. A member hears of itself too, and of what it learned when it joined:
+// it knows its own id, and known is known.
+static void tell_news(agent_members *members) {
+    agent_roster roster = {.on_packet = say_registry_to_all, .user = members};
+    for (agent_member *m = members->first; m != NULL; m = m->next) {
+        if (!m->is_joined) continue;
+        if (!m->is_told) add_to_roster(&roster, m);
+        add_entries(&roster, m, m->told_count);
+    }
     agent_roster_finish(&roster);
+    for (agent_member *m = members->first; m != NULL; m = m->next) {
+        if (!m->is_joined) continue;
+        m->is_told = true;
+        say_announced(m);
+    }
+    members->news_at_ms = uv_now(members->loop);
+    uv_timer_stop(members->news_timer);
+}
+
+static void on_news_timer(uv_timer_t *timer) {
+    tell_news(timer->data);
+}
+
+static void tell_news_soon(agent_members *members) {
+    if (uv_is_active((uv_handle_t *)members->news_timer)) return;
+    uint64_t now_ms = uv_now(members->loop), due_ms = members->news_at_ms + NEWS_EVERY_MS;
+    if (now_ms >= due_ms)
+        tell_news(members);
+    else
+        uv_timer_start(members->news_timer, on_news_timer, due_ms - now_ms, 0);
 }
 
 static void say_removed(const agent_member *about, uint32_t entry_id) {
-    audience others = {.about = about};
     Warren__Node__Entry entry = WARREN__NODE__ENTRY__INIT;
     entry.entry_id = entry_id;
     Warren__Node__OwnedEntry owned = WARREN__NODE__OWNED_ENTRY__INIT, *removed[] = {&owned};
@@ -162,7 +198,8 @@ static void say_removed(const agent_member *about, uint32_t entry_id) {
     Warren__Node__Registry registry = WARREN__NODE__REGISTRY__INIT;
     registry.n_removed = 1;
     registry.removed = removed;
-    say_registry(&registry, &others);
+    TO_NODE(message, REGISTRY, registry, &registry);
+    tell_others(about->members, about, &message);
 }
 
 static void say_welcome(agent_member *member) {
@@ -191,7 +228,7 @@ static void say_connect_failed(agent_member *to, uint64_t node_id, const char *t
 static void forget_entries(agent_member *member) {
     for (size_t i = 0; i < member->entry_count; i++)
         warren__node__entry__free_unpacked(member->entries[i], NULL);
-    member->entry_count = 0;
+    member->entry_count = member->told_count = 0;
 }
 
 // Tells the others, once. After it nothing is said about this id.
@@ -264,11 +301,12 @@ static void join(agent_member *member) {
         refuse(member, "it joined again after it had left");
         return;
     }
-    if (!member->is_joined) say_joined(member);
+    if (!member->is_joined) say_members_to(member);
     member->is_joined = true;
     Warren__Node__Joined joined = WARREN__NODE__JOINED__INIT;
     TO_NODE(message, JOINED, joined, &joined);
     send_to(member, &message, -1);
+    tell_news_soon(member->members);
 }
 
 static size_t index_of_entry(const agent_member *member, uint32_t entry_id) {
@@ -305,11 +343,10 @@ static void announce(agent_member *member, Warren__Node__Announce *announced) {
     member->entries =
         mem_grow(member->entries, sizeof(void *), member->entry_count + 1, &member->entry_cap);
     member->entries[member->entry_count++] = entry;
-    if (member->is_joined) say_put(member, entry);
-    Warren__Node__Announced body = WARREN__NODE__ANNOUNCED__INIT;
-    body.entry_id = entry->entry_id;
-    TO_NODE(message, ANNOUNCED, announced, &body);
-    send_to(member, &message, -1);
+    if (member->is_joined)
+        tell_news_soon(member->members);
+    else
+        say_announced(member);
 }
 
 static void withdraw(agent_member *member, uint32_t entry_id) {
@@ -319,6 +356,8 @@ static void withdraw(agent_member *member, uint32_t entry_id) {
     member->entry_count--;
     memmove(member->entries + i, member->entries + i + 1,
             (member->entry_count - i) * sizeof(void *));
+    if (i >= member->told_count) return; // nobody knew
+    member->told_count--;
     if (member->is_joined) say_removed(member, entry_id);
 }
 
@@ -361,6 +400,8 @@ static void connect_to(agent_member *member, const Warren__Node__Connect *connec
         say_connect_failed(member, peer, "the node is not there");
         return;
     }
+    if (!member->is_told || !other->is_told)
+        tell_news(member->members); // nobody gets a link to a stranger
     int fds[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
         agent_say("cannot link %s and %s: %s", member->identity.name, other->identity.name,
@@ -436,11 +477,19 @@ agent_members *agent_members_create(uv_loop_t *loop, const char *host, uint64_t 
     members->last = &members->first;
     members->incarnation = started_at_ms << 20; // grows with every start, and with every agent's
     strncpy(members->host, host, sizeof members->host - 1);
+    members->news_timer = mem_alloc(sizeof *members->news_timer);
+    members->news_timer->data = members;
+    (void)uv_timer_init(loop, members->news_timer); // never fails
     return members;
+}
+
+static void on_timer_closed(uv_handle_t *timer) {
+    free(timer);
 }
 
 void agent_members_destroy(agent_members *members) {
     if (members == NULL) return;
+    uv_close((uv_handle_t *)members->news_timer, on_timer_closed);
     while (members->first != NULL) {
         agent_member *next = members->first->next;
         free_member(members->first);

@@ -394,6 +394,29 @@ TEST(a_peer_with_a_smaller_limit_is_sent_nothing_larger) {
     duo_destroy(d);
 }
 
+TEST(the_head_of_a_message_counts_for_the_smaller_limit_too) {
+    enum { TOO_LARGE = MESH_MESSAGE_LEN_MIN + MESH_MESSAGE_HEAD_MAX };
+    static const uint8_t big[TOO_LARGE];
+    duo *d = duo_create_unlike(1 << 20, MESH_MESSAGE_LEN_MIN);
+    duo_announce(d, 0, 3, MESH_ENTRY_SERVICE, "sub", "");
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    duo_announce(d, 1, 2, MESH_ENTRY_SERVICE, "add", "");
+    EXPECT_OK(duo_call(d, 1, 0, "sub", ""));
+    duo_run(d);
+    uint32_t slot = duo_expect(d, 0, MESH_OUT_REQUEST)->out.slot;
+    EXPECT_EQ(MESH_ETOOBIG, publish_big(d, 0, TOO_LARGE));
+    EXPECT_OK(call_big(d, 0, 1, TOO_LARGE));
+    mesh_node_answer(d->sides[0].node, d->now_ms, slot, 0, 0, (mesh_bytes){big, sizeof big});
+    duo_run(d);
+    EXPECT_EQ(MESH_CALL_OVERLOADED, duo_expect(d, 0, MESH_OUT_ERROR)->out.code);
+    EXPECT_EQ(MESH_CALL_OVERLOADED, duo_expect(d, 1, MESH_OUT_ERROR)->out.code);
+    EXPECT_OK(publish_big(d, 0, MESH_MESSAGE_LEN_MIN));
+    duo_run(d);
+    EXPECT_EQ(MESH_MESSAGE_LEN_MIN, duo_expect(d, 1, MESH_OUT_MESSAGE)->payload_len);
+    EXPECT_TRUE(d->sides[0].is_linked);
+    duo_destroy(d);
+}
+
 TEST(answers_that_nobody_reads_are_bounded_too) {
     duo *d = duo_create(NULL);
     duo_announce(d, 0, 3, MESH_ENTRY_SERVICE, "sub", "");
@@ -485,5 +508,16 @@ TEST(a_service_is_told_when_it_comes_and_goes) {
     mesh_node_entry_removed(d->sides[0].node, d->sides[1].id, 3);
     duo_run(d);
     EXPECT_FALSE(duo_expect(d, 0, MESH_OUT_SERVICE)->out.is_up);
+    duo_destroy(d);
+}
+
+TEST(what_the_agent_tells_twice_happens_once) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");
+    mesh_entry same = {.entry_id = 3, .kind = MESH_ENTRY_SERVICE, .name = mesh_bytes_text("add")};
+    size_t told = duo_count(d, 0, MESH_OUT_SERVICE);
+    EXPECT_OK(mesh_node_entry_put(d->sides[0].node, d->sides[1].id, &same));
+    duo_run(d);
+    EXPECT_EQ(told, duo_count(d, 0, MESH_OUT_SERVICE));
     duo_destroy(d);
 }
