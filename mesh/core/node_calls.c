@@ -107,6 +107,12 @@ static bool is_in_queue(const mesh_peer *peer, const mesh_made_call *call) {
            mesh_queue_is_waiting(&peer->link->queues[MESH_CHANNEL_REQUEST], call->place.position);
 }
 
+bool mesh_node_calls_is_unsent(mesh_node *node, uint32_t slot) {
+    const mesh_made_call *call = mesh_calls_get(&node->calls, slot);
+    const mesh_peer *peer = mesh_node_peers_get(node, call->peer);
+    return peer->link && is_in_queue(peer, call);
+}
+
 void mesh_node_calls_fail_of(mesh_node *node, mesh_peer *peer, bool has_queue) {
     for (uint32_t slot = peer->first_call; slot != MESH_CALL_NONE;) {
         const mesh_made_call *call = mesh_calls_get(&node->calls, slot);
@@ -205,7 +211,7 @@ static void call_self(mesh_node *node, const mesh_call *call, uint32_t entry_id)
 
 static void call_peer(mesh_node *node, const mesh_call *call, mesh_peer *peer, uint32_t entry_id) {
     mesh_link *link = mesh_node_links_need(node, peer);
-    bool fits = mesh_link_fits(link, call->payload.len);
+    bool fits = mesh_link_fits(link, MESH_MESSAGE_HEAD_MAX + call->payload.len);
     if (!fits || mesh_link_queued(link) > MESH_QUEUE_MAX) {
         (void)push_error(node, call->slot, peer->handle, MESH_CALL_OVERLOADED, false);
         return;
@@ -298,7 +304,7 @@ static mesh_bytes write_text(uint8_t out[TEXT_HEAD_LEN + TEXT_MAX], mesh_bytes t
 
 static void answer_peer(mesh_node *node, mesh_peer *peer, const mesh_reply *reply) {
     const char *refusal = NULL;
-    if (!mesh_link_fits(peer->link, reply->payload.len)) {
+    if (!mesh_link_fits(peer->link, MESH_MESSAGE_HEAD_MAX + reply->payload.len)) {
         refusal = "the answer is larger than a message may be";
     } else if (mesh_link_queued(peer->link) > MESH_QUEUE_MAX) {
         refusal = "too many answers wait for this caller";

@@ -39,7 +39,7 @@ static int judge_target(mesh_node *node, uint32_t tag, mesh_bytes payload) {
     const mesh_peer *peer = mesh_node_peers_get(node, tag);
     if (peer == &node->self) return node->self_held > MESH_QUEUE_MAX ? MESH_EQUOTA : 0;
     if (!peer->link) return 0;
-    if (!mesh_link_fits(peer->link, payload.len)) return MESH_ETOOBIG;
+    if (!mesh_link_fits(peer->link, MESH_MESSAGE_HEAD_MAX + payload.len)) return MESH_ETOOBIG;
     return mesh_link_queued(peer->link) > MESH_QUEUE_MAX ? MESH_EQUOTA : 0;
 }
 

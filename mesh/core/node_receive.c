@@ -52,6 +52,10 @@ static int take_request(mesh_node *node, mesh_peer *peer, mesh_link_message *mes
     if (err != 0) return err;
     if (mesh_serves_find(&node->serves, peer->handle, request.call_id) != MESH_SERVE_NONE)
         return MESH_EPROTO;
+    // Each request brings one answer, small ones too: credit alone does not bound what a peer that
+    // does not read makes us keep.
+    if (mesh_queue_bytes(&peer->link->queues[MESH_CHANNEL_REPLY]) > MESH_LINK_REPLIES_MAX)
+        return MESH_EQUOTA;
     const mesh_entry *entry =
         mesh_registry_find(node->registry, node->options.node_id, request.endpoint);
     bool is_subject = entry && entry->kind == MESH_ENTRY_SUBSCRIPTION;
@@ -93,6 +97,8 @@ static int take_reply(mesh_node *node, mesh_peer *peer, mesh_link_message *messa
         node->stats.late_replies++;
         return 0;
     }
+    // Ids are easy to guess, and the queue must not keep the request of a call that is over.
+    if (mesh_node_calls_is_unsent(node, slot)) return MESH_EPROTO;
     mesh_node_calls_complete(node, slot, &reply, message->owned);
     message->owned = NULL;
     return 0;
@@ -150,8 +156,7 @@ static int dispatch(mesh_node *node, mesh_peer *peer, mesh_link_message *message
 }
 
 int mesh_node_receive(mesh_node *node, mesh_peer *peer, mesh_link_message *message) {
-    if (mesh_channel_of(message->type) != MESH_CHANNEL_CONTROL && message->cost > 0)
-        node->stats.received_messages++;
+    if (message->cost > 0) node->stats.received_messages++; // control frames cost nothing
     int err = dispatch(node, peer, message);
     free(message->owned);
     return err;

@@ -72,7 +72,7 @@ struct mesh_node {
 
 // node_peers.c
 mesh_peer *mesh_node_peers_get(mesh_node *node, uint32_t handle); // NULL: not (any more) there
-void mesh_node_peers_put(mesh_node *node, mesh_peer *peer); // at the place of its handle
+void mesh_node_peers_put(mesh_node *node, mesh_peer *peer);       // at the place of its handle
 mesh_peer *mesh_node_peers_find(mesh_node *node, uint64_t node_id);
 void mesh_node_peers_finish(mesh_node *node, mesh_peer *peer); // tells the death and frees the peer
 void mesh_node_peers_expire_hold(mesh_node *node, uint32_t index);
@@ -89,7 +89,8 @@ mesh_link_place mesh_node_links_send(mesh_node *node, mesh_peer *peer,
 size_t mesh_node_links_queued(const mesh_peer *peer);
 // After anything that moved bytes: says WRITE, CLOSE and DRAIN when they are due.
 void mesh_node_links_settle(mesh_node *node, mesh_peer *peer);
-// Above MESH_QUEUE_HIGH a peer is full until it is below MESH_QUEUE_LOW; when none is full any more: DRAIN.
+// Above MESH_QUEUE_HIGH a peer is full until it is below MESH_QUEUE_LOW; when none is full any
+// more: DRAIN.
 void mesh_node_links_check_full(mesh_node *node, mesh_peer *peer);
 void mesh_node_links_check_drain(mesh_node *node, mesh_peer *peer);
 void mesh_node_links_end(mesh_node *node, mesh_peer *peer); // everything about the link is over
@@ -102,6 +103,7 @@ mesh_peer *mesh_node_calls_choose(mesh_node *node, const mesh_target *targets, s
                                   uint32_t *out_entry_id);
 void mesh_node_calls_fail(mesh_node *node, uint32_t slot, uint32_t code, bool is_maybe);
 void mesh_node_calls_complete(mesh_node *node, uint32_t slot, const mesh_reply *reply, void *owned);
+bool mesh_node_calls_is_unsent(mesh_node *node, uint32_t slot); // an open call: it waits in a queue
 void mesh_node_calls_fail_of(mesh_node *node, mesh_peer *peer, bool has_queue); // its link is gone
 void mesh_node_calls_expire(mesh_node *node, uint32_t slot);
 void mesh_node_calls_close(mesh_node *node);

@@ -361,3 +361,35 @@ TEST(the_first_frame_is_a_ready_of_the_peer_the_agent_named) {
     EXPECT_EQ(MESH_EPROTO, inject_one(d, MESH_FRAME_PUB, 1, 2, body, pub(body, 1)));
     duo_destroy(d);
 }
+
+TEST(an_answer_to_a_request_that_has_not_been_sent_ends_the_link) {
+    mesh_node_options options = {.credit = 100};
+    duo *d = duo_create(&options);
+    duo_announce(d, 1, SERVICE_ID, MESH_ENTRY_SERVICE, "theirs", "");
+    char payload[200] = {[0 ... 198] = 'x'};
+    EXPECT_OK(duo_call(d, 0, 1, "theirs", payload)); // takes all the credit
+    duo_run(d);
+    EXPECT_OK(duo_call(d, 0, 2, "theirs", "waits"));
+    uint8_t body[MESH_MESSAGE_HEAD_MAX];
+    size_t len = mesh_reply_write(body, &(mesh_reply){.call_id = (uint64_t)1 << 32 | 2});
+    EXPECT_EQ(MESH_EPROTO, inject_one(d, MESH_FRAME_REPLY, 1, 3, body, len));
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_REPLY));
+    duo_destroy(d);
+}
+
+TEST(a_peer_that_asks_and_does_not_read_the_answers_is_cut_off) {
+    duo *d = linked();
+    d->is_stopped[0] = true;
+    uint8_t body[MESH_MESSAGE_HEAD_MAX];
+    int err = 0;
+    for (uint64_t id = 0; err == 0 && id < 2000000;) {
+        frames f = {.len = 0};
+        for (int i = 0; i < 100; i++)
+            add(&f, MESH_FRAME_REQUEST, 1, 1, body, request(body, id++, 999, ""));
+        err = inject(d, &f);
+        d->sides[0].count = 0;
+    }
+    EXPECT_EQ(MESH_EQUOTA, err);
+    EXPECT_TRUE(mesh_node_stats_get(d->sides[0].node).unsent_bytes < 4 * MESH_QUEUE_MAX);
+    duo_destroy(d);
+}
