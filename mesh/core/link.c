@@ -21,6 +21,7 @@ static void reset_stream(mesh_link *link) {
     link->shapes_sent = 0;
     link->pong_count = 0;
     link->cancel_after = (mesh_cancel){0};
+    link->is_mute = false;
     link->has_control = true;
     link->has_open_record = false;
     link->output_base += link->output_tail;
@@ -90,6 +91,10 @@ void mesh_link_replace(mesh_link *link) {
 void mesh_link_fail(mesh_link *link, int err) {
     if (link->state == MESH_LINK_ENDING) return;
     mesh_link_goaway(link, mesh_goaway_code_of(err), mesh_error_text(err));
+}
+
+void mesh_link_mute(mesh_link *link) {
+    link->is_mute = true;
 }
 
 bool mesh_link_close(mesh_link *link, uint64_t now_ms) {

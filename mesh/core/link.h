@@ -43,6 +43,7 @@ typedef struct mesh_link {
     mesh_link_options options;
     mesh_link_state state;
     bool is_closing; // GOAWAY follows what waits
+    bool is_mute;    // nobody reads any more: what is in the output stays there
     bool has_control;
     uint32_t max_frame, max_message; // of both sides the smaller one
 
@@ -87,6 +88,8 @@ void mesh_link_up(mesh_link *link); // the socket is there: READY is written
 void mesh_link_replace(mesh_link *link);
 // The peer broke a rule: GOAWAY now; nothing else after it.
 void mesh_link_fail(mesh_link *link, int err);
+// Nobody reads at the other end: there is no output from now on.
+void mesh_link_mute(mesh_link *link);
 // GOAWAY after everything that waits. True: it was written already.
 bool mesh_link_close(mesh_link *link, uint64_t now_ms);
 

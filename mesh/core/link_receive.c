@@ -76,6 +76,7 @@ static int take_goaway(mesh_link *link, const mesh_frame *frame) {
     int err = mesh_goaway_parse(frame->body, &code);
     if (err != 0) return err;
     link->state = MESH_LINK_ENDING;
+    mesh_link_mute(link); // it discards all from here on, or does not even read it
     return 1;
 }
 

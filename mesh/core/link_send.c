@@ -242,7 +242,8 @@ void mesh_link_pump(mesh_link *link, uint64_t now_ms) {
 }
 
 mesh_bytes mesh_link_output(const mesh_link *link) {
-    if (pending(link) == 0) return (mesh_bytes){0}; // perhaps there is no buffer at all yet
+    // Without bytes there is perhaps no buffer at all yet.
+    if (pending(link) == 0 || link->is_mute) return (mesh_bytes){0};
     return (mesh_bytes){link->output + link->output_head, pending(link)};
 }
 

@@ -204,7 +204,8 @@ void mesh_node_peer_down(mesh_node *node, uint64_t now_ms, uint64_t node_id, mes
 // Somebody else keeps the dead peer's socket open (a child that inherited it).
 void mesh_node_peers_expire_hold(mesh_node *node, uint32_t index) {
     mesh_peer *peer = node->peers[index];
-    if (!peer || !peer->link || peer->is_close_said) return;
+    if (!peer || !peer->link) return;
+    mesh_link_mute(peer->link); // a full socket would keep it open for good
     peer->is_close_said = true;
     mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_CLOSE, NULL);
     out->peer = peer->handle;

@@ -156,7 +156,7 @@ static void write_dirty_links(warren *w) {
         peer_link *l = w->dirty[i];
         if (l == NULL) continue; // closed meanwhile
         l->is_dirty = false;
-        if (!l->is_blocked) write_link(l);
+        if (!l->is_blocked || l->is_ending) write_link(l); // what was to be written may be no more
     }
     w->dirty_count = 0;
 }

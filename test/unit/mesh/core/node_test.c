@@ -251,6 +251,22 @@ TEST(the_link_of_a_dead_peer_that_somebody_else_keeps_open_is_closed_in_the_end)
     duo_destroy(d);
 }
 
+TEST(what_a_dead_peer_will_never_read_does_not_hold_its_death_back) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 0, "a", "link"));
+    duo_run(d);
+    d->is_stopped[0] = true;
+    EXPECT_OK(duo_publish(d, 0, "a", "never read"));
+    mesh_node *node = d->sides[0].node;
+    mesh_node_peer_down(node, d->now_ms, d->sides[1].id, mesh_bytes_text("killed"), -1, 9);
+    mesh_node_tick(node, mesh_node_wake_at_ms(node));
+    duo_run(d);
+    (void)duo_expect(d, 0, MESH_OUT_CLOSE);
+    EXPECT_FALSE(duo_expect(d, 0, MESH_OUT_PEER)->out.is_up);
+    duo_destroy(d);
+}
+
 TEST(the_caller_is_gone_so_its_calls_are_aborted) {
     duo *d = duo_create(NULL);
     duo_announce(d, 1, 3, MESH_ENTRY_SERVICE, "add", "");

@@ -398,6 +398,28 @@ TEST(a_peer_that_will_not_read_any_more_has_ended_the_link) {
     finish(f);
 }
 
+// More than the socket takes waits for a peer that does not read.
+static void fill(fixture *f) {
+    static uint8_t payload[MESH_MESSAGE_LEN_DEFAULT];
+    mesh_call call = {.to_peer = MESH_PEER_ANY,
+                      .name = mesh_bytes_text("theirs"),
+                      .payload = {payload, sizeof payload}};
+    for (call.slot = 10; call.slot < 14; call.slot++)
+        EXPECT_OK(mesh_node_call(warren_node(f->w), uv_now(&f->loop), &call));
+    warren_flush(f->w);
+}
+
+TEST(a_peer_that_says_goodbye_and_does_not_read_has_ended_the_link) {
+    fixture *f = linked(NULL);
+    fill(f);
+    uint8_t body[MESH_CONTROL_WRITE_MAX];
+    size_t len = mesh_goaway_write(body, MESH_GOAWAY_NORMAL, "");
+    peer_writes(f, MESH_FRAME_GOAWAY, MESH_CHANNEL_CONTROL, (mesh_bytes){body, len});
+    run_until(f, &f->errors);
+    EXPECT_EQ(MESH_CALL_PEER_LOST, f->error_code);
+    finish(f);
+}
+
 // ---- the agent
 
 TEST(without_the_agent_links_go_on_and_new_ones_fail) {
@@ -485,17 +507,6 @@ TEST(closing_writes_goodbye_and_ends_when_the_links_have_ended) {
     EXPECT_EQ(1, f->told[WARREN_CLOSED]);
     EXPECT_EQ(MESH_CALL_CLOSED, f->error_code);
     finish(f);
-}
-
-// More than the socket takes waits for a peer that does not read.
-static void fill(fixture *f) {
-    static uint8_t payload[MESH_MESSAGE_LEN_DEFAULT];
-    mesh_call call = {.to_peer = MESH_PEER_ANY,
-                      .name = mesh_bytes_text("theirs"),
-                      .payload = {payload, sizeof payload}};
-    for (call.slot = 10; call.slot < 14; call.slot++)
-        EXPECT_OK(mesh_node_call(warren_node(f->w), uv_now(&f->loop), &call));
-    warren_flush(f->w);
 }
 
 TEST(closing_waits_for_a_peer_that_does_not_read_no_longer_than_it_was_told) {
