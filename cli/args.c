@@ -13,7 +13,8 @@ void cli_say(const char *format, ...) {
     char text[4096];
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args); // a longer sentence is cut
+    // A longer sentence is cut. NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
     (void)fprintf(stderr, "warren: %s\n", text);
 }
@@ -127,6 +128,15 @@ int cli_args_next(cli_args *args) {
 
 int cli_args_exit_code(const cli_args *args) {
     return args->wants_help_only ? CLI_DONE : CLI_USAGE;
+}
+
+bool cli_args_target(const cli_args *args, const char **target) {
+    if (*target == NULL) {
+        *target = args->value;
+        return true;
+    }
+    cli_say("%s takes one target: \"%.40s\" is one too many", args->command->name, args->value);
+    return false;
 }
 
 bool cli_args_number(const cli_args *args, const char *option, uint32_t min, uint32_t max,

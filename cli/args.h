@@ -51,6 +51,9 @@ int cli_args_exit_code(const cli_args *args);
 bool cli_args_number(const cli_args *args, const char *option, uint32_t min, uint32_t max,
                      uint32_t *out);
 
+// Takes the present word as the one target of its command; a second one is told and false returned.
+bool cli_args_target(const cli_args *args, const char **target);
+
 void cli_print_help(const cli_command *command);
 
 // "warren: sentence" on stderr.

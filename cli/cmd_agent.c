@@ -1,8 +1,10 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/agent.h"
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/ephemeral.h"
 #include "io/paths.h"
 
 enum { OPTION_STOP };
@@ -24,8 +26,8 @@ static int stop(void) {
 
 static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_agent, .argc = argc, .argv = argv};
-    bool is_stop = false;
-    for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
+    bool is_stop = false, is_ephemeral = argc == 1 && strcmp(argv[0], CLI_EPHEMERAL_WORD) == 0;
+    for (int arg; !is_ephemeral && (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
         if (arg == CLI_ARG_WORD) {
             cli_say("agent takes no word: \"%.40s\" (`warren run` runs programs)", args.value);
@@ -38,6 +40,7 @@ static int run(int argc, char **argv) {
     int err = mesh_paths_socket(path);
     if (err == 0) err = mesh_paths_dir(dir);
     if (err != 0) return cli_client_explain(err);
+    if (is_ephemeral) return cli_ephemeral_main(dir);
     return agent_run(&(agent_options){.dir = dir, .ready_fd = -1});
 }
 

@@ -115,19 +115,13 @@ static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_logs, .argc = argc, .argv = argv};
     Warren__Agent__Logs body = WARREN__AGENT__LOGS__INIT;
     cli_printer_options printer = {.has_prefix = true};
-    body.target = (char *)(uintptr_t) "all";
     body.tail_lines = LINES_DEFAULT;
-    bool has_target = false;
+    const char *target = NULL;
     for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         switch (arg) {
         case CLI_ARG_BAD: return cli_args_exit_code(&args);
         case CLI_ARG_WORD:
-            if (has_target) {
-                cli_say("logs takes one target: \"%.40s\" is one too many", args.value);
-                return CLI_USAGE;
-            }
-            has_target = true;
-            body.target = (char *)(uintptr_t)args.value;
+            if (!cli_args_target(&args, &target)) return CLI_USAGE;
             break;
         case OPTION_FOLLOW: body.follow = true; break;
         case OPTION_LINES:
@@ -138,6 +132,7 @@ static int run(int argc, char **argv) {
         default: printer.is_json = true;
         }
     }
+    body.target = (char *)(uintptr_t)(target != NULL ? target : "all");
     return read_logs(&body, &printer);
 }
 

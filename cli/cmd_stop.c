@@ -44,11 +44,7 @@ static int run(int argc, char **argv) {
         switch (arg) {
         case CLI_ARG_BAD: return cli_args_exit_code(&args);
         case CLI_ARG_WORD:
-            if (target != NULL) {
-                cli_say("stop takes one target: \"%.40s\" is one too many", args.value);
-                return CLI_USAGE;
-            }
-            target = args.value;
+            if (!cli_args_target(&args, &target)) return CLI_USAGE;
             break;
         case OPTION_ALL: is_all = true; break;
         case OPTION_KILL: is_kill = true; break;

@@ -17,8 +17,9 @@
 #include "io/packet.h"
 #include "io/paths.h"
 
+enum { READY_FD = 3 };
+
 enum {
-    READY_FD = 3,
     TRIES_MAX = 500, // of 10 ms: another agent is starting, or is just ending
     TRY_MS = 10,
     LOG_LEN_MAX = 1 << 20,
@@ -46,16 +47,18 @@ static void become_agent(const char *dir, int ready_fd) {
     // The pipes and files of whoever ran us stay open no longer than the run.
     (void)dup2(ready_fd, READY_FD);
     (void)close_range(READY_FD + 1, UINT_MAX, 0);
-    (void)fcntl(READY_FD, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(READY_FD, F_SETFD, 0);
     (void)!chdir("/");
-    agent_options options = {.dir = dir, .is_ephemeral = true, .ready_fd = READY_FD};
-    _exit(agent_run(&options));
+    // A fresh process: this one may have had a loop before, which libuv does not carry over a fork.
+    (void)execl("/proc/self/exe", "warren", "agent", CLI_EPHEMERAL_WORD, (char *)NULL);
+    _exit(1);
 }
 
 // Starts one. AGENT_READY, AGENT_BUSY (there is another one, or was until now) or
 // AGENT_FAILED_TO_START and a sentence.
 static char start(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
     int fds[2];
+    if (agent_place_prepare(dir, text) != 0) return AGENT_FAILED_TO_START;
     if (pipe2(fds, O_CLOEXEC) != 0) {
         (void)snprintf(text, AGENT_PLACE_TEXT_MAX, "cannot start an agent: %s", strerror(errno));
         return AGENT_FAILED_TO_START;
@@ -74,6 +77,11 @@ static char start(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
     return answer;
 }
 
+int cli_ephemeral_main(const char *dir) {
+    (void)fcntl(READY_FD, F_SETFD, FD_CLOEXEC);
+    return agent_run(&(agent_options){.dir = dir, .is_ephemeral = true, .ready_fd = READY_FD});
+}
+
 static int try_connect(const char *path) {
     int fd;
     int err = mesh_packet_connect(path, &fd);
@@ -82,7 +90,7 @@ static int try_connect(const char *path) {
 }
 
 static void wait_a_little(void) {
-    struct timespec pause = {.tv_nsec = TRY_MS * 1000000};
+    struct timespec pause = {.tv_nsec = TRY_MS * 1000000L};
     (void)nanosleep(&pause, NULL);
 }
 

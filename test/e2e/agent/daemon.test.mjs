@@ -45,6 +45,18 @@ test('ps --json has the documented fields', async (t) => {
   })
 })
 
+test('run -d without an agent brings one that ends with the service', async (t) => {
+  const box = await Sandbox.open(t)
+  assert.equal((await box.done(['run', '-d', 'probe.js'])).code, 0)
+  const probe = await box.probes.next()
+  assert.equal((await box.nodes())[0].pid, probe.pid)
+  const follower = box.warren(['logs', '-f', 'probe'])
+  await follower.until(/hello/)
+  assert.equal((await box.done(['stop', 'probe'])).code, 0)
+  await probe.gone
+  assert.equal((await follower.ended).code, 0)
+})
+
 test('one instance is stopped alone, and a service by --all', async (t) => {
   const box = await Sandbox.open(t)
   await box.agent()

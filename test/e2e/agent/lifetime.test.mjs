@@ -91,6 +91,15 @@ test('an agent for a run ends with the last run, not with the first', async (t) 
   await second.gone
 })
 
+test('a run that meets an agent that is just ending brings its own', async (t) => {
+  const box = await Sandbox.open(t)
+  for (let i = 0; i < 8; i++) {
+    const [first, second] = await Promise.all([box.done(['run', 'exit.js', '3']), box.done(['run', 'exit.js', '4'])])
+    assert.deepEqual([first.code, second.code], [3, 4], first.stderr + second.stderr)
+  }
+  assert.match(box.agentLog(), /the agent ends: nothing is left to run/)
+})
+
 test('many runs at once share one agent', async (t) => {
   const box = await Sandbox.open(t)
   const runs = Array.from({ length: 6 }, (_, i) => box.done(['run', 'args.js', String(i)]))
