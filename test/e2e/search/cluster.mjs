@@ -43,8 +43,8 @@ export class Cluster {
   async launchSearch({ shards, fronts = 1, directories }) {
     this.port = await freePort()
     await this.run('shard', shards)
-    await this.run('front', fronts, '--port', this.port, '--deadline', DEADLINE_MS)
     for (let i = 0; i < shards; i++) await this.next('up.shard')
+    await this.run('front', fronts, '--port', this.port, '--deadline', DEADLINE_MS)
     for (let i = 0; i < fronts; i++) await this.next('up.front')
     await this.run('coordinator', 1, ...directories)
     return this.next('search.ready')
@@ -59,11 +59,11 @@ export class Cluster {
     return stdout
   }
 
-  // Takes the oldest event on this subject, waiting for it when there is none yet.
+  // Takes the next event on this subject, and all before it, waiting for it when there is none yet.
   async next(subject) {
     for (;;) {
       const at = this.#events.findIndex(event => event.subject === subject)
-      if (at >= 0) return this.#events.splice(at, 1)[0].data
+      if (at >= 0) return this.#events.splice(0, at + 1).at(-1).data
       if (this.#end) throw this.#end
       await new Promise(resolve => { this.#wake = resolve })
     }
@@ -84,7 +84,7 @@ export class Cluster {
   async findAll(words) {
     for (;;) {
       const answer = await this.find(words)
-      if (!answer.partial) return answer
+      if (answer.partial === false) return answer
     }
   }
 
