@@ -19,7 +19,6 @@ enum {
     MESH_PUB_TARGETS_MAX = 64,
     MESH_SHAPES_MAX = 1024,
     MESH_SHAPE_KEYS_MAX = 32,
-    MESH_LINKS_MAX = 4096,
     MESH_ENTRIES_MAX = 4096,      // services and subscriptions of one node
     MESH_CALLS_MAX = 65536,       // open calls a node made; also: open calls it serves
     MESH_QUEUE_HIGH = 1 << 20,    // bytes waiting for one peer: publish() says false above

@@ -26,10 +26,6 @@ static mesh_member *find_member(const mesh_registry *registry, uint64_t node_id)
     return NULL;
 }
 
-bool mesh_registry_has_member(const mesh_registry *registry, uint64_t node_id) {
-    return find_member(registry, node_id) != NULL;
-}
-
 int mesh_registry_member_add(mesh_registry *registry, uint64_t node_id, uint32_t tag) {
     if (find_member(registry, node_id)) return MESH_EEXIST;
     mesh_member *member = mem_alloc(sizeof *member);

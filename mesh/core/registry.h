@@ -32,7 +32,6 @@ void mesh_registry_destroy(mesh_registry *registry);
 int mesh_registry_member_add(mesh_registry *registry, uint64_t node_id,
                              uint32_t tag);                                  // MESH_EEXIST
 void mesh_registry_member_remove(mesh_registry *registry, uint64_t node_id); // and all its entries
-bool mesh_registry_has_member(const mesh_registry *registry, uint64_t node_id);
 
 // Adds, or replaces the entry with that id. MESH_ENOTFOUND: no such member; MESH_EINVAL: a bad
 // name; MESH_EQUOTA: over MESH_ENTRIES_MAX.
