@@ -11,74 +11,18 @@
 //     pids()                          { followers, others }: every process that this peer needs
 //     stop()
 //
-// Each message carries its number and is checked where it arrives; a lost, repeated or changed one fails the run.
+// Each message carries its number and is checked where it arrives (messages.mjs); a lost, repeated or changed one fails
+// the run.
 
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { messagesOf } from './messages.mjs'
 
 const WARM_UP_MS = 300
 const MEASURE_MS = 1000
 const SAMPLES_MIN = 300
 const SAMPLES_MAX = 200_000
-const IDLE_MS = 500
-
-// --- messages -------------------------------------------------------------------------------------------------------
-
-const BINARY_LEN = { '1KiB': 1024, '64KiB': 65536 }
-
-/** Gives `make(i)` and `isRight(message, i)` of a kind: small, 1KiB, 64KiB. */
-export function messagesOf(kind) {
-  if (kind === 'small') {
-    return {
-      make: (i) => ({ id: i, name: 'abc', n: 12345 }),
-      isRight: (m, i) => m.id === i && m.name === 'abc' && m.n === 12345,
-    }
-  }
-  const length = BINARY_LEN[kind]
-  const bytes = Buffer.alloc(length, 0xa5) // written again for each message: every peer copies it in its send
-  return {
-    make(i) {
-      bytes.writeUInt32LE(i, 0)
-      bytes.writeUInt32LE(~i >>> 0, length - 4)
-      return bytes
-    },
-    isRight: (m, i) =>
-      m instanceof Uint8Array && m.length === length && numberAt(m, 0) === i &&
-      numberAt(m, length - 4) === ~i >>> 0 && m[length >> 1] === 0xa5,
-  }
-}
-
-const numberAt = (m, at) => (m[at] | (m[at + 1] << 8) | (m[at + 2] << 16) | (m[at + 3] << 24)) >>> 0
-
-/** What a follower does: checks and counts messages, echoes calls, and reports when asked with `{ report: total }`. */
-export function makeFollower(kind) {
-  const { isRight } = messagesOf(kind)
-  let received = 0
-  let wrong = 0
-  let report = null
-
-  function finish() {
-    const { resolve } = report
-    const counted = { received, wrong }
-    received = wrong = 0
-    report = null
-    resolve(counted)
-  }
-  return {
-    onMessage(message) {
-      if (!isRight(message, received)) wrong++
-      received++
-      if (report !== null && received >= report.total) finish()
-    },
-    onCall(message) {
-      if (message.report === undefined) return message
-      return new Promise((resolve) => {
-        report = { total: message.report, resolve }
-        if (received >= message.report) finish()
-      })
-    },
-  }
-}
+const IDLE_MS = 10_000 // what a collector does a few seconds later belongs to an idle process too
 
 // --- workloads ------------------------------------------------------------------------------------------------------
 
