@@ -1,6 +1,7 @@
 #include "io/packet.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -120,9 +121,13 @@ int mesh_packet_receive(int fd, int flags, uint8_t *buffer, mesh_packet *out) {
     if (len < 0) return -errno;
     *out = (mesh_packet){.len = (size_t)len};
     take_fds(&message, out);
-    if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && len > 0) return 0;
-    mesh_packet_close_fds(out);
-    return len == 0 ? MESH_EGONE : MESH_ETOOBIG; // an empty packet is never sent: this is the end
+    bool is_cut = (message.msg_flags & MSG_CTRUNC) != 0;
+    bool is_too_big =
+        (message.msg_flags & MSG_TRUNC) != 0 || (is_cut && out->fd_count == MESH_PACKET_FDS_MAX);
+    // Cut with room left: this process may open no more. All of them or none.
+    if (is_cut || is_too_big || len == 0) mesh_packet_close_fds(out);
+    if (len == 0) return MESH_EGONE; // an empty packet is never sent: this is the end
+    return is_too_big ? MESH_ETOOBIG : 0;
 }
 
 void mesh_packet_close_fds(mesh_packet *packet) {

@@ -25,7 +25,7 @@ typedef struct mesh_packet {
 } mesh_packet;
 
 // Receives one packet into `buffer` of MESH_PACKET_LEN_MAX bytes. Descriptors are close-on-exec.
-// `flags` as recvmsg.
+// `flags` as recvmsg. A process that may open no more descriptors gets the packet without them.
 //   -EAGAIN  nothing there      MESH_EGONE  the other end closed      MESH_ETOOBIG  did not fit, or
 //   too many descriptors
 int mesh_packet_receive(int fd, int flags, uint8_t *buffer, mesh_packet *out);

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,4 +100,24 @@ TEST(a_path_that_no_socket_address_can_hold_is_refused) {
     int fd;
     EXPECT_EQ(-ENAMETOOLONG, mesh_packet_listen(path, &fd));
     EXPECT_EQ(-ENAMETOOLONG, mesh_packet_connect(path, &fd));
+}
+
+TEST(a_process_that_may_open_no_more_gets_the_packet_without_descriptors) {
+    int pair[2];
+    EXPECT_OK(mesh_packet_pair(pair));
+    const int fds[] = {pair[0], pair[1]};
+    EXPECT_OK(mesh_packet_send(pair[0], mesh_bytes_text("x"), fds, 2));
+    struct rlimit limit, low;
+    EXPECT_OK(getrlimit(RLIMIT_NOFILE, &limit));
+    low = limit;
+    low.rlim_cur = (rlim_t)pair[1] + 2; // room for one of the two
+    EXPECT_OK(setrlimit(RLIMIT_NOFILE, &low));
+    mesh_packet packet;
+    EXPECT_OK(mesh_packet_receive(pair[1], 0, buffer, &packet));
+    EXPECT_EQ(1, packet.len);
+    EXPECT_EQ(0, packet.fd_count);
+    EXPECT_OK(setrlimit(RLIMIT_NOFILE, &limit));
+    EXPECT_EQ(-1, fcntl(pair[1] + 1, F_GETFD)); // the one that came is closed
+    close(pair[0]);
+    close(pair[1]);
 }

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -336,6 +337,23 @@ TEST(calls_fail_undelivered_when_the_link_came_without_its_socket) {
     finish(f);
 }
 
+TEST(calls_fail_undelivered_when_this_process_may_open_no_more) {
+    fixture *f = met();
+    make_call(f, 1);
+    hand_out_link(f);
+    struct rlimit limit, none;
+    EXPECT_OK(getrlimit(RLIMIT_NOFILE, &limit));
+    none = limit;
+    none.rlim_cur = 3;
+    EXPECT_OK(setrlimit(RLIMIT_NOFILE, &none));
+    run_until(f, &f->errors);
+    EXPECT_OK(setrlimit(RLIMIT_NOFILE, &limit));
+    EXPECT_FALSE(f->is_maybe);
+    EXPECT_EQ(0, f->told[WARREN_LOST]);
+    EXPECT_TRUE(is_at_end(f->peer));
+    finish(f);
+}
+
 TEST(of_two_links_the_one_that_the_smaller_id_dialled_stays) {
     for (uint64_t self_id = SELF_ID; self_id <= 33; self_id += 22) {
         fixture *f = opened(self_id);
@@ -465,13 +483,12 @@ TEST(what_the_agent_said_before_it_died_is_heard_also_with_our_bytes_unread) {
 
 TEST(an_agent_that_is_not_understood_is_hung_up_on) {
     fixture *f = met();
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC), size = MESH_PACKET_LEN_MAX + 1;
+    int size = MESH_PACKET_LEN_MAX + 1;
     uint8_t *bytes = mem_alloc((size_t)size);
     EXPECT_EQ(size, send(f->agent, bytes, (size_t)size, 0));
     run_until(f, &f->told[WARREN_LOST]);
     EXPECT_TRUE(is_at_end(f->agent));
     free(bytes);
-    close(null);
     finish(f);
 }
 
