@@ -495,6 +495,10 @@ static void on_env_end(void *data) {
     uv_close((uv_handle_t *)&b->prepare, NULL);
     warren_destroy(b->w);
     b->w = NULL;
+    // The program may start and end Workers for as long as it lives.
+    munmap(b->inbox, b->box_len);
+    munmap(b->outbox, b->box_len);
+    free(b->state);
 }
 
 napi_value binding_init(napi_env env, napi_value exports) {

@@ -199,6 +199,26 @@ test('a worker thread is a member of its own, and its end leaves the process in 
   assert.equal(code, 0)
 })
 
+test('a worker thread that ends gives its memory back', async () => {
+  const { stdout, stderr } = await run(`
+    const { Worker } = require('worker_threads')
+    const source = "require('warren').join().then((mesh) => mesh.close())"
+    const sizeKib = () => {
+      const status = require('fs').readFileSync('/proc/self/status', 'utf8')
+      return Number(/VmSize:\\s+(\\d+)/.exec(status)[1])
+    }
+    const thread = () => new Promise((resolve, reject) =>
+      new Worker(source, { eval: true }).on('exit', resolve).on('error', reject))
+    ;(async () => {
+      await thread()
+      const before = sizeKib()
+      for (let i = 0; i < 20; i++) await thread()
+      console.log(sizeKib() - before < 20 * 1024 ? 'given back' : sizeKib() - before + ' KiB more')
+      process.exit()
+    })()`)
+  assert.equal(stdout, 'given back\n', stderr)
+})
+
 test('handlers see no context of AsyncLocalStorage but their own', async () => {
   const { stdout, stderr } = await module(`
     import { AsyncLocalStorage } from 'node:async_hooks'
