@@ -95,7 +95,7 @@ async function calls(peer, kind) {
   return run(MEASURE_MS)
 }
 
-/** W5: from the command until every follower has answered one call; then the memory of all of them, idle. */
+/** W5: from the command until every follower has answered one call. */
 async function launch(peer, kind, count, start) {
   const { make, isRight } = messagesOf(kind)
   const began = performance.now()
@@ -103,13 +103,18 @@ async function launch(peer, kind, count, start) {
   const answers = await Promise.all(Array.from({ length: count }, (_, i) => peer.call(i, make(i))))
   const ms = performance.now() - began
   if (!answers.every((answer, i) => isRight(answer, i))) throw new Error('wrong answer')
+  return { ms, samples: count }
+}
 
+/** The same, and the memory of all of them when they have been idle for a while. */
+async function launchAndWeigh(peer, kind, count, start) {
+  const { ms, samples } = await launch(peer, kind, count, start)
   await sleep(IDLE_MS)
   const { followers, others } = peer.pids()
   if (followers.length !== count) throw new Error(`${followers.length} processes for ${count} followers`)
   const pss = [...followers, ...others].reduce((sum, pid) => sum + memoryOf(pid).Pss, 0)
   const dirty = followers.reduce((sum, pid) => sum + memoryOf(pid).Private_Dirty, 0)
-  return { ms, pssMiB: pss / 1024, privateMiB: dirty / count / 1024, samples: count }
+  return { ms, pssMiB: pss / 1024, privateMiB: dirty / count / 1024, samples }
 }
 
 /** Kilobytes by name, from the kernel's smaps_rollup. */
@@ -118,23 +123,22 @@ function memoryOf(pid) {
   return Object.fromEntries(Array.from(lines, ([, name, kB]) => [name, Number(kB)]))
 }
 
-/** id: [function, kind, followers, what the table says, unit of its figures] */
 export const workloads = {
   rtt: { run: rtt, kinds: ['small', '1KiB', '64KiB'], followers: 1 },
   oneWay: { run: oneWay, kinds: ['small', '1KiB', '64KiB'], followers: 1 },
   calls: { run: calls, kinds: ['small'], followers: 1 },
   fanout: { run: fanout, kinds: ['small'], followers: 8 },
-  launch1: { run: launch, kinds: ['small'], followers: 1 },
-  launch50: { run: launch, kinds: ['small'], followers: 50 },
+  launch1: { run: launch, kinds: ['small'], followers: 1, isLaunch: true },
+  launch50: { run: launchAndWeigh, kinds: ['small'], followers: 50, isLaunch: true },
 }
 
 /** Runs one workload with one peer in this process, the leader. */
 export async function measure(peer, name, kind) {
-  const { run, followers } = workloads[name]
+  const { run, followers, isLaunch } = workloads[name]
   await peer.prepare()
   try {
     const start = () => peer.start(followers)
-    if (run !== launch) await start()
+    if (!isLaunch) await start()
     return await run(peer, kind, followers, start)
   } finally {
     await peer.stop()

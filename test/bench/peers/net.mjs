@@ -2,27 +2,23 @@
 // are sent once per link), one write per turn of the loop.
 // A frame: length (4 bytes, of what follows), kind (1), number of the call (4), then the packed message, or, when the
 // message is bytes anyway, the bytes themselves (msgpackr needs 0.7 us to pack 1 KiB of them).
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 
 const { Packr } = createRequire(new URL('../../../build/bench/', import.meta.url))('msgpackr')
 
 const HEAD_LEN = 9
-const KIND = { message: 0, call: 1, answer: 2, broadcast: 3 }
+export const KIND = { message: 0, call: 1, answer: 2, broadcast: 3 }
 const RAW = 4 // added to the kind
 const FLUSH_LEN = 64 * 1024
 const OUT_LEN = 2 * FLUSH_LEN + 4096 // room for one more of the largest message
 
 // `sequential`: a shape's keys go out the first time only, which a stream that keeps its order can rely on.
-const newPackr = () => new Packr({ useRecords: true, sequential: true })
+export const newPackr = () => new Packr({ useRecords: true, sequential: true })
 
 /** Frames on a socket. `onFrame(kind, id, message)`; a broadcast was packed once for all links, with a Packr of its own. */
-class Link {
+export class Link {
   #socket
   #packr = newPackr()
   #unpackers
@@ -99,62 +95,5 @@ export async function follow({ onMessage, onCall }) {
   })
 }
 
-export function lead({ entry, args }) {
-  const dir = mkdtempSync(join(tmpdir(), 'warren-bench-'))
-  const path = join(dir, 'socket')
-  const server = net.createServer()
-  const children = []
-  const links = []
-  const waiting = new Map()
-  const broadcast = newPackr()
-  let lastCall = 0
-
-  function onAnswer(kind, id, message) {
-    waiting.get(id)(message)
-    waiting.delete(id)
-  }
-  function launch() {
-    children.push(spawn(process.execPath, [entry, ...args], {
-      env: { ...process.env, BENCH_SOCKET: path },
-      stdio: ['ignore', 'inherit', 'inherit'],
-    }))
-  }
-  function accept(socket) {
-    const link = new Link(socket)
-    link.read(onAnswer)
-    links.push(link)
-    server.emit('link')
-  }
-  return {
-    async prepare() {
-      server.on('connection', accept)
-      server.listen(path)
-      await once(server, 'listening')
-    },
-    async start(count) {
-      for (let i = 0; i < count; i++) launch()
-      while (links.length < count) await once(server, 'link')
-    },
-    call(i, message) {
-      const id = ++lastCall
-      return new Promise((resolve) => {
-        waiting.set(id, resolve)
-        links[i].send(KIND.call, id, message)
-      })
-    },
-    send(i, message) {
-      return links[i].send(KIND.message, 0, message) ? undefined : links[i].drained()
-    },
-    sendAll(message) {
-      const packed = broadcast.pack(message)
-      let isFine = true
-      for (const link of links) isFine = link.sendPacked(KIND.broadcast, 0, packed) && isFine
-      return isFine ? undefined : Promise.all(links.map((link) => link.drained()))
-    },
-    pids: () => ({ followers: children.map((child) => child.pid), others: [] }),
-    async stop() {
-      for (const child of children) child.kill('SIGKILL')
-      rmSync(dir, { recursive: true })
-    },
-  }
-}
+// In a file of its own, so that a follower carries none of it.
+export const lead = async (options) => (await import('./net_lead.mjs')).lead(options)
