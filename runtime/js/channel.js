@@ -275,7 +275,7 @@ class Channel {
     for (const map of [this.#announced, this.#listening]) {
       for (const id of [...map.keys()]) this.#settle(map, id, err)
     }
-    if (this.mesh !== null) this.tellError(err)
+    if (this.mesh !== null && !this.isClosed) this.tellError(err)
   }
 
   #closedNow() {

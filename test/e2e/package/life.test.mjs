@@ -163,6 +163,27 @@ test('a lost agent is a warning when nobody listens to errors', async () => {
   await own.stop()
 })
 
+test('who has left does not miss the agent', async () => {
+  const own = await Cluster.start()
+  const source = `
+    const mesh = await join()
+    await mesh.close()
+    console.log('left')
+    process.stdin.resume() // until the test says that the agent is gone`
+  const child = spawn(joinPath(bin, 'warren-node'), ['--input-type=module', '-e', `import { join } from 'warren'\n${source}`],
+    { env: { ...process.env, WARREN_DIR: own.dir, NODE_OPTIONS: '' }, stdio: 'pipe' })
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
+  await once(child.stdout, 'data')
+  own.agent.kill('SIGKILL')
+  if (own.agent.exitCode === null && own.agent.signalCode === null) await once(own.agent, 'exit')
+  child.stdin.end()
+  const [code] = await once(child, 'close')
+  assert.equal(stderr, '')
+  assert.equal(code, 0)
+  await own.stop()
+})
+
 test('options that cannot work are refused', async () => {
   const { stdout, stderr } = await module(`
     for (const options of [{ name: '' }, { name: 'two words' }, { agentPath: 'x'.repeat(200) }, { maxMessage: 1 }, { maxMessage: 2 ** 30 }, { maxMessage: 'big' }]) {
