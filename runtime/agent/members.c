@@ -164,7 +164,8 @@ static void tell_news(agent_members *members) {
     for (agent_member *m = members->first; m != NULL; m = m->next) {
         if (!m->is_joined) continue;
         if (!m->is_told) add_to_roster(&roster, m);
-        add_entries(&roster, m, m->told_count);
+        // What it announced before it joined was answered at once, and told to nobody.
+        add_entries(&roster, m, m->is_told ? m->told_count : 0);
     }
     agent_roster_finish(&roster);
     for (agent_member *m = members->first; m != NULL; m = m->next) {

@@ -180,8 +180,10 @@ export class Sandbox {
   }
 
   async close() {
-    for (const proc of this.#procs)
+    for (const proc of this.#procs) {
+      proc.streams.stdout?.resume() // a test that failed may have left it paused
       if (!proc.isOver) proc.kill('SIGTERM')
+    }
     await Promise.all(this.#procs.map((proc) => proc.ended))
     this.probes.close()
     fs.rmSync(this.dir, { recursive: true, force: true })
