@@ -169,6 +169,18 @@ extern "C" int runtime_engine_boot_cold(int argc, char **argv, bool is_launched,
 
 namespace {
 
+// An async handle that was sent and whose callback has not run would stay deaf in every child
+// (libuv 1.44 keeps its mark and renews the descriptor). A loop without referenced handles does not
+// turn at all, hence the idle one.
+void turn_loop(uv_loop_t *loop) {
+    uv_idle_t idle;
+    uv_idle_init(loop, &idle);
+    uv_idle_start(&idle, [](uv_idle_t *) {});
+    uv_run(loop, UV_RUN_NOWAIT);
+    uv_close(reinterpret_cast<uv_handle_t *>(&idle), nullptr);
+    uv_run(loop, UV_RUN_NOWAIT);
+}
+
 bool load_zygote(runtime_engine *engine) {
     Entered entered(engine);
     v8::Local<v8::Context> context = engine->isolate->GetCurrentContext();
@@ -183,19 +195,18 @@ bool load_zygote(runtime_engine *engine) {
     engine->start.Reset(engine->isolate, start.As<v8::Function>());
 
     // What boot and the collector leave for later would else be done again by every child, on its
-    // own pages. An async handle that was sent and has not run yet would even stay deaf in the
-    // child (libuv 1.44).
+    // own pages. The first allocation of each kind takes over what was swept.
     engine->own_platform->settle(engine->isolate);
     engine->isolate->LowMemoryNotification();
     engine->own_platform->settle(engine->isolate);
-    uv_run(engine->loop, UV_RUN_NOWAIT);
-    // The first allocation of each kind after a collection takes over what was swept.
     const char *take_over =
         "(function () { class A { constructor() { this.a = {} } } return new A() })()";
     v8::Local<v8::Script> script;
     if (!v8::Script::Compile(context, text(engine->isolate, take_over)).ToLocal(&script))
         return false;
     if (script->Run(context).IsEmpty()) return false;
+    engine->own_platform->settle(engine->isolate);
+    turn_loop(engine->loop);
     engine_memory_fill_holes();
     return true;
 }
