@@ -9,7 +9,9 @@
 
 #include "spin.h"
 
-enum { SPIN_NS = 50 * 1000 };
+// Longer than a sleeping peer needs to wake and answer: or two that both sleep never find out that
+// looking pays.
+enum { SPIN_NS = 120 * 1000 };
 
 static _Thread_local bool is_message_expected;
 static _Thread_local runtime_spin spin;
@@ -46,8 +48,8 @@ static int look(int fd, struct epoll_event *events, int count, const sigset_t *m
 
 static int wait_or_look(int fd, struct epoll_event *events, int count, int timeout_ms,
                         const sigset_t *mask) {
+    // libuv asks with 0 first and then again to measure idle time: only the second call is a wait.
     bool is_worth_it = is_message_expected && timeout_ms != 0;
-    is_message_expected = false;
     if (!is_worth_it || !runtime_spin_should(&spin))
         return wait_for(fd, events, count, timeout_ms, mask);
     int found = has_other_cores() ? look(fd, events, count, mask) : 0;
