@@ -1,5 +1,5 @@
-// A protobuf-c allocator with a limit: a control message can make the decoder take about 40 times its own
-// size (unknown fields), so each decoding gets a budget and fails beyond it.
+// A protobuf-c allocator with a limit: a control message can make the decoder take about 40 times
+// its own size (unknown fields), so each decoding gets a budget and fails beyond it.
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>

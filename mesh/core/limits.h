@@ -19,10 +19,10 @@ enum {
     MESH_PUB_TARGETS_MAX = 64,
     MESH_SHAPES_MAX = 1024,
     MESH_SHAPE_KEYS_MAX = 32,
-    MESH_ENTRIES_MAX = 4096,      // services and subscriptions of one node
-    MESH_CALLS_MAX = 65536,       // open calls a node made; also: open calls it serves
-    MESH_QUEUE_HIGH = 1 << 20,    // bytes waiting for one peer: publish() says false above
-    MESH_QUEUE_LOW = 256 << 10,   // 'drain' below
-    MESH_QUEUE_MAX = 16 << 20,    // new messages are refused above
+    MESH_ENTRIES_MAX = 4096,    // services and subscriptions of one node
+    MESH_CALLS_MAX = 65536,     // open calls a node made; also: open calls it serves
+    MESH_QUEUE_HIGH = 1 << 20,  // bytes waiting for one peer: publish() says false above
+    MESH_QUEUE_LOW = 256 << 10, // 'drain' below
+    MESH_QUEUE_MAX = 16 << 20,  // new messages are refused above
     MESH_PACKET_LEN_MAX = 128 << 10,
 };

@@ -3,8 +3,8 @@
 // mesh/io/warren.c and the fuzzers run these same objects.
 //
 // Time comes in as `now_ms` (monotonic). Output is polled: after any call, call mesh_node_poll
-// until it says false. Handles: a peer is a u32 that is never reused in this process (0 is the node itself);
-// a call is a slot that its owner chooses (calls made) or the core chooses (calls served).
+// until it says false. Handles: a peer is a u32 that is never reused in this process (0 is the node
+// itself); a call is a slot that its owner chooses (calls made) or the core chooses (calls served).
 #pragma once
 
 #include <stdbool.h>
@@ -47,41 +47,49 @@ typedef struct mesh_peer_info {
     uint32_t instance, pid;
 } mesh_peer_info;
 void mesh_node_peer_up(mesh_node *node, const mesh_peer_info *info);
-int  mesh_node_entry_put(mesh_node *node, uint64_t node_id, const mesh_entry *entry); // MESH_EQUOTA, MESH_EINVAL
+int mesh_node_entry_put(mesh_node *node, uint64_t node_id,
+                        const mesh_entry *entry); // MESH_EQUOTA, MESH_EINVAL
 void mesh_node_entry_removed(mesh_node *node, uint64_t node_id, uint32_t entry_id);
 // The DOWN event is held back until the link to that peer, if one is up, has been read to its end.
 void mesh_node_peer_down(mesh_node *node, uint64_t now_ms, uint64_t node_id, mesh_bytes reason,
                          int code, int signal);
 
 // ---- links -----------------------------------------------------------------------------------
-// A socket to node_id is there (asked for, or the peer asked). A second one for the same peer: the link
-// dialled by the smaller id stays; `is_dialler` says whether this node asked for it. MESH_ENOTFOUND: unknown
-// peer, MESH_EEXIST: keep the other one, MESH_ECLOSED: the caller closes the new socket. 0 for a peer whose
-// link was up: the new socket takes its place, the caller closes the old one without link_down.
-int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint64_t node_id, bool is_dialler);
+// A socket to node_id is there (asked for, or the peer asked). A second one for the same peer: the
+// link dialled by the smaller id stays; `is_dialler` says whether this node asked for it.
+// MESH_ENOTFOUND: unknown peer, MESH_EEXIST: keep the other one, MESH_ECLOSED: the caller closes
+// the new socket. 0 for a peer whose link was up: the new socket takes its place, the caller closes
+// the old one without link_down.
+int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint64_t node_id,
+                      bool is_dialler);
 void mesh_node_connect_failed(mesh_node *node, uint64_t now_ms, uint64_t node_id);
-// Zero-copy input: read into *out_buffer (*out_cap > 0 bytes), then say how many came. The memory of
-// events of this peer ends with `link_input`: poll to the end before. A negative result: the peer broke the
-// protocol; a GOAWAY is queued; write what link_output gives, then close and call link_down.
+// Zero-copy input: read into *out_buffer (*out_cap > 0 bytes), then say how many came. The memory
+// of events of this peer ends with `link_input`: poll to the end before. A negative result: the
+// peer broke the protocol; a GOAWAY is queued; write what link_output gives, then close and call
+// link_down.
 void mesh_node_link_input(mesh_node *node, uint32_t peer, uint8_t **out_buffer, size_t *out_cap);
-int  mesh_node_link_received(mesh_node *node, uint64_t now_ms, uint32_t peer, size_t len);
-// Bytes to write now (len 0: none). Valid until the next call on this node. `sent` says how many went.
+int mesh_node_link_received(mesh_node *node, uint64_t now_ms, uint32_t peer, size_t len);
+// Bytes to write now (len 0: none). Valid until the next call on this node. `sent` says how many
+// went.
 mesh_bytes mesh_node_link_output(mesh_node *node, uint32_t peer);
 void mesh_node_link_sent(mesh_node *node, uint64_t now_ms, uint32_t peer, size_t len);
 // EOF or error: open calls to this peer fail with PEER_LOST at once, calls from it are cancelled.
 void mesh_node_link_down(mesh_node *node, uint64_t now_ms, uint32_t peer);
 
 // ---- what the application does ------------------------------------------------------------------
-int  mesh_node_announce(mesh_node *node, const mesh_entry *entry);      // MESH_EINVAL, MESH_EQUOTA, MESH_EEXIST
-int  mesh_node_withdraw(mesh_node *node, uint32_t entry_id);
+int mesh_node_announce(mesh_node *node,
+                       const mesh_entry *entry); // MESH_EINVAL, MESH_EQUOTA, MESH_EEXIST
+int mesh_node_withdraw(mesh_node *node, uint32_t entry_id);
 // To every subscription that matches, and one of each queue group; the node's own included.
-// MESH_EINVAL bad subject, MESH_ETOOBIG, MESH_EQUOTA a queue is over MESH_QUEUE_MAX: nothing was sent.
-int  mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint32_t flags, mesh_bytes payload);
+// MESH_EINVAL bad subject, MESH_ETOOBIG, MESH_EQUOTA a queue is over MESH_QUEUE_MAX: nothing was
+// sent.
+int mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint32_t flags,
+                      mesh_bytes payload);
 
 typedef struct mesh_call {
-    uint32_t slot;       // below MESH_CALLS_MAX, free now; free again once REPLY or ERROR was polled
-    bool is_subject;     // name is a subject and `method` unused; else name is a service
-    uint32_t to_peer;    // MESH_PEER_ANY, or the one peer that must answer
+    uint32_t slot;    // below MESH_CALLS_MAX, free now; free again once REPLY or ERROR was polled
+    bool is_subject;  // name is a subject and `method` unused; else name is a service
+    uint32_t to_peer; // MESH_PEER_ANY, or the one peer that must answer
     mesh_bytes name, method;
     uint32_t timeout_ms; // 0: none
     uint32_t flags;
@@ -90,41 +98,54 @@ typedef struct mesh_call {
 enum { MESH_PEER_SELF = 0, MESH_PEER_ANY = 0xffffffff };
 // Every outcome comes as one REPLY or ERROR event, also "nobody serves this". Errors: slot in use
 // or out of range (MESH_EINVAL): the caller's bug.
-int  mesh_node_call(mesh_node *node, uint64_t now_ms, const mesh_call *call);
-void mesh_node_cancel(mesh_node *node, uint64_t now_ms, uint32_t slot); // ERROR(CANCELLED) follows; no-op if over
-// Ends a call this node serves and frees its slot; unknown slots are ignored (the caller may be gone: then
-// the answer is dropped). code 0: a reply; else an error.
-void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32_t code, uint32_t flags, mesh_bytes payload);
-// The application took this many bytes (event.cost) of publications from this peer; own ones too (peer 0),
-// also of subscriptions it has withdrawn: what is never consumed stops the sender for good.
+int mesh_node_call(mesh_node *node, uint64_t now_ms, const mesh_call *call);
+void mesh_node_cancel(mesh_node *node, uint64_t now_ms,
+                      uint32_t slot); // ERROR(CANCELLED) follows; no-op if over
+// Ends a call this node serves and frees its slot; unknown slots are ignored (the caller may be
+// gone: then the answer is dropped). code 0: a reply; else an error.
+void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32_t code,
+                      uint32_t flags, mesh_bytes payload);
+// The application took this many bytes (event.cost) of publications from this peer; own ones too
+// (peer 0), also of subscriptions it has withdrawn: what is never consumed stops the sender for
+// good.
 void mesh_node_consumed(mesh_node *node, uint32_t peer, size_t cost);
-// The next shape of this node's encoder: a SHAPE body (wire.md). Sent on every link ahead of what follows.
-int  mesh_node_shape(mesh_node *node, mesh_bytes body);
-int  mesh_node_monitor(mesh_node *node, uint32_t peer);   // MESH_ENOTFOUND: unknown or down already (DOWN event follows at once, reason "noproc")
+// The next shape of this node's encoder: a SHAPE body (wire.md). Sent on every link ahead of what
+// follows.
+int mesh_node_shape(mesh_node *node, mesh_bytes body);
+int mesh_node_monitor(mesh_node *node,
+                      uint32_t peer); // MESH_ENOTFOUND: unknown or down already (DOWN event follows
+                                      // at once, reason "noproc")
 void mesh_node_demonitor(mesh_node *node, uint32_t peer);
-// Say goodbye on every link: calls made fail with CLOSED, calls served are cancelled, GOAWAY is queued.
+// Say goodbye on every link: calls made fail with CLOSED, calls served are cancelled, GOAWAY is
+// queued.
 void mesh_node_close(mesh_node *node, uint64_t now_ms);
 
-// ---- time and output -------------------------------------------------------------------------------
+// ---- time and output
+// -------------------------------------------------------------------------------
 uint64_t mesh_node_wake_at_ms(const mesh_node *node); // UINT64_MAX: no work
-void     mesh_node_tick(mesh_node *node, uint64_t now_ms);
+void mesh_node_tick(mesh_node *node, uint64_t now_ms);
 
 typedef enum mesh_output_kind {
     // for the driver
-    MESH_OUT_CONNECT,   // ask the agent for a link to node_id
-    MESH_OUT_WRITE,     // link_output(peer) has bytes (said once until they are taken)
-    MESH_OUT_CLOSE,     // close the socket of this peer's link after writing its output
+    MESH_OUT_CONNECT, // ask the agent for a link to node_id
+    MESH_OUT_WRITE,   // link_output(peer) has bytes (said once until they are taken)
+    MESH_OUT_CLOSE,   // close the socket of this peer's link after writing its output
     // for the application
-    MESH_OUT_PEER,      // peer, info, is_up: a member came, or is gone (no monitor needed)
-    MESH_OUT_SERVICE,   // peer (0: own), name, is_up: an instance of service `name` is there, or no longer
-    MESH_OUT_SHAPE,     // peer, payload (SHAPE body)
-    MESH_OUT_MESSAGE,   // peer, endpoint (own subscription's entry_id), name = subject, flags, payload, cost
-    MESH_OUT_REQUEST,   // peer, slot (to answer), endpoint, name = method or subject, timeout_ms left, flags, payload
-    MESH_OUT_ABORT,     // slot served: the caller cancelled, died or the deadline passed: code; still answer() to free it
-    MESH_OUT_REPLY,     // slot called, peer, flags, payload
-    MESH_OUT_ERROR,     // slot called, peer (or ANY), code, is_maybe, flags, payload
-    MESH_OUT_DOWN,      // peer that was monitored: name = reason, exit_code, exit_signal
-    MESH_OUT_DRAIN,     // stats.queued_bytes was above MESH_QUEUE_HIGH; every queue that was is below MESH_QUEUE_LOW now
+    MESH_OUT_PEER,    // peer, info, is_up: a member came, or is gone (no monitor needed)
+    MESH_OUT_SERVICE, // peer (0: own), name, is_up: an instance of service `name` is there, or no
+                      // longer
+    MESH_OUT_SHAPE,   // peer, payload (SHAPE body)
+    MESH_OUT_MESSAGE, // peer, endpoint (own subscription's entry_id), name = subject, flags,
+                      // payload, cost
+    MESH_OUT_REQUEST, // peer, slot (to answer), endpoint, name = method or subject, timeout_ms
+                      // left, flags, payload
+    MESH_OUT_ABORT,   // slot served: the caller cancelled, died or the deadline passed: code; still
+                      // answer() to free it
+    MESH_OUT_REPLY,   // slot called, peer, flags, payload
+    MESH_OUT_ERROR,   // slot called, peer (or ANY), code, is_maybe, flags, payload
+    MESH_OUT_DOWN,    // peer that was monitored: name = reason, exit_code, exit_signal
+    MESH_OUT_DRAIN,   // stats.queued_bytes was above MESH_QUEUE_HIGH; every queue that was is below
+                      // MESH_QUEUE_LOW now
 } mesh_output_kind;
 
 typedef struct mesh_output {
@@ -134,14 +155,15 @@ typedef struct mesh_output {
     int exit_code, exit_signal;
     uint64_t node_id;
     const mesh_peer_info *info;
-    // Borrowed until the next poll. Calls in between are fine, except link_received of the same peer
-    // and what the agent says: poll to the end before those.
+    // Borrowed until the next poll. Calls in between are fine, except link_received of the same
+    // peer and what the agent says: poll to the end before those.
     mesh_bytes name, payload;
 } mesh_output;
 
 bool mesh_node_poll(mesh_node *node, mesh_output *out);
 
-// ---- figures ---------------------------------------------------------------------------------------
+// ---- figures
+// ---------------------------------------------------------------------------------------
 typedef struct mesh_node_stats {
     uint64_t queued_bytes; // the fullest link's; above MESH_QUEUE_HIGH publish() says false
     uint64_t unsent_bytes; // of all links: not yet handed to the operating system

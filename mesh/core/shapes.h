@@ -1,4 +1,5 @@
-// The shapes of this node's encoder, in order: each link sends them ahead of what uses them (wire.md).
+// The shapes of this node's encoder, in order: each link sends them ahead of what uses them
+// (wire.md).
 #pragma once
 
 #include "core/bytes.h"

@@ -41,7 +41,8 @@ typedef void (*warren_agent_cb)(warren_agent_event event, uint32_t id, int statu
                                 void *user);
 
 // Connects (blocks at most 2 s for the agent's Welcome). UV_ECONNREFUSED, UV_ENOENT: no agent;
-// UV_EACCES: it refused; UV_ETIMEDOUT, MESH_EGONE, MESH_EPROTO: it said nothing, hung up, is no agent.
+// UV_EACCES: it refused; UV_ETIMEDOUT, MESH_EGONE, MESH_EPROTO: it said nothing, hung up, is no
+// agent.
 int warren_open(uv_loop_t *loop, const warren_options *options, warren_output_cb on_output,
                 warren_agent_cb on_agent, void *user, warren **out);
 const warren_self *warren_self_get(const warren *w);

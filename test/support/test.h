@@ -1,5 +1,5 @@
-// The words our C tests use, on top of cmocka. TEST registers a function; EXPECT_* print both sides and
-// end the test. One main (test.c) runs all tests of a file.
+// The words our C tests use, on top of cmocka. TEST registers a function; EXPECT_* print both sides
+// and end the test. One main (test.c) runs all tests of a file.
 #pragma once
 
 #include <setjmp.h>
@@ -23,10 +23,10 @@ void test_register(const char *name, CMUnitTestFunction run);
     }                                                                                              \
     static void NAME(void)
 
-#define EXPECT_EQ(WANT, GOT) assert_int_equal(WANT, GOT)
-#define EXPECT_OK(CALL) assert_int_equal(0, CALL)
-#define EXPECT_TRUE(X) assert_true(X)
-#define EXPECT_FALSE(X) assert_false(X)
+#define EXPECT_EQ(WANT, GOT)   assert_int_equal(WANT, GOT)
+#define EXPECT_OK(CALL)        assert_int_equal(0, CALL)
+#define EXPECT_TRUE(X)         assert_true(X)
+#define EXPECT_FALSE(X)        assert_false(X)
 #define EXPECT_TEXT(WANT, GOT) assert_string_equal(WANT, GOT)
 #define EXPECT_BYTES(TEXT, BYTES)                                                                  \
     do {                                                                                           \
