@@ -390,6 +390,6 @@ TEST(a_peer_that_asks_and_does_not_read_the_answers_is_cut_off) {
         d->sides[0].count = 0;
     }
     EXPECT_EQ(MESH_EQUOTA, err);
-    EXPECT_TRUE(mesh_node_stats_get(d->sides[0].node).unsent_bytes < 4 * MESH_QUEUE_MAX);
+    EXPECT_TRUE(mesh_node_stats_get(d->sides[0].node).unsent_bytes < 4ul * MESH_QUEUE_MAX);
     duo_destroy(d);
 }

@@ -581,7 +581,7 @@ TEST(destroyed_in_the_middle_of_the_agents_packets) {
 
 TEST(destroyed_by_a_message_with_more_of_them_to_come) {
     for (int at = AT_OUTPUT; at <= AT_BATCH; at++) {
-        mesh_request request;
+        mesh_request request = {0};
         fixture *f = linked(&request);
         peer_answers(f, request.call_id);
         peer_answers(f, request.call_id);
