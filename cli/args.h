@@ -26,6 +26,7 @@ enum {
     CLI_USAGE = 2,
     CLI_NOT_FOUND = 3,
     CLI_NO_AGENT = 4,
+    CLI_TIMED_OUT = 124,
     CLI_INTERRUPTED = 130,
 };
 

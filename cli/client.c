@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/poll.h> // not <poll.h>: runtime/poll.h is on the path
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cli/args.h"
@@ -11,7 +13,9 @@
 #include "io/channel.h"
 #include "io/paths.h"
 
-enum { PROTOCOL = 1 };
+enum { PROTOCOL = 1, GREETING_TIMEOUT_MS = 5000 };
+
+static pid_t silent_agent; // took the connection, and then said nothing: for the sentence about it
 
 struct cli_client {
     mesh_channel *channel;
@@ -25,7 +29,8 @@ static void on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *pack
     (void)packet; // replies bring no descriptors
     Warren__Agent__Reply *reply = warren__agent__reply__unpack(NULL, bytes.len, bytes.data);
     if (reply == NULL) return; // a reply of a later version
-    client->on_reply(reply, client->user);
+    if (reply->kind_case != WARREN__AGENT__REPLY__KIND_GREETING)
+        client->on_reply(reply, client->user);
     warren__agent__reply__free_unpacked(reply, NULL);
 }
 
@@ -46,6 +51,21 @@ static int say_hello(int fd) {
                             NULL, 0);
 }
 
+// Until the agent has said its first word: one that is stopped still takes connections and
+// requests.
+static int await_greeting(int fd) {
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    int count;
+    do
+        count = poll(&wait, 1, GREETING_TIMEOUT_MS);
+    while (count < 0 && errno == EINTR);
+    if (count != 0) return count > 0 ? 0 : -errno;
+    struct ucred agent;
+    socklen_t len = sizeof agent;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &agent, &len) == 0) silent_agent = agent.pid;
+    return -ETIMEDOUT;
+}
+
 int cli_client_open(uv_loop_t *loop, cli_reply_cb on_reply, void *user, cli_client **out) {
     char path[MESH_PATHS_LEN_MAX];
     int fd;
@@ -53,6 +73,7 @@ int cli_client_open(uv_loop_t *loop, cli_reply_cb on_reply, void *user, cli_clie
     if (err == 0) err = mesh_packet_connect(path, &fd);
     if (err != 0) return err;
     err = say_hello(fd);
+    if (err == 0) err = await_greeting(fd);
     if (err != 0) {
         close(fd);
         return err;
@@ -110,6 +131,15 @@ int cli_client_explain(int err) {
         cli_say("no agent is running in %s: `warren agent` starts one, `warren run` brings its own",
                 dir);
         return CLI_NO_AGENT;
+    case -ETIMEDOUT:
+        (void)mesh_paths_dir(dir);
+        if (silent_agent == 0) // not even its queue had room for us
+            cli_say("the agent in %s takes no connections: it is stopped, stuck or overrun", dir);
+        else
+            cli_say("the agent in %s (pid %d) has not answered for %d s: it is stopped or stuck "
+                    "(`kill -CONT %d` wakes a stopped one)",
+                    dir, (int)silent_agent, GREETING_TIMEOUT_MS / 1000, (int)silent_agent);
+        return CLI_TIMED_OUT;
     default:
         (void)mesh_paths_dir(dir);
         cli_say("cannot talk to the agent in %s: %s", dir, strerror(-err));

@@ -11,7 +11,8 @@ typedef struct cli_client cli_client;
 // NULL: the connection is over (the agent ended, or would not have us).
 typedef void (*cli_reply_cb)(const Warren__Agent__Reply *reply, void *user);
 
-// Connects to $WARREN_DIR/agent.sock and says Hello. 0 or -errno, also -ENAMETOOLONG.
+// Connects to $WARREN_DIR/agent.sock, says Hello and waits for the agent's first word (it blocks at
+// most 10 s). 0 or -errno, also -ENAMETOOLONG, and -ETIMEDOUT when the agent is stopped or stuck.
 int cli_client_open(uv_loop_t *loop, cli_reply_cb on_reply, void *user, cli_client **out);
 // MESH_ETOOBIG: it does not fit in a packet. The descriptor (-1: none) is duplicated.
 int cli_client_send(cli_client *client, const Warren__Agent__Request *request, int fd);

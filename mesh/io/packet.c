@@ -5,13 +5,14 @@
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "core/error.h"
 #include "core/limits.h"
 
-enum { LISTEN_BACKLOG = 128 };
+enum { LISTEN_BACKLOG = 128, CONNECT_TIMEOUT_S = 5 };
 
 // The kernel doubles this; a packet of MESH_PACKET_LEN_MAX and its bookkeeping then fit in any
 // case.
@@ -45,11 +46,16 @@ int mesh_packet_connect(const char *path, int *out_fd) {
     struct sockaddr_un address;
     int fd = open_at(path, &address);
     if (fd < 0) return fd;
+    // For connect alone: it waits while the listener's queue is full, for ever when the listener is
+    // stopped.
+    struct timeval limit = {.tv_sec = CONNECT_TIMEOUT_S}, none = {0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        int err = -errno;
+        int err = errno == EAGAIN ? -ETIMEDOUT : -errno;
         close(fd);
         return err;
     }
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
     *out_fd = fd;
     return 0;
 }

@@ -11,7 +11,8 @@ enum { MESH_PACKET_FDS_MAX = 8 };
 int mesh_packet_pair(int out_fds[2]);
 
 // Connects to, or listens on (mode 0600), a path. The descriptor in *out_fd, close-on-exec,
-// blocking. 0 or -errno; -ENAMETOOLONG over 107 bytes.
+// blocking. 0 or -errno; -ENAMETOOLONG over 107 bytes; -ETIMEDOUT when the listener has accepted
+// nobody for 5 s and its queue is full.
 int mesh_packet_connect(const char *path, int *out_fd);
 int mesh_packet_listen(const char *path, int *out_fd);
 

@@ -34,6 +34,7 @@ struct agent_clients {
 // requests.c
 void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
                          mesh_packet *packet);
+void agent_client_greet(agent_client *client); // the answer to Hello
 void agent_client_say_error(agent_client *client, uint32_t exit_code, const char *text);
 void agent_client_say_done(agent_client *client);
 // Its connection is over: what it owned is stopped, what it waited for is forgotten.

@@ -70,6 +70,7 @@ static void take_hello(agent_client *client, mesh_bytes bytes) {
         hand_over(client, hello->name);
     } else {
         client->is_ready = true;
+        agent_client_greet(client);
     }
     if (hello != NULL) warren__agent__hello__free_unpacked(hello, NULL);
 }

@@ -53,6 +53,14 @@ void agent_client_say_error(agent_client *client, uint32_t exit_code, const char
     send_reply(client, &message);
 }
 
+void agent_client_greet(agent_client *client) {
+    Warren__Agent__Greeting greeting = WARREN__AGENT__GREETING__INIT;
+    greeting.pid = (uint32_t)getpid();
+    greeting.version = (char *)(uintptr_t)WARREN_VERSION;
+    REPLY(message, GREETING, greeting, &greeting);
+    send_reply(client, &message);
+}
+
 void agent_client_say_done(agent_client *client) {
     Warren__Agent__Done done = WARREN__AGENT__DONE__INIT;
     REPLY(message, DONE, done, &done);

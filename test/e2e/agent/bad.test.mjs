@@ -54,7 +54,8 @@ test('malformed and huge packets close their own connection and nothing else', a
   for (const packets of [['ffff'], ['x131073'], ['x131072'], [HELLO, 'ffff'], [HELLO, 'x200000']]) {
     const from = agent.output.length
     const { lines } = await poke(box, ...packets)
-    assert.deepEqual(lines, ['closed'], packets.join(' '))
+    const greetings = packets[0] === HELLO ? 1 : 0
+    assert.deepEqual(lines.slice(greetings), ['closed'], packets.join(' '))
     const [line] = await agent.until(/a connection \(pid \d+\) is closed: .*\n/, from)
     assert.equal(agent.output.slice(from).split(line).length, 2) // one line
   }
@@ -153,4 +154,25 @@ test('a follower of logs that is too slow is cut off, and holds up nobody', asyn
   assert.equal(cut.code, 1)
   assert.match(cut.stderr, /^warren: the log was read too slowly: lines would have been lost\n$/)
   assert.equal(first.isOver, undefined)
+})
+
+test('an agent that is stopped is told of by every command, also when its queue of connections is full', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = await box.agent()
+  const run = box.warren(['run', 'probe.js'])
+  const probe = await box.probes.next()
+  agent.kill('SIGSTOP')
+  const commands = [['ps'], ['logs'], ['stop', 'probe'], ['run', 'args.js'], ['run', '-d', 'args.js']]
+  for (const { code, stderr } of await Promise.all(commands.map((args) => box.done(args)))) {
+    assert.equal(code, 124)
+    assert.equal(stderr, `warren: the agent in ${box.state} (pid ${agent.pid}) has not answered for 5 s: ` +
+      `it is stopped or stuck (\`kill -CONT ${agent.pid}\` wakes a stopped one)\n`)
+  }
+  const crowd = await Promise.all(Array.from({ length: 150 }, () => box.done(['ps'])))
+  assert.ok(crowd.every(({ code }) => code === 124))
+  assert.ok(crowd.some(({ stderr }) => /takes no connections: it is stopped, stuck or overrun\n$/.test(stderr)))
+  agent.kill('SIGCONT')
+  assert.equal((await box.done(['ps'])).code, 0) // nobody's connection is lost with the others
+  run.kill('SIGINT')
+  await Promise.all([run.ended, probe.gone])
 })
