@@ -14,7 +14,7 @@
     X(MESH_EEXIST, -10009, "it is there already")                                                  \
     X(MESH_EINVAL, -10010, "the value is not allowed here")                                        \
     X(MESH_ECLOSED, -10011, "it is closed")                                                        \
-    X(MESH_EGONE, -10012, "the agent is gone")                                                      \
+    X(MESH_EGONE, -10012, "the agent is gone")                                                     \
     X(MESH_ESEAL, -10013, "what came was not sealed by the other end, or was changed on its way")
 
 enum mesh_error {

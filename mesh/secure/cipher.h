@@ -1,6 +1,7 @@
-// One direction of an authenticated, encrypted stream of messages: ChaCha20-Poly1305 (RFC 8439) under a key and a
-// counter of messages, Noise's CipherState (Noise revision 34, 5.1). Handshakes seal their payloads with it, links their
-// records. Pure; copies its key, so wipe it with mesh_cipher_deinit.
+// One direction of an authenticated, encrypted stream of messages: ChaCha20-Poly1305 (RFC 8439)
+// under a key and a counter of messages, Noise's CipherState (Noise revision 34, 5.1). Handshakes
+// seal their payloads with it, links their records. Pure; copies its key, so wipe it with
+// mesh_cipher_deinit.
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +12,8 @@
 
 enum { MESH_CIPHER_KEY_LEN = 32, MESH_CIPHER_TAG_LEN = 16 };
 
-// A link is replaced long before: 2^48 messages under one key are never reached, and the reserved nonce 2^64-1 is far.
+// A link is replaced long before: 2^48 messages under one key are never reached, and the reserved
+// nonce 2^64-1 is far.
 #define MESH_CIPHER_COUNT_MAX (UINT64_C(1) << 48)
 
 typedef struct mesh_cipher {
@@ -22,15 +24,17 @@ typedef struct mesh_cipher {
 void mesh_cipher_init(mesh_cipher *cipher, const uint8_t key[MESH_CIPHER_KEY_LEN]);
 void mesh_cipher_deinit(mesh_cipher *cipher);
 
-// Encrypts `len` bytes at `data` in place and writes MESH_CIPHER_TAG_LEN bytes behind them. `bound` is authenticated with
-// them and not sent. MESH_EQUOTA: the key has sealed MESH_CIPHER_COUNT_MAX messages.
+// Encrypts `len` bytes at `data` in place and writes MESH_CIPHER_TAG_LEN bytes behind them. `bound`
+// is authenticated with them and not sent. MESH_EQUOTA: the key has sealed MESH_CIPHER_COUNT_MAX
+// messages.
 int mesh_cipher_seal(mesh_cipher *cipher, mesh_bytes bound, uint8_t *data, size_t len);
 
 // The way back: `len` counts the tag; the plaintext is the first len - MESH_CIPHER_TAG_LEN bytes.
-//   MESH_ESEAL  they are not what the peer sealed as its next message: `data` is garbage, the cipher is as it was, and
-//   the link must be closed without a word (an answer would tell a forger what is wrong)
+//   MESH_ESEAL  they are not what the peer sealed as its next message: `data` is garbage, the
+//   cipher is as it was, and the link must be closed without a word (an answer would tell a forger
+//   what is wrong)
 int mesh_cipher_open(mesh_cipher *cipher, mesh_bytes bound, uint8_t *data, size_t len);
 
-// Noise's Rekey (11.3): a key that does not lead back to the one before. Both ends do it after the same message; the
-// counter goes on.
+// Noise's Rekey (11.3): a key that does not lead back to the one before. Both ends do it after the
+// same message; the counter goes on.
 void mesh_cipher_rekey(mesh_cipher *cipher);

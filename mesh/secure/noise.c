@@ -13,9 +13,9 @@ _Static_assert(MESH_NOISE_KEY_LEN == crypto_scalarmult_BYTES, "25519");
 _Static_assert(MESH_NOISE_HASH_LEN == crypto_generichash_BYTES_MAX, "BLAKE2b");
 
 static const uint8_t xxpsk3_tokens[] = {
-    MESH_NOISE_E,  MESH_NOISE_END,                                             // ->
-    MESH_NOISE_E,  MESH_NOISE_EE,  MESH_NOISE_S,   MESH_NOISE_ES,  MESH_NOISE_END, // <-
-    MESH_NOISE_S,  MESH_NOISE_SE,  MESH_NOISE_PSK, MESH_NOISE_END, MESH_NOISE_END, // ->
+    MESH_NOISE_E, MESH_NOISE_END,                                                 // ->
+    MESH_NOISE_E, MESH_NOISE_EE,  MESH_NOISE_S,   MESH_NOISE_ES,  MESH_NOISE_END, // <-
+    MESH_NOISE_S, MESH_NOISE_SE,  MESH_NOISE_PSK, MESH_NOISE_END, MESH_NOISE_END, // ->
 };
 const mesh_noise_pattern mesh_noise_xxpsk3 = {
     .protocol = "Noise_XXpsk3_25519_ChaChaPoly_BLAKE2b",
@@ -38,7 +38,8 @@ static void hash_parts(uint8_t out[MESH_NOISE_HASH_LEN], const part *parts, size
     (void)crypto_generichash_final(&state, out, MESH_NOISE_HASH_LEN);
 }
 
-// RFC 2104 over plain BLAKE2b, as Noise wants it; BLAKE2b's own keyed mode is something else. Keys have the length of a hash.
+// RFC 2104 over plain BLAKE2b, as Noise wants it; BLAKE2b's own keyed mode is something else. Keys
+// have the length of a hash.
 static void hmac(uint8_t out[MESH_NOISE_HASH_LEN], const uint8_t key[MESH_NOISE_HASH_LEN],
                  const part *parts, size_t count) {
     uint8_t inner[BLOCK_LEN], outer[BLOCK_LEN], digest[MESH_NOISE_HASH_LEN];
@@ -119,7 +120,8 @@ static size_t tag_len(const mesh_noise *noise) {
     return noise->has_key ? MESH_CIPHER_TAG_LEN : 0;
 }
 
-// Takes `len` bytes, their tag among them, off the front of *message; the text goes to `out`, which has room for `len`.
+// Takes `len` bytes, their tag among them, off the front of *message; the text goes to `out`, which
+// has room for `len`.
 static int take_sealed(mesh_noise *noise, mesh_bytes *message, uint8_t *out, size_t len) {
     if (message->len < len) return MESH_ESEAL;
     if (len > 0) memcpy(out, message->data, len);
@@ -148,8 +150,7 @@ static int mix_shared(mesh_noise *noise, const uint8_t *secret, const uint8_t *p
 static int mix_token(mesh_noise *noise, uint8_t token) {
     bool is_own_static = (token == MESH_NOISE_SE) == noise->is_initiator;
     switch (token) {
-    case MESH_NOISE_EE:
-        return mix_shared(noise, noise->ephemeral_secret, noise->remote_ephemeral);
+    case MESH_NOISE_EE: return mix_shared(noise, noise->ephemeral_secret, noise->remote_ephemeral);
     case MESH_NOISE_SS: return mix_shared(noise, noise->static_secret, noise->remote_static);
     case MESH_NOISE_ES:
     case MESH_NOISE_SE:
@@ -238,9 +239,8 @@ static int read_message(mesh_noise *noise, mesh_bytes message, uint8_t *out, siz
 int mesh_noise_read(mesh_noise *noise, mesh_bytes message, uint8_t *out, size_t *out_len) {
     if (noise->is_failed) return MESH_ESEAL;
     if (noise->is_writer || mesh_noise_is_done(noise)) return MESH_EINVAL;
-    int err = message.len > MESH_NOISE_MESSAGE_LEN_MAX
-                  ? MESH_ESEAL
-                  : read_message(noise, message, out, out_len);
+    int err = message.len > MESH_NOISE_MESSAGE_LEN_MAX ? MESH_ESEAL
+                                                       : read_message(noise, message, out, out_len);
     if (err == 0)
         end_message(noise);
     else

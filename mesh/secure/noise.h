@@ -1,9 +1,10 @@
-// A handshake of the Noise Protocol Framework, revision 34, with 25519, ChaChaPoly and BLAKE2b: two strangers who exchange
-// a few messages know afterwards who the other is, and share two keys that nobody else has. Links use the pattern XXpsk3
-// alone; the others are driven by the same code, so that all published vectors test it.
+// A handshake of the Noise Protocol Framework, revision 34, with 25519, ChaChaPoly and BLAKE2b: two
+// strangers who exchange a few messages know afterwards who the other is, and share two keys that
+// nobody else has. Links use the pattern XXpsk3 alone; the others are driven by the same code, so
+// that all published vectors test it.
 //
-// Pure: ephemeral keys are given in, and must come from the system's random numbers, new for each handshake. A handshake
-// that has failed stays failed: send nothing, close.
+// Pure: ephemeral keys are given in, and must come from the system's random numbers, new for each
+// handshake. A handshake that has failed stays failed: send nothing, close.
 #pragma once
 
 #include <stdbool.h>
@@ -68,19 +69,20 @@ typedef struct mesh_noise {
 void mesh_noise_init(mesh_noise *noise, const mesh_noise_options *options);
 void mesh_noise_deinit(mesh_noise *noise);
 
-// The next message of this side, to `out` of at least payload.len + MESH_NOISE_OVERHEAD_MAX bytes. The payload may not
-// overlap it.
-//   MESH_EINVAL  it is not this side's turn     MESH_ETOOBIG  longer than MESH_NOISE_MESSAGE_LEN_MAX
-//   MESH_ESEAL   the handshake has failed
+// The next message of this side, to `out` of at least payload.len + MESH_NOISE_OVERHEAD_MAX bytes.
+// The payload may not overlap it.
+//   MESH_EINVAL  it is not this side's turn     MESH_ETOOBIG  longer than
+//   MESH_NOISE_MESSAGE_LEN_MAX MESH_ESEAL   the handshake has failed
 int mesh_noise_write(mesh_noise *noise, mesh_bytes payload, uint8_t *out, size_t *out_len);
 
 // The next message of the other side; its payload goes to `out`, of at least message.len bytes.
-//   MESH_EINVAL  it is this side's turn     MESH_ESEAL  a message that is cut, changed, from somebody without the right
-//   keys, or with a key of small order: the handshake has failed
+//   MESH_EINVAL  it is this side's turn     MESH_ESEAL  a message that is cut, changed, from
+//   somebody without the right keys, or with a key of small order: the handshake has failed
 int mesh_noise_read(mesh_noise *noise, mesh_bytes message, uint8_t *out, size_t *out_len);
 
 bool mesh_noise_is_done(const mesh_noise *noise); // every message was sent and read
-// When it is done: the two ciphers, the same for both sides. One-way patterns have only the initiator's.
+// When it is done: the two ciphers, the same for both sides. One-way patterns have only the
+// initiator's.
 void mesh_noise_split(const mesh_noise *noise, mesh_cipher *out_send, mesh_cipher *out_receive);
 // The transcript so far: names this handshake and no other once it is done.
 const uint8_t *mesh_noise_hash(const mesh_noise *noise); // MESH_NOISE_HASH_LEN bytes, borrowed

@@ -16,7 +16,8 @@ static void sealed_pair(mesh_cipher *send, mesh_cipher *receive) {
 TEST(what_was_sealed_opens_in_order_and_only_once) {
     mesh_cipher send, receive;
     sealed_pair(&send, &receive);
-    uint8_t first[2 + MESH_CIPHER_TAG_LEN] = "hi", second[2 + MESH_CIPHER_TAG_LEN] = "ho", copy[sizeof first];
+    uint8_t first[2 + MESH_CIPHER_TAG_LEN] = "hi", second[2 + MESH_CIPHER_TAG_LEN] = "ho",
+                      copy[sizeof first];
     EXPECT_OK(mesh_cipher_seal(&send, nothing, first, 2));
     EXPECT_OK(mesh_cipher_seal(&send, nothing, second, 2));
     memcpy(copy, second, sizeof copy);
@@ -30,8 +31,8 @@ TEST(what_was_sealed_opens_in_order_and_only_once) {
     assert_memory_equal("ho", second, 2);
 }
 
-// Five libraries moved the counter before they knew (RUSTSEC-2024-0011 and kin): one forged message made all true ones
-// unreadable.
+// Five libraries moved the counter before they knew (RUSTSEC-2024-0011 and kin): one forged message
+// made all true ones unreadable.
 TEST(a_forged_message_leaves_the_counter_where_it_was) {
     mesh_cipher send, receive;
     sealed_pair(&send, &receive);
@@ -75,10 +76,11 @@ TEST(a_key_seals_and_opens_no_more_than_its_limit) {
     EXPECT_EQ(MESH_ESEAL, mesh_cipher_open(&cipher, nothing, data, sizeof data));
 }
 
-// Noise 11.3, with libsodium's stream cipher alone: the first 32 bytes of ENCRYPT(k, 2^64-1, "", zeros) are its key stream
-// from block 1 on (RFC 8439, 2.8).
+// Noise 11.3, with libsodium's stream cipher alone: the first 32 bytes of ENCRYPT(k, 2^64-1, "",
+// zeros) are its key stream from block 1 on (RFC 8439, 2.8).
 TEST(a_new_key_is_the_key_stream_of_the_reserved_nonce) {
-    static const uint8_t nonce[12] = {0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255}, zeros[32];
+    static const uint8_t nonce[12] = {0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255},
+                         zeros[32];
     uint8_t want[MESH_CIPHER_KEY_LEN];
     EXPECT_OK(crypto_stream_chacha20_ietf_xor_ic(want, zeros, sizeof want, nonce, 1, key));
     mesh_cipher cipher;

@@ -66,7 +66,8 @@ typedef struct hex {
 static hex hex_of(const json_t *text) {
     hex out;
     const char *digits = json_string_value(text);
-    EXPECT_OK(sodium_hex2bin(out.bytes, sizeof out.bytes, digits, strlen(digits), NULL, &out.len, NULL));
+    EXPECT_OK(
+        sodium_hex2bin(out.bytes, sizeof out.bytes, digits, strlen(digits), NULL, &out.len, NULL));
     return out;
 }
 
@@ -104,7 +105,8 @@ static void begin(mesh_noise *noise, const json_t *vector, const char *side) {
     mesh_noise_init(noise, &options);
 }
 
-static void expect_handshake(mesh_noise *writer, mesh_noise *reader, const hex *payload, const hex *wire) {
+static void expect_handshake(mesh_noise *writer, mesh_noise *reader, const hex *payload,
+                             const hex *wire) {
     uint8_t out[MESSAGE_LEN_MAX];
     size_t len;
     EXPECT_OK(mesh_noise_write(writer, (mesh_bytes){payload->bytes, payload->len}, out, &len));
@@ -115,7 +117,8 @@ static void expect_handshake(mesh_noise *writer, mesh_noise *reader, const hex *
     assert_memory_equal(payload->bytes, out, len);
 }
 
-static void expect_transport(mesh_cipher *send, mesh_cipher *receive, const hex *payload, const hex *wire) {
+static void expect_transport(mesh_cipher *send, mesh_cipher *receive, const hex *payload,
+                             const hex *wire) {
     uint8_t data[MESSAGE_LEN_MAX];
     memcpy(data, payload->bytes, payload->len);
     EXPECT_OK(mesh_cipher_seal(send, (mesh_bytes){0}, data, payload->len));
@@ -137,7 +140,8 @@ static void run_vector(const json_t *vector) {
     mesh_cipher send[2], receive[2];
     begin(&sides[0], vector, "init");
     begin(&sides[1], vector, "resp");
-    bool is_one_way = strstr(sides[0].pattern->protocol, "_N_") || strstr(sides[0].pattern->protocol, "_Npsk0_");
+    bool is_one_way =
+        strstr(sides[0].pattern->protocol, "_N_") || strstr(sides[0].pattern->protocol, "_Npsk0_");
     bool is_split = false;
     const json_t *messages = json_object_get(vector, "messages");
     for (size_t i = 0; i < json_array_size(messages); i++) {
@@ -209,7 +213,8 @@ static void carry(pair *p, int index, wire *out) {
         mesh_noise *from = i % 2 == 0 ? &p->initiator : &p->responder;
         mesh_noise *to = i % 2 == 0 ? &p->responder : &p->initiator;
         EXPECT_OK(mesh_noise_write(from, mesh_bytes_text("hello"), out->bytes, &out->len));
-        if (i < index) EXPECT_OK(mesh_noise_read(to, (mesh_bytes){out->bytes, out->len}, payload, &len));
+        if (i < index)
+            EXPECT_OK(mesh_noise_read(to, (mesh_bytes){out->bytes, out->len}, payload, &len));
     }
 }
 
@@ -276,7 +281,8 @@ TEST(who_does_not_know_the_cluster_key_is_found_out_with_the_third_message) {
 }
 
 TEST(a_key_of_small_order_is_refused) {
-    // The points of order 1, 2, 4 and 8 of Curve25519 and their non-canonical twins (RFC 7748, 6.1; Wycheproof x25519).
+    // The points of order 1, 2, 4 and 8 of Curve25519 and their non-canonical twins (RFC 7748, 6.1;
+    // Wycheproof x25519).
     static const char *const points[] = {
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0100000000000000000000000000000000000000000000000000000000000000",
@@ -291,7 +297,8 @@ TEST(a_key_of_small_order_is_refused) {
         wire w;
         start(&p, "here", SHARED);
         // A dialler that follows the protocol to the letter, but for the point it sends.
-        (void)sodium_hex2bin(p.initiator.ephemeral_public, MESH_NOISE_KEY_LEN, points[i], 64, NULL, NULL, NULL);
+        (void)sodium_hex2bin(p.initiator.ephemeral_public, MESH_NOISE_KEY_LEN, points[i], 64, NULL,
+                             NULL, NULL);
         carry(&p, 0, &w);
         EXPECT_OK(read_at(&p, 0, (mesh_bytes){w.bytes, w.len}));
         EXPECT_EQ(MESH_ESEAL, mesh_noise_write(&p.responder, (mesh_bytes){0}, w.bytes, &w.len));
@@ -318,7 +325,8 @@ TEST(the_third_message_of_another_handshake_is_refused) {
     start(&p, "here", SHARED);
     carry(&p, 2, &third);
     start(&q, "here", SHARED);
-    memset(q.responder.ephemeral_secret, SHARED + 2, MESH_NOISE_KEY_LEN); // as each handshake has its own
+    memset(q.responder.ephemeral_secret, SHARED + 2,
+           MESH_NOISE_KEY_LEN); // as each handshake has its own
     (void)crypto_scalarmult_base(q.responder.ephemeral_public, q.responder.ephemeral_secret);
     carry(&q, 1, &w);
     EXPECT_EQ(MESH_ESEAL, read_at(&q, 2, (mesh_bytes){third.bytes, third.len}));
@@ -331,6 +339,8 @@ TEST(both_sides_learn_the_static_key_of_the_other) {
     EXPECT_TRUE(mesh_noise_remote_static(&p.initiator) == NULL);
     carry(&p, 2, &w);
     EXPECT_OK(read_at(&p, 2, (mesh_bytes){w.bytes, w.len}));
-    assert_memory_equal(p.responder.static_public, mesh_noise_remote_static(&p.initiator), MESH_NOISE_KEY_LEN);
-    assert_memory_equal(p.initiator.static_public, mesh_noise_remote_static(&p.responder), MESH_NOISE_KEY_LEN);
+    assert_memory_equal(p.responder.static_public, mesh_noise_remote_static(&p.initiator),
+                        MESH_NOISE_KEY_LEN);
+    assert_memory_equal(p.initiator.static_public, mesh_noise_remote_static(&p.responder),
+                        MESH_NOISE_KEY_LEN);
 }
