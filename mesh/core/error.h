@@ -15,7 +15,10 @@
     X(MESH_EINVAL, -10010, "the value is not allowed here")                                        \
     X(MESH_ECLOSED, -10011, "it is closed")                                                        \
     X(MESH_EGONE, -10012, "the agent is gone")                                                     \
-    X(MESH_ESEAL, -10013, "what came was not sealed by the other end, or was changed on its way")
+    X(MESH_ESEAL, -10013, "what came was not sealed by the other end, or was changed on its way")  \
+    X(MESH_ECERT, -10014, "its certificate is not one of this cluster")                            \
+    X(MESH_ECERTTIME, -10015,                                                                      \
+      "its certificate is not valid now: it has expired, or a clock is wrong")
 
 enum mesh_error {
 #define X(name, code, text) name = code,
