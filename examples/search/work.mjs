@@ -4,10 +4,12 @@
 // A batch waits, is *out* (a shard works on it) or is *held* (in a shard's index). It belongs to one shard until that
 // shard is known to be dead, never only suspected: so no document is ever in two indexes.
 
-const DEATHS_MAX = 3 // a batch that three shards died over is given up, or it would kill them for ever
+// A batch that three shards died over is given up, or it would kill them for ever. Not one that was indexed before:
+// when many shards are killed at once, it is handed from one to the next, all dead already, and is to blame for none.
+const DEATHS_MAX = 3
 
 export class Work {
-  #batches = [] // { id, paths, deaths, result }
+  #batches = [] // { id, paths, deaths, isProven, result }
   #waiting = []
   #shards = new Map() // id -> { out: Set of batches, held: Set of batches }
   #outMax
@@ -19,7 +21,7 @@ export class Work {
   }
 
   addBatch(paths) {
-    const batch = { id: this.#batches.length, paths, deaths: 0, result: null }
+    const batch = { id: this.#batches.length, paths, deaths: 0, isProven: false, result: null }
     this.#batches.push(batch)
     this.#waiting.push(batch)
   }
@@ -45,6 +47,7 @@ export class Work {
     const book = this.#shards.get(shard)
     if (!book?.out.delete(batch)) return false
     book.held.add(batch)
+    batch.isProven = true
     batch.result = result
     return true
   }
@@ -55,7 +58,7 @@ export class Work {
     this.#shards.delete(shard)
     const lost = { batches: held.size, files: filesOf(held) }
 
-    for (const batch of out) batch.deaths++
+    for (const batch of out) if (!batch.isProven) batch.deaths++
     const again = [...held, ...out]
     for (const batch of again) batch.result = null
     this.#givenUp.push(...again.filter(batch => batch.deaths >= DEATHS_MAX))

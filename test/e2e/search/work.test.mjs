@@ -97,6 +97,18 @@ test('a batch that kills every shard is given up and told', () => {
   assert.deepEqual(work.progress.skipped, { 'given up': 1 })
 })
 
+test('a batch that was indexed once is to blame for no death', () => {
+  const work = workWith(1, ['a', 'b', 'c', 'd', 'e'])
+  work.finish('a', work.next().batch, RESULT)
+  work.removeShard('a')
+  for (const shard of ['b', 'c', 'd']) {
+    assert.equal(work.next().shard, shard)
+    work.removeShard(shard)
+  }
+  assert.equal(work.next().shard, 'e')
+  assert.deepEqual(work.progress.skipped, {})
+})
+
 test('a held batch may lose its shard as often as it likes', () => {
   const work = workWith(1, [])
   for (const shard of ['a', 'b', 'c', 'd', 'e']) {
