@@ -62,8 +62,9 @@ class Node {
     }
   }
 
-  /** Resolves when the node has printed `wanted`. */
-  prints(wanted, stream = 'stdout') {
+  /** Resolves when the node has printed `wanted`, and is known: its first words may overtake the zygote's. */
+  async prints(wanted, stream = 'stdout') {
+    await this.launched
     return new Promise((resolve) => {
       const watcher = () => {
         if (!this[stream].includes(wanted)) return
