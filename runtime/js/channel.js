@@ -60,7 +60,9 @@ class Channel {
     try {
       opened = this.#native.open({ agentPath, name, maxMessage }, (len) => this.#receive(len))
     } catch (cause) {
-      const text = `no agent answers (${cause.message}): is one running? \`warren run\` starts one`
+      const text = cause.code === 'ETIMEDOUT'
+        ? 'the agent is there and does not answer: it is stopped or stuck'
+        : `no agent answers (${cause.message}): is one running? \`warren run\` starts one`
       throw new MeshError('ERR_WARREN_NO_AGENT', text, { cause })
     }
     this.maxMessage = maxMessage

@@ -144,3 +144,11 @@ test('with no agent, join() says so and what to do', async () => {
   await assert.rejects(warren.join({ agentPath: `${own.dir}/agent.sock` }), { code: 'ERR_WARREN_NO_AGENT', message: /warren (run|agent)/ })
   await own.stop()
 })
+
+test('with an agent that is stopped, join() says so and does not wait for ever', async (t) => {
+  const own = await Cluster.start()
+  t.after(() => own.agent.kill('SIGCONT') && own.stop())
+  own.agent.kill('SIGSTOP')
+  const warren = await import('warren')
+  await assert.rejects(warren.join({ agentPath: `${own.dir}/agent.sock` }), { code: 'ERR_WARREN_NO_AGENT', message: /stopped or stuck/ })
+})
