@@ -170,7 +170,7 @@ static int parse_tbs(mesh_bytes bytes, mesh_cert *out) {
 
 static size_t put_signed_text(uint8_t out[sizeof signature_label + TBS_LEN_MAX], mesh_bytes tbs) {
     memcpy(out, signature_label, sizeof signature_label); // with its zero
-    memcpy(out + sizeof signature_label, tbs.data, tbs.len);
+    if (tbs.len > 0) memcpy(out + sizeof signature_label, tbs.data, tbs.len);
     return sizeof signature_label + tbs.len;
 }
 
