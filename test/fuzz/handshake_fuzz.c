@@ -78,17 +78,17 @@ static void begin_peer(mesh_noise *noise, const mesh_credentials *self, const ui
                        bool is_initiator) {
     static const uint8_t secret[MESH_NOISE_KEY_LEN] = {PEER_LINK},
                          ephemeral[MESH_NOISE_KEY_LEN] = {31};
-    uint8_t prologue[64];
-    memcpy(prologue, "warren/link", 11);
-    memcpy(prologue + 11, self->cluster_id, MESH_ID_LEN);
-    memcpy(prologue + 11 + MESH_ID_LEN, bound, MESH_PREAMBLE_BOUND_LEN);
-    mesh_noise_init(noise, &(mesh_noise_options){
-                               .pattern = &mesh_noise_xxpsk3,
-                               .is_initiator = is_initiator,
-                               .prologue = {prologue, 11 + MESH_ID_LEN + MESH_PREAMBLE_BOUND_LEN},
-                               .static_secret = secret,
-                               .ephemeral_secret = ephemeral,
-                               .psks = {self->link_psk}});
+    static const uint8_t label[] = {'w', 'a', 'r', 'r', 'e', 'n', '/', 'l', 'i', 'n', 'k'};
+    uint8_t prologue[sizeof label + MESH_ID_LEN + MESH_PREAMBLE_BOUND_LEN];
+    memcpy(prologue, label, sizeof label);
+    memcpy(prologue + sizeof label, self->cluster_id, MESH_ID_LEN);
+    memcpy(prologue + sizeof label + MESH_ID_LEN, bound, MESH_PREAMBLE_BOUND_LEN);
+    mesh_noise_init(noise, &(mesh_noise_options){.pattern = &mesh_noise_xxpsk3,
+                                                 .is_initiator = is_initiator,
+                                                 .prologue = {prologue, sizeof prologue},
+                                                 .static_secret = secret,
+                                                 .ephemeral_secret = ephemeral,
+                                                 .psks = {self->link_psk}});
 }
 
 static size_t write_message(mesh_noise *noise, mesh_bytes payload, uint8_t *wire) {

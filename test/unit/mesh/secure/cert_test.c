@@ -245,25 +245,25 @@ TEST(scopes_allow_what_they_say) {
     static const struct {
         const char *scope;
         mesh_verb verb;
-        const char *name;
         bool want;
+        const char *name;
     } rows[] = {
-        {"*", MESH_VERB_SERVE, "api", true},
-        {"serve:api", MESH_VERB_SERVE, "api", true},
-        {"serve:api", MESH_VERB_CALL, "api", false},
-        {"serve:api", MESH_VERB_SERVE, "apis", false},
-        {"call:*", MESH_VERB_CALL, "api", true},
-        {"call:*", MESH_VERB_CALL, "a.b", false},
-        {"call:>", MESH_VERB_CALL, "a.b", true},
-        {"publish:o.>", MESH_VERB_PUBLISH, "o.eu.new", true},
-        {"publish:o.>", MESH_VERB_PUBLISH, "o", false},
-        {"publish:>", MESH_VERB_PUBLISH, "o.*", false},
-        {"subscribe:o.>", MESH_VERB_SUBSCRIBE, "o.*", true},
-        {"subscribe:o.>", MESH_VERB_SUBSCRIBE, ">", false},
-        {"subscribe:o.*", MESH_VERB_SUBSCRIBE, "o.>", false},
-        {"subscribe:*", MESH_VERB_SUBSCRIBE, ">", false},
-        {"subscribe:>", MESH_VERB_SUBSCRIBE, ">", true},
-        {"*", MESH_VERB_PUBLISH, "", false},
+        {"*", MESH_VERB_SERVE, true, "api"},
+        {"serve:api", MESH_VERB_SERVE, true, "api"},
+        {"serve:api", MESH_VERB_CALL, false, "api"},
+        {"serve:api", MESH_VERB_SERVE, false, "apis"},
+        {"call:*", MESH_VERB_CALL, true, "api"},
+        {"call:*", MESH_VERB_CALL, false, "a.b"},
+        {"call:>", MESH_VERB_CALL, true, "a.b"},
+        {"publish:o.>", MESH_VERB_PUBLISH, true, "o.eu.new"},
+        {"publish:o.>", MESH_VERB_PUBLISH, false, "o"},
+        {"publish:>", MESH_VERB_PUBLISH, false, "o.*"},
+        {"subscribe:o.>", MESH_VERB_SUBSCRIBE, true, "o.*"},
+        {"subscribe:o.>", MESH_VERB_SUBSCRIBE, false, ">"},
+        {"subscribe:o.*", MESH_VERB_SUBSCRIBE, false, "o.>"},
+        {"subscribe:*", MESH_VERB_SUBSCRIBE, false, ">"},
+        {"subscribe:>", MESH_VERB_SUBSCRIBE, true, ">"},
+        {"*", MESH_VERB_PUBLISH, false, ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         mesh_cert cert = {0};
