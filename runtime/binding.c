@@ -155,6 +155,7 @@ static void put_output(binding *b, const mesh_output *out) {
         e.extra = (uint32_t)out->exit_signal;
         break;
     case MESH_OUT_DRAIN: e.kind = BINDING_EV_DRAIN; break;
+    case MESH_OUT_FLUSHED: e.kind = BINDING_EV_FLUSHED; break;
     default: return; // the driver's
     }
     b->is_message_likely |= out->kind == MESH_OUT_MESSAGE || out->kind == MESH_OUT_REQUEST ||
@@ -256,6 +257,7 @@ static int run_command(binding *b, const command *c, uint64_t now_ms) {
         return 0; // a DOWN event tells the rest
     case BINDING_DEMONITOR: mesh_node_demonitor(node, c->peer); return 0;
     case BINDING_LISTEN: return run_listen(b, c);
+    case BINDING_FLUSH: mesh_node_flush(node); return 0;
     default: return MESH_EINVAL;
     }
 }

@@ -47,6 +47,7 @@ typedef enum binding_command {
     BINDING_MONITOR,   // peer
     BINDING_DEMONITOR, // peer
     BINDING_LISTEN,    // id request, arg port, name address, extra backlog | ipv6_only << 31
+    BINDING_FLUSH,     // FLUSHED follows, once for all before it, when nothing is unsent
 } binding_command;
 
 // Events (inbox). flags bit 0: payload begins with headers; bit 1 of word 1's flags: is_up /
@@ -71,6 +72,7 @@ typedef enum binding_event {
     BINDING_EV_CLOSED,
     BINDING_EV_COMMAND_FAILED, // arg error (mesh_error), name sentence, id of the command: our bug
                                // or a limit; JavaScript turns it into an error
+    BINDING_EV_FLUSHED,
 } binding_event;
 
 enum { BINDING_FLAG_HEADERS = 1, BINDING_FLAG_BOOL = 2 };

@@ -116,6 +116,8 @@ int mesh_node_monitor(mesh_node *node,
                       uint32_t peer); // MESH_ENOTFOUND: unknown or down already (DOWN event follows
                                       // at once, reason "noproc")
 void mesh_node_demonitor(mesh_node *node, uint32_t peer);
+// FLUSHED follows, once for all calls before it, when stats.unsent_bytes is 0.
+void mesh_node_flush(mesh_node *node);
 // Say goodbye on every link: calls made fail with CLOSED, calls served are cancelled, GOAWAY is
 // queued.
 void mesh_node_close(mesh_node *node, uint64_t now_ms);
@@ -146,6 +148,7 @@ typedef enum mesh_output_kind {
     MESH_OUT_DOWN,    // peer that was monitored: name = reason, exit_code, exit_signal
     MESH_OUT_DRAIN,   // stats.queued_bytes was above MESH_QUEUE_HIGH; every queue that was is below
                       // MESH_QUEUE_LOW now
+    MESH_OUT_FLUSHED, // mesh_node_flush was called, and nothing is unsent now
 } mesh_output_kind;
 
 typedef struct mesh_output {

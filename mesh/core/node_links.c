@@ -65,6 +65,19 @@ void mesh_node_links_check_drain(mesh_node *node, mesh_peer *peer) {
     if (--node->full_count == 0) (void)mesh_outbox_push(&node->outbox, MESH_OUT_DRAIN, NULL);
 }
 
+static void check_flushed(mesh_node *node) {
+    if (!node->is_flush_asked) return;
+    for (size_t i = 0; i < node->linked_count; i++)
+        if (mesh_node_links_queued(node->linked[i]) > 0) return;
+    node->is_flush_asked = false;
+    (void)mesh_outbox_push(&node->outbox, MESH_OUT_FLUSHED, NULL);
+}
+
+void mesh_node_flush(mesh_node *node) {
+    node->is_flush_asked = true;
+    check_flushed(node);
+}
+
 void mesh_node_links_settle(mesh_node *node, mesh_peer *peer) {
     if (!peer->is_write_said && mesh_link_output(peer->link).len > 0) {
         peer->is_write_said = true;
@@ -76,6 +89,7 @@ void mesh_node_links_settle(mesh_node *node, mesh_peer *peer) {
     }
     mesh_node_links_check_full(node, peer);
     mesh_node_links_check_drain(node, peer);
+    check_flushed(node);
 }
 
 static void count_lost(mesh_node *node, mesh_link *link) {
@@ -105,6 +119,7 @@ void mesh_node_links_end(mesh_node *node, mesh_peer *peer) {
     node->linked[peer->linked_index] = last;
     last->linked_index = peer->linked_index;
     mesh_node_links_check_drain(node, peer);
+    check_flushed(node);
     if (peer->is_gone) mesh_node_peers_finish(node, peer);
 }
 

@@ -50,7 +50,8 @@ struct mesh_node {
     mesh_rng rng;
     uint64_t now_ms;
     bool is_closed;
-    mesh_peer **peers; // by handle & mask; [0] is the node itself
+    bool is_flush_asked; // FLUSHED is to be said
+    mesh_peer **peers;   // by handle & mask; [0] is the node itself
     size_t peer_cap;
     mesh_peer self;
     uint32_t next_handle;
@@ -87,7 +88,7 @@ mesh_link *mesh_node_links_need(mesh_node *node, mesh_peer *peer);
 mesh_link_place mesh_node_links_send(mesh_node *node, mesh_peer *peer,
                                      const mesh_link_send_options *send);
 size_t mesh_node_links_queued(const mesh_peer *peer);
-// After anything that moved bytes: says WRITE, CLOSE and DRAIN when they are due.
+// After anything that moved bytes: says WRITE, CLOSE, DRAIN and FLUSHED when they are due.
 void mesh_node_links_settle(mesh_node *node, mesh_peer *peer);
 // Above MESH_QUEUE_HIGH a peer is full until it is below MESH_QUEUE_LOW; when none is full any
 // more: DRAIN.

@@ -43,6 +43,7 @@ class Channel {
   #lastId = 0
   #isFull = false
   #joined = null
+  #flushed = null
   #closed = new Pending()
   #announced = new Map() // entry id -> Pending
   #listening = new Map() // request id -> Pending
@@ -107,6 +108,20 @@ class Channel {
     if (this.#isFull) this.release()
     this.#isFull = false
     this.tell('drain')
+  }
+
+  // Resolves when nothing is unsent, or the mesh is closed.
+  async flushed() {
+    this.outbox.flush()
+    if (this.outbox.unsent === 0) return undefined
+    this.#flushed ??= new Pending()
+    this.outbox.command(COMMAND.FLUSH)
+    return this.held(this.#flushed.promise)
+  }
+
+  #flushedNow() {
+    this.#flushed?.resolve()
+    this.#flushed = null
   }
 
   join() {
@@ -216,6 +231,7 @@ class Channel {
       case EVENT.SERVICE: return this.peers.takeService(event)
       case EVENT.DOWN: return this.monitors.take(event)
       case EVENT.DRAIN: return this.#drained()
+      case EVENT.FLUSHED: return this.#flushedNow()
       case EVENT.JOINED: return this.#joined?.resolve()
       case EVENT.ANNOUNCED: return this.#settle(this.#announced, event.id)
       case EVENT.LISTENING: return this.#listened(event)
@@ -282,6 +298,7 @@ class Channel {
 
   #closedNow() {
     this.isClosed = true
+    this.#flushedNow()
     for (const endpoint of [...this.endpoints.values()]) endpoint.leave()
     this.calls.close()
     this.peers.close()

@@ -23,6 +23,7 @@ const COMMAND = {
   MONITOR: 10,
   DEMONITOR: 11,
   LISTEN: 12,
+  FLUSH: 13,
 }
 
 const EVENT = {
@@ -43,6 +44,7 @@ const EVENT = {
   LOST: 15,
   CLOSED: 16,
   COMMAND_FAILED: 17,
+  FLUSHED: 18,
 }
 
 const ENTRY = { SERVICE: 0, SUBSCRIPTION: 1 }

@@ -12,7 +12,6 @@ const { Service } = require('./service.js')
 const { Subscription } = require('./subscription.js')
 
 const CLOSE_TIMEOUT_MS = 5000
-const FLUSH_POLL_MAX_MS = 16
 const NO_METHOD = Buffer.alloc(0)
 const NO_OPTIONS = Object.freeze({})
 
@@ -94,13 +93,7 @@ class Mesh extends EventEmitter {
 
   async flush() {
     this.#channel.mustBeOpen()
-    const { outbox } = this.#channel
-    outbox.flush()
-    // C has no event for an empty queue; who waits for one is about to leave, or sends much.
-    for (let ms = 1; outbox.unsent > 0 && !this.#channel.isClosed; ms = Math.min(ms * 2, FLUSH_POLL_MAX_MS)) {
-      await new Promise((resolve) => setTimeout(resolve, ms))
-      outbox.flush()
-    }
+    await this.#channel.flushed()
   }
 
   // ---- services

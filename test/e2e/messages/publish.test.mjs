@@ -150,3 +150,28 @@ test('after unsubscribe nothing more arrives and the agent forgets it', async ()
     for (;;) { await mesh.request('gone', 1, { timeout: 50 }).catch(e => { if (e.code !== 'ERR_WARREN_TIMEOUT' && e.code !== 'ERR_WARREN_CLOSED') throw e }) }
   }), { code: 'ERR_WARREN_NO_RESPONDERS' })
 })
+
+test('flush() ends when a reader that was stopped reads again, and not before', async () => {
+  const [writer, reader] = await cluster.members('writer', 'reader')
+  await reader.run(async (mesh, keep) => {
+    keep.flow = mesh.subscribe('stopped', { highWaterMark: 10_000 })
+    await keep.flow.ready
+  })
+  const isFlushed = () => writer.run(async (mesh, keep) => {
+    await new Promise(setImmediate)
+    return keep.isFlushed
+  })
+  await writer.run(async (mesh, keep) => {
+    mesh.publish('stopped', 'the link')
+    await mesh.flush()
+  })
+  reader.process.kill('SIGSTOP')
+  await writer.run((mesh, keep) => {
+    for (let i = 0; i < 900; i++) mesh.publish('stopped', Buffer.alloc(1000))
+    keep.isFlushed = false
+    keep.flushed = Promise.all([mesh.flush(), mesh.flush()]).then(() => (keep.isFlushed = true))
+  })
+  for (let i = 0; i < 10; i++) assert.equal(await isFlushed(), false)
+  reader.process.kill('SIGCONT')
+  assert.equal(await writer.run((mesh, keep) => keep.flushed), true)
+})

@@ -279,6 +279,36 @@ TEST(the_caller_is_gone_so_its_calls_are_aborted) {
     duo_destroy(d);
 }
 
+TEST(flushed_is_told_once_when_nothing_is_unsent) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "some", "");
+    EXPECT_OK(mesh_node_publish(d->sides[0].node, d->now_ms, mesh_bytes_text("some"), 0,
+                                mesh_bytes_text("news")));
+    mesh_node_flush(d->sides[0].node);
+    mesh_node_flush(d->sides[0].node);
+    duo_run(d);
+    EXPECT_EQ(1, duo_count(d, 0, MESH_OUT_FLUSHED));
+    mesh_node_flush(d->sides[0].node); // nothing is: at once
+    duo_run(d);
+    EXPECT_EQ(2, duo_count(d, 0, MESH_OUT_FLUSHED));
+    duo_destroy(d);
+}
+
+TEST(what_was_lost_with_its_link_is_not_flushed_for_ever) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "some", "");
+    d->is_connect_refused = true;
+    EXPECT_OK(mesh_node_publish(d->sides[0].node, d->now_ms, mesh_bytes_text("some"), 0,
+                                mesh_bytes_text("news")));
+    mesh_node_flush(d->sides[0].node);
+    duo_run(d);
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_FLUSHED));
+    mesh_node_connect_failed(d->sides[0].node, d->now_ms, d->sides[1].id);
+    duo_run(d);
+    EXPECT_EQ(1, duo_count(d, 0, MESH_OUT_FLUSHED));
+    duo_destroy(d);
+}
+
 TEST(publications_wait_for_credit_and_drain_is_told) {
     duo *d = duo_create(NULL);
     duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "bulk", "");
