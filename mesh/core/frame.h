@@ -18,6 +18,7 @@ enum {
     MESH_FRAME_PING = 0x02,
     MESH_FRAME_PONG = 0x03,
     MESH_FRAME_GOAWAY = 0x04,
+    MESH_FRAME_REKEY = 0x05,
     MESH_FRAME_CREDIT = 0x10,
     MESH_FRAME_SHAPE = 0x12,
     MESH_FRAME_CONTROL_END = 0x20, // types below are control

@@ -22,6 +22,9 @@ static void reset_stream(mesh_link *link) {
     link->pong_count = 0;
     link->cancel_after = (mesh_cancel){0};
     link->is_mute = false;
+    link->is_sealed = false;
+    mesh_cipher_deinit(&link->seal);
+    mesh_cipher_deinit(&link->open);
     link->has_control = true;
     link->has_open_record = false;
     link->output_base += link->output_tail;
@@ -45,6 +48,8 @@ void mesh_link_destroy(mesh_link *link) {
     }
     free(link->input);
     free(link->output);
+    mesh_cipher_deinit(&link->seal);
+    mesh_cipher_deinit(&link->open);
     free(link);
 }
 
@@ -54,6 +59,13 @@ void *mesh_link_give_input(mesh_link *link) {
     link->input_head = link->input_tail = 0;
     link->record = (mesh_bytes){0};
     return input;
+}
+
+void mesh_link_encrypt(mesh_link *link, const mesh_cipher *send, const mesh_cipher *receive) {
+    CHECK(link->state == MESH_LINK_WAITING);
+    link->is_sealed = true;
+    link->seal = *send;
+    link->open = *receive;
 }
 
 void mesh_link_up(mesh_link *link) {
@@ -85,11 +97,15 @@ void mesh_link_replace(mesh_link *link) {
     mesh_queue_deinit(&link->queues[MESH_CHANNEL_CONTROL]);
     reset_stream(link);
     link->state = MESH_LINK_WAITING;
-    mesh_link_up(link);
 }
 
 void mesh_link_fail(mesh_link *link, int err) {
     if (link->state == MESH_LINK_ENDING) return;
+    if (err == MESH_ESEAL) {
+        link->state = MESH_LINK_ENDING;
+        mesh_link_mute(link);
+        return;
+    }
     mesh_link_goaway(link, mesh_goaway_code_of(err), mesh_error_text(err));
 }
 

@@ -13,6 +13,7 @@
 #include "core/message.h"
 #include "core/queue.h"
 #include "core/shapes.h"
+#include "secure/cipher.h"
 
 enum {
     MESH_LINK_INPUT_LEN = 128 << 10,
@@ -62,6 +63,9 @@ typedef struct mesh_link {
         bool is_credit_due;
     } inbound[MESH_CHANNEL_COUNT];
 
+    bool is_sealed; // records are encrypted: the stream leaves this host
+    mesh_cipher seal, open;
+
     uint8_t *output;
     size_t output_cap, output_head, output_tail;
     uint64_t output_base; // position of output[0] in all that was ever written
@@ -83,10 +87,15 @@ void mesh_link_destroy(mesh_link *link);
 void *mesh_link_give_input(mesh_link *link);
 
 // ---- life
+// Every record of the stream to come is encrypted, with the ciphers of its handshake (copies).
+// Before mesh_link_up; on a unix socket never.
+void mesh_link_encrypt(mesh_link *link, const mesh_cipher *send, const mesh_cipher *receive);
 void mesh_link_up(mesh_link *link); // the socket is there: READY is written
 // A socket takes the place of the one before: what was on it is forgotten, what waits stays.
+// mesh_link_up follows.
 void mesh_link_replace(mesh_link *link);
-// The peer broke a rule: GOAWAY now; nothing else after it.
+// The peer broke a rule: GOAWAY now; nothing else after it. MESH_ESEAL: not a word, since it is not
+// known who hears it.
 void mesh_link_fail(mesh_link *link, int err);
 // Nobody reads at the other end: there is no output from now on.
 void mesh_link_mute(mesh_link *link);
@@ -131,7 +140,9 @@ bool mesh_link_may_be_sent(const mesh_link *link, uint32_t channel, mesh_link_pl
 void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel);
 // Moves what waits into the output as far as credit and room go.
 void mesh_link_pump(mesh_link *link, uint64_t now_ms);
-mesh_bytes mesh_link_output(const mesh_link *link);
+bool mesh_link_has_output(const mesh_link *link);
+// Ends the record at hand: it can be written now.
+mesh_bytes mesh_link_output(mesh_link *link);
 void mesh_link_sent(mesh_link *link, size_t len);
 size_t mesh_link_queued(const mesh_link *link);                       // bytes in queues and output
 void mesh_link_write_ready(mesh_link *link, const mesh_ready *ready); // for link.c

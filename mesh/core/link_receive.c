@@ -71,6 +71,13 @@ static int take_shape(mesh_link *link, const mesh_frame *frame) {
     return 1;
 }
 
+// The peer's next record is sealed with its next key.
+static int take_rekey(mesh_link *link, const mesh_frame *frame) {
+    if (!link->is_sealed || frame->body.len != 0 || link->record.len != 0) return MESH_EPROTO;
+    mesh_cipher_rekey(&link->open);
+    return 0;
+}
+
 static int take_goaway(mesh_link *link, const mesh_frame *frame) {
     uint32_t code;
     int err = mesh_goaway_parse(frame->body, &code);
@@ -93,6 +100,7 @@ static int take_control(mesh_link *link, const mesh_frame *frame, mesh_link_mess
     case MESH_FRAME_PONG: return frame->body.len == U64_LEN ? 0 : MESH_EPROTO;
     case MESH_FRAME_SHAPE: return take_shape(link, frame);
     case MESH_FRAME_GOAWAY: return take_goaway(link, frame);
+    case MESH_FRAME_REKEY: return take_rekey(link, frame);
     default: return MESH_EPROTO; // a second READY
     }
 }
@@ -185,6 +193,7 @@ static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_messag
     case MESH_FRAME_PING:
     case MESH_FRAME_PONG:
     case MESH_FRAME_GOAWAY:
+    case MESH_FRAME_REKEY:
     case MESH_FRAME_CREDIT:
     case MESH_FRAME_SHAPE:
     case MESH_FRAME_CANCEL: return take_control(link, frame, out);
@@ -192,11 +201,21 @@ static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_messag
     }
 }
 
+// Decrypts the record at hand where it lies.
+static int open_record(mesh_link *link) {
+    uint8_t *record = link->input + (link->record.data - link->input);
+    int err = mesh_cipher_open(&link->open, (mesh_bytes){0}, record, link->record.len);
+    if (err != 0) return err;
+    link->record.len -= MESH_CIPHER_TAG_LEN;
+    return link->record.len > 0 ? 0 : MESH_EPROTO;
+}
+
 static int next_record(mesh_link *link) {
     mesh_bytes input = {link->input + link->input_head, link->input_tail - link->input_head};
     int err = mesh_record_take(&input, &link->record);
-    if (err == 0) link->input_head = link->input_tail - input.len;
-    return err;
+    if (err != 0) return err;
+    link->input_head = link->input_tail - input.len;
+    return link->is_sealed ? open_record(link) : 0;
 }
 
 int mesh_link_next(mesh_link *link, mesh_link_message *out) {

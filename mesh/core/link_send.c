@@ -24,13 +24,39 @@ static void reserve(mesh_link *link, size_t need) {
     link->output_tail = live;
 }
 
+// Encrypts the record at hand where it lies; nothing can be added to it any more.
+static void end_record(mesh_link *link) {
+    if (!link->has_open_record || !link->is_sealed) return;
+    link->has_open_record = false;
+    uint8_t *record = link->output + link->open_record;
+    size_t len = load_be16(record);
+    bool is_rekey = (link->seal.count + 1) % MESH_REKEY_RECORDS == 0;
+    if (is_rekey) { // the record's last frame: reserved when the record began
+        (void)mesh_frame_put_head(link->output + link->output_tail, 0, MESH_FRAME_REKEY,
+                                  MESH_FRAME_FIRST, MESH_CHANNEL_CONTROL);
+        link->output_tail += MESH_FRAME_HEAD_LEN;
+        len += MESH_FRAME_HEAD_LEN;
+    }
+    CHECK(mesh_cipher_seal(&link->seal, (mesh_bytes){0}, record + MESH_RECORD_HEAD_LEN, len) == 0);
+    link->output_tail += MESH_CIPHER_TAG_LEN;
+    (void)store_be16(record, (uint32_t)(len + MESH_CIPHER_TAG_LEN));
+    if (is_rekey) mesh_cipher_rekey(&link->seal);
+}
+
+// What may still have to be written behind the last frame of a record.
+static size_t record_end_len(const mesh_link *link) {
+    return link->is_sealed ? MESH_FRAME_HEAD_LEN + MESH_CIPHER_TAG_LEN : 0;
+}
+
 // Adds a frame to the open record, or to a new one beyond 16 KiB; returns where the body goes.
 static uint8_t *add_frame(mesh_link *link, size_t body_len, uint8_t type, uint8_t flags,
                           uint32_t channel) {
     size_t len = MESH_FRAME_HEAD_LEN + body_len;
-    reserve(link, MESH_RECORD_HEAD_LEN + len);
+    reserve(link, MESH_RECORD_HEAD_LEN + len +
+                      2 * record_end_len(link)); // of this record and the one before
     size_t record_len = link->output_tail - link->open_record - MESH_RECORD_HEAD_LEN;
     if (!link->has_open_record || record_len + len > MESH_RECORD_LEN_TARGET) {
+        end_record(link);
         link->has_open_record = true;
         link->open_record = link->output_tail;
         link->output_tail += MESH_RECORD_HEAD_LEN;
@@ -241,9 +267,14 @@ void mesh_link_pump(mesh_link *link, uint64_t now_ms) {
         mesh_link_goaway(link, MESH_GOAWAY_NORMAL, "");
 }
 
-mesh_bytes mesh_link_output(const mesh_link *link) {
+bool mesh_link_has_output(const mesh_link *link) {
+    return pending(link) > 0 && !link->is_mute;
+}
+
+mesh_bytes mesh_link_output(mesh_link *link) {
     // Without bytes there is perhaps no buffer at all yet.
-    if (pending(link) == 0 || link->is_mute) return (mesh_bytes){0};
+    if (!mesh_link_has_output(link)) return (mesh_bytes){0};
+    end_record(link);
     return (mesh_bytes){link->output + link->output_head, pending(link)};
 }
 

@@ -79,7 +79,7 @@ void mesh_node_flush(mesh_node *node) {
 }
 
 void mesh_node_links_settle(mesh_node *node, mesh_peer *peer) {
-    if (!peer->is_write_said && mesh_link_output(peer->link).len > 0) {
+    if (!peer->is_write_said && mesh_link_has_output(peer->link)) {
         peer->is_write_said = true;
         say(node, MESH_OUT_WRITE, peer);
     }
@@ -152,10 +152,10 @@ int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint
     if (peer->link && peer->link->state != MESH_LINK_WAITING) {
         int err = replace(node, peer, is_dialler);
         if (err != 0) return err;
-    } else {
-        if (!peer->link) (void)add_link(node, peer);
-        mesh_link_up(peer->link);
+    } else if (!peer->link) {
+        (void)add_link(node, peer);
     }
+    mesh_link_up(peer->link);
     peer->is_dialler = is_dialler;
     peer->is_write_said = false;
     mesh_node_links_settle(node, peer);
@@ -214,7 +214,7 @@ void mesh_node_link_sent(mesh_node *node, uint64_t now_ms, uint32_t handle, size
     mesh_peer *peer = linked_peer(node, handle);
     CHECK(peer);
     mesh_link_sent(peer->link, len);
-    if (mesh_link_output(peer->link).len == 0) peer->is_write_said = false;
+    if (!mesh_link_has_output(peer->link)) peer->is_write_said = false;
     mesh_link_pump(peer->link, now_ms);
     mesh_node_links_settle(node, peer);
 }

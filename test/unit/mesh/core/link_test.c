@@ -239,6 +239,7 @@ TEST(a_new_socket_takes_what_waits_and_forgets_what_was_on_the_old_one) {
     (void)send(a, MESH_FRAME_PUB, "kept", 4);
     carry(b, a, 5);
     mesh_link_replace(a);
+    mesh_link_up(a);
     mesh_link_destroy(b);
     b = link_of(2, 1, NULL);
     greet(a, b);
@@ -247,6 +248,125 @@ TEST(a_new_socket_takes_what_waits_and_forgets_what_was_on_the_old_one) {
     mesh_link_message message;
     EXPECT_EQ(1, mesh_link_next(b, &message));
     EXPECT_BYTES("headkept", message.body);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+// ---- encrypted, as between hosts
+
+static mesh_link *sealed_link_of(uint64_t self_id, uint64_t peer_id) {
+    mesh_link_options options = {.self_id = self_id,
+                                 .peer_id = peer_id,
+                                 .max_message = MESH_MESSAGE_LEN_DEFAULT,
+                                 .window = 4 << 20};
+    mesh_cipher send, receive;
+    const uint8_t key_1[MESH_CIPHER_KEY_LEN] = {1}, key_2[MESH_CIPHER_KEY_LEN] = {2};
+    mesh_cipher_init(&send, self_id < peer_id ? key_1 : key_2);
+    mesh_cipher_init(&receive, self_id < peer_id ? key_2 : key_1);
+    mesh_link *link = mesh_link_create(&options);
+    mesh_link_encrypt(link, &send, &receive);
+    mesh_link_up(link);
+    return link;
+}
+
+static void expect_arrives(mesh_link *a, mesh_link *b, const void *payload, size_t len) {
+    mesh_link_message message = {0};
+    (void)send(a, MESH_FRAME_PUB, payload, len);
+    mesh_link_pump(a, 0);
+    int got = 0;
+    while (got == 0 && carry(a, b, 5000) > 0)
+        got = mesh_link_next(b, &message);
+    EXPECT_EQ(1, got);
+    EXPECT_EQ(4 + len, message.body.len);
+    assert_memory_equal(payload, message.body.data + 4, len);
+    free(message.owned);
+}
+
+TEST(an_encrypted_link_carries_messages_of_any_size_and_shows_nothing_of_them) {
+    mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
+    greet(a, b);
+    uint8_t *payload = mem_alloc(1 << 20);
+    memset(payload, 'z', 1 << 20);
+    (void)send(a, MESH_FRAME_PUB, payload, 1000);
+    mesh_bytes wire = mesh_link_output(a);
+    EXPECT_TRUE(memmem(wire.data, wire.len, "zzzz", 4) == NULL);
+    EXPECT_EQ(2 + 9 + 4 + 1000 + MESH_CIPHER_TAG_LEN, wire.len);
+    mesh_link_message message;
+    carry(a, b, SIZE_MAX);
+    EXPECT_EQ(1, mesh_link_next(b, &message));
+    const size_t sizes[] = {1, 16384, 70000, 1 << 20};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        expect_arrives(a, b, payload, sizes[i]);
+    free(payload);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(a_record_that_was_changed_on_its_way_ends_the_link_without_a_word) {
+    for (size_t at = 2; at < 2 + 9 + 5 + MESH_CIPHER_TAG_LEN; at++) {
+        mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
+        greet(a, b);
+        mesh_link_message message;
+        uint8_t *buffer;
+        size_t cap;
+        (void)send(a, MESH_FRAME_PUB, "x", 1);
+        mesh_bytes wire = mesh_link_output(a);
+        mesh_link_input(b, &buffer, &cap);
+        memcpy(buffer, wire.data, wire.len);
+        buffer[at] ^= 1;
+        mesh_link_received(b, wire.len);
+        EXPECT_EQ(MESH_ESEAL, mesh_link_next(b, &message));
+        mesh_link_fail(b, MESH_ESEAL);
+        EXPECT_FALSE(mesh_link_has_output(b));
+        EXPECT_EQ(MESH_LINK_ENDING, b->state);
+        mesh_link_destroy(a);
+        mesh_link_destroy(b);
+    }
+}
+
+TEST(both_ends_take_a_new_key_after_as_many_records_as_one_may_seal) {
+    mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
+    greet(a, b);
+    a->seal.count = b->open.count = MESH_REKEY_RECORDS - 3;
+    uint8_t keys[2][MESH_CIPHER_KEY_LEN];
+    mesh_link_message message;
+    for (int i = 0; i < 6; i++) {
+        expect_arrives(a, b, "still here", 10);
+        EXPECT_EQ(0, mesh_link_next(b, &message)); // REKEY stands behind the message
+        memcpy(keys[i > 1], a->seal.key, MESH_CIPHER_KEY_LEN);
+        assert_memory_equal(a->seal.key, b->open.key, MESH_CIPHER_KEY_LEN);
+    }
+    EXPECT_TRUE(memcmp(keys[0], keys[1], MESH_CIPHER_KEY_LEN) != 0);
+    EXPECT_EQ(MESH_REKEY_RECORDS + 3, a->seal.count);
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(a_new_key_where_nothing_is_encrypted_or_in_the_middle_of_a_record_is_refused) {
+    mesh_link_message message;
+    uint8_t *buffer;
+    size_t cap;
+    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    greet(a, b);
+    const uint8_t rekey[] = {0, 9, 0, 0, 0, MESH_FRAME_REKEY, MESH_FRAME_FIRST, 0, 0, 0, 0};
+    mesh_link_input(b, &buffer, &cap);
+    memcpy(buffer, rekey, sizeof rekey);
+    mesh_link_received(b, sizeof rekey);
+    EXPECT_EQ(MESH_EPROTO, mesh_link_next(b, &message));
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+
+    a = sealed_link_of(1, 2);
+    b = sealed_link_of(2, 1);
+    greet(a, b);
+    uint8_t record[2 + 2 * 9 + MESH_CIPHER_TAG_LEN] = {0, 2 * 9 + MESH_CIPHER_TAG_LEN};
+    memcpy(record + 2, rekey + 2, 9);
+    memcpy(record + 11, rekey + 2, 9);
+    EXPECT_OK(mesh_cipher_seal(&a->seal, (mesh_bytes){0}, record + 2, 18));
+    mesh_link_input(b, &buffer, &cap);
+    memcpy(buffer, record, sizeof record);
+    mesh_link_received(b, sizeof record);
+    EXPECT_EQ(MESH_EPROTO, mesh_link_next(b, &message));
     mesh_link_destroy(a);
     mesh_link_destroy(b);
 }
