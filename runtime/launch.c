@@ -54,6 +54,10 @@ static bool is_entry(const char *path) {
 // False with a sentence when this launch cannot come to anything.
 static bool is_possible(const Warren__Zygote__Launch *request, const mesh_packet *packet,
                         runtime_launch_result *result) {
+    if (packet->fd_count == 0) { // what a packet brings is lost whole, or not at all
+        say(result->error, "cannot start a node: warren-node may open no more files");
+        return false;
+    }
     if (packet->fd_count != FD_COUNT || request->n_argv == 0 || request->n_argv > STRINGS_MAX ||
         request->n_env > STRINGS_MAX || request->n_exec_argv > STRINGS_MAX) {
         say(result->error, "cannot start a node: the agent's request is malformed");
@@ -188,7 +192,9 @@ static void exec_node(const Warren__Zygote__Launch *request, const mesh_packet *
         err = 0;
     }
     close(pipe_fds[0]);
-    if (err != 0) say(result->error, "cannot start %s: %s", request->argv[0], strerror(-err));
+    if (err != 0)
+        say(result->error, "cannot start %s: %s%s", request->argv[0], pid < 0 ? "fork: " : "",
+            strerror(-err));
 }
 
 void runtime_launch(runtime_engine *engine, const Warren__Zygote__Launch *request,

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +48,7 @@ int runtime_leash_start(int fd) {
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     if (err != 0) {
+        fprintf(stderr, "cannot start a node: no thread for it: %s\n", strerror(err));
         close(fd);
         return -err;
     }

@@ -4,5 +4,6 @@
 
 enum { RUNTIME_LEASH_GRACE_MS = 5000 };
 
-// Takes fd. Starts a thread, so that a node whose loop is stuck ends too. 0 or -errno.
+// Takes fd. Starts a thread, so that a node whose loop is stuck ends too. 0, or -errno with a
+// sentence on stderr.
 int runtime_leash_start(int fd);

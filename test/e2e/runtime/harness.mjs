@@ -6,7 +6,7 @@ import path from 'node:path'
 import readline from 'node:readline'
 
 export const warrenNode = process.env.WARREN_NODE
-const launcher = process.env.WARREN_LAUNCH
+export const launcher = process.env.WARREN_LAUNCH
 const here = path.dirname(fileURLToPath(import.meta.url))
 export const program = (name) => path.join(here, 'programs', name)
 
@@ -85,9 +85,10 @@ export class Zygote {
   #settleGone
   gone = new Promise((resolve) => { this.#settleGone = resolve })
 
-  static async boot({ env = {} } = {}) {
+  // `command`: the launcher and its zygote, started by something else.
+  static async boot({ env = {}, command = [launcher, warrenNode] } = {}) {
     const zygote = new Zygote()
-    const child = spawn(launcher, [warrenNode], { env: { ...baseEnv, ...env }, stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(command[0], command.slice(1), { env: { ...baseEnv, ...env }, stdio: ['pipe', 'pipe', 'inherit'] })
     zygote.#launcher = child
     zygote.over = once(child, 'close')
     const booted = new Promise((resolve) => {

@@ -39,6 +39,10 @@ const CASES = [
   ['compiler, collector, thread pool and WebAssembly', 'works-hard.cjs', /^\d+ [0-9a-f]{32} 1000000 42\n$/],
   ['asynchronous contexts, reports and vm', 'hooks.cjs', '1\nfalse true\n2\nkept\n'],
   ['HTTP server and fetch', 'serves.cjs', '200 echo\n', { stderr: /^(|.*ExperimentalWarning: The Fetch API[^]*)$/ }],
+  ['an HTTPS server and those who trust it or do not', 'serves-https.cjs',
+    '200 secret TLSv1.3 true\n200 secret TLSv1.2 true\nDEPTH_ZERO_SELF_SIGNED_CERT\nERR_TLS_CERT_ALTNAME_INVALID\n'],
+  ['child processes that cannot be started', 'spawn-fails.cjs',
+    'missing ENOENT ENOENT\nno interpreter ENOENT ENOENT\nno program EACCES EACCES\nno directory ENOENT ENOENT\ntoo long throws E2BIG E2BIG\nfine\n'],
   ['warnings are printed', 'warns.cjs', '', { stderr: /Warning: careful[^]*DEP0005/ }],
   ['DNS servers and look-ups', 'servers-of-dns.cjs', 'true function\nnull true\n'],
   ['UV_THREADPOOL_SIZE', 'threadpool.cjs', '2\n', { env: { UV_THREADPOOL_SIZE: '2' } }],
@@ -75,7 +79,7 @@ describe('a node that an agent starts cold', { concurrency: 2 }, () => {
   let zygote
   before(async () => { zygote = await Zygote.boot() })
   after(() => zygote.close())
-  for (const name of ['entry.cjs', 'entry.mjs', 'plain', 'environment.cjs', 'forks.cjs', 'cluster.cjs', 'spawns.cjs', 'identity.cjs']) {
+  for (const name of ['entry.cjs', 'entry.mjs', 'plain', 'environment.cjs', 'forks.cjs', 'cluster.cjs', 'spawns.cjs', 'spawn-fails.cjs', 'serves-https.cjs', 'identity.cjs']) {
     const [, , stdout = /^{.*}\n$/, options = {}] = CASES.find(([, file]) => file === name) ?? []
     test(name, async () => {
       const env = { ...options.env, NODE_NO_WARNINGS: '1' }

@@ -1,7 +1,11 @@
 // Launches and ends of nodes, as the agent sees them.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { Zygote, program, run } from './harness.mjs'
+import { Zygote, launcher, program, run, warrenNode } from './harness.mjs'
 
 describe('launches', () => {
   let zygote
@@ -70,6 +74,63 @@ describe('launches', () => {
     assert.equal((await run([program('waits.cjs')], { onStart })).signal, 'SIGTERM')
     assert.equal((await run([program('listens-to-signals.cjs')], { onStart })).code, 0)
   })
+})
+
+async function bootFor(t, ...command) {
+  const zygote = await Zygote.boot({ command })
+  t.after(() => zygote.close())
+  return zygote
+}
+
+// The limits count what one user runs, and not for root: a user of our own, who can read copies of what it runs.
+describe('when the host gives no more processes', { skip: process.getuid() !== 0 && 'needs root' }, () => {
+  const dir = mkdtempSync(path.join(tmpdir(), 'no-process-'))
+  const copy = (file) => {
+    copyFileSync(file, path.join(dir, path.basename(file)))
+    return path.join(dir, path.basename(file))
+  }
+  const [launch, node, waits] = [launcher, warrenNode, program('waits.cjs')].map(copy)
+  chmodSync(dir, 0o755)
+  after(() => rmSync(dir, { recursive: true }))
+  const boot = (t, count) => bootFor(t, 'setpriv', `--reuid=${100_000 + process.pid}`, '--clear-groups', 'prlimit', `--nproc=${count}`, launch, node)
+
+  test('a launch is refused with a sentence, and the next one works when there is room', async (t) => {
+    const zygote = await boot(t, 4) // the launcher, the zygote, one node and its leash
+    const first = zygote.launch([waits], { cwd: '/' })
+    await first.prints('ready')
+    for (const execArgv of [[], ['--no-warnings']]) {
+      const refused = await zygote.run([waits], { cwd: '/', execArgv })
+      assert.deepEqual([refused.pid, refused.error], [0, `cannot start ${waits}: fork: Resource temporarily unavailable`])
+    }
+    process.kill(first.pid, 'SIGKILL')
+    await first.exited
+    await zygote.launch([waits], { cwd: '/' }).prints('ready')
+  })
+  test('a node without a thread for its leash does not run, and says why', async (t) => {
+    const zygote = await boot(t, 3)
+    for (const execArgv of [[], ['--no-warnings']]) {
+      const ended = await zygote.run([waits], { cwd: '/', execArgv })
+      assert.deepEqual([ended.code, ended.stderr], [70, 'cannot start a node: no thread for it: Resource temporarily unavailable\n'])
+    }
+  })
+})
+
+test('a zygote that may open no more files refuses launches with a sentence', async (t) => {
+  const zygote = await bootFor(t, launcher, warrenNode)
+  execFileSync('prlimit', [`--pid=${zygote.pid}`, '--nofile=3:'])
+  const node = await zygote.run([program('waits.cjs')])
+  assert.equal(node.error, 'cannot start a node: warren-node may open no more files')
+  execFileSync('prlimit', [`--pid=${zygote.pid}`, '--nofile=1024:'])
+  assert.equal((await zygote.run([program('entry.cjs')])).code, 0)
+})
+
+test('a zygote whose file was removed still starts nodes, forked and cold', async (t) => {
+  const dir = mkdtempSync(path.join(tmpdir(), 'removed-'))
+  const copy = path.join(dir, 'warren-node')
+  copyFileSync(warrenNode, copy)
+  const zygote = await bootFor(t, launcher, copy)
+  rmSync(dir, { recursive: true })
+  for (const execArgv of [[], ['--no-warnings']]) assert.equal((await zygote.run([program('entry.cjs')], { execArgv })).code, 0)
 })
 
 describe('when the agent is gone', () => {
