@@ -116,7 +116,8 @@ static void boot(agent_zygote *z) {
         close(fds[0]);
     if (err != 0) {
         z->pid = 0;
-        fail(z, program, strerror(-err));
+        bool has_file = err == -ENOENT && access(program, F_OK) == 0;
+        fail(z, program, has_file ? "its interpreter or loader is not there" : strerror(-err));
         return;
     }
     z->is_ready = z->has_ended_channel = z->is_reaped = false;

@@ -92,6 +92,11 @@ test('a warren-node that is not there, or does not work, is one clear failure', 
   const broken = await box.done(['run', 'args.js'], { env: { WARREN_NODE: '/bin/false' } })
   assert.deepEqual([broken.code, broken.stderr],
     [1, 'warren: args.0 could not be started: cannot start warren-node: /bin/false: it ended with exit code 1 before it was ready\n'])
+  const script = path.join(box.dir, 'script')
+  fs.writeFileSync(script, '#!/no/such/interpreter\n', { mode: 0o755 })
+  const uninterpreted = await box.done(['run', 'args.js'], { env: { WARREN_NODE: script } })
+  assert.deepEqual([uninterpreted.code, uninterpreted.stderr],
+    [1, `warren: args.0 could not be started: cannot start warren-node: ${script}: its interpreter or loader is not there\n`])
 })
 
 // Everything of the program is seen, and the agent says once that it could not be kept.

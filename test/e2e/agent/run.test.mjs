@@ -144,6 +144,27 @@ test('the second Ctrl-C kills at once', async (t) => {
   await probe.gone
 })
 
+test('a hang-up stops all as Ctrl-C does', async (t) => {
+  const box = await Sandbox.open(t)
+  const proc = box.warren(['run', 'probe.js', 'polite'])
+  const probe = await box.probes.next()
+  await proc.until(/hello/)
+  proc.kill('SIGHUP')
+  const { code, stdout } = await proc.ended
+  assert.equal(code, 129)
+  assert.match(stdout, /goodbye/)
+  await probe.gone
+})
+
+test('a program that a signal ends gives 128 and its number, as in a shell', async (t) => {
+  const box = await Sandbox.open(t)
+  for (const [signal, expected] of [['SIGTERM', 143], ['SIGKILL', 137], ['SIGUSR2', 140]]) {
+    const proc = box.warren(['run', 'probe.js', '--restart', 'never'])
+    process.kill((await box.probes.next()).pid, signal)
+    assert.equal((await proc.ended).code, expected)
+  }
+})
+
 test('what does not end within its grace time is killed', async (t) => {
   const box = await Sandbox.open(t)
   const proc = box.warren(['run', 'probe.js', 'deaf', '--grace', '200'])
@@ -164,6 +185,19 @@ test('a reader that goes away (| head) ends the run quietly', async (t) => {
   const { code, stderr } = await proc.ended
   assert.equal(code, 141)
   assert.equal(stderr, '')
+})
+
+test('a full stdout does not stop the loop, forked or cold: Node writes to pipes when they have room', async (t) => {
+  const box = await Sandbox.open(t)
+  for (const options of [[], ['--node-arg=--no-warnings']]) {
+    const proc = box.warren(['run', 'full_pipe.js', '--no-prefix', ...options])
+    proc.streams.stdout.pause()
+    const node = await box.probes.next()
+    await node.gone
+    assert.deepEqual(node.said, [{ isFull: true }])
+    proc.streams.stdout.resume()
+    assert.equal((await proc.ended).stdout.length, 16 << 20)
+  }
 })
 
 test('a slow reader holds up the nodes: nothing is lost, and nothing piles up', async (t) => {
