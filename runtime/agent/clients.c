@@ -92,6 +92,17 @@ static void on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *pack
     warren__agent__request__free_unpacked(request, NULL);
 }
 
+// Room for one more: a connection that has not even said Hello is no reason to turn somebody away.
+static void make_room(agent_clients *clients) {
+    if (clients->count < AGENT_CLIENTS_MAX) return;
+    agent_client *oldest = NULL; // the first of the list is the newest
+    for (agent_client *c = clients->first; c != NULL; c = c->next)
+        if (!c->is_ready) oldest = c;
+    if (oldest == NULL) return;
+    agent_say("a connection (pid %u) is closed: it has said nothing and others wait", oldest->pid);
+    drop(oldest);
+}
+
 static void add_client(agent_clients *clients, int fd) {
     struct ucred peer;
     socklen_t len = sizeof peer;
@@ -102,6 +113,7 @@ static void add_client(agent_clients *clients, int fd) {
         close(fd);
         return;
     }
+    make_room(clients);
     if (clients->count == AGENT_CLIENTS_MAX) {
         agent_say("a connection (pid %d) is refused: there are %d already", (int)peer.pid,
                   AGENT_CLIENTS_MAX);

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { POKE, Sandbox, WARREN } from './harness.mjs'
+import { POKE, Sandbox, WARREN, programs } from './harness.mjs'
 
 const isRoot = process.getuid() === 0
 const HELLO = '1001' // a command line of protocol 1
@@ -180,4 +180,24 @@ test('an agent that is stopped is told of by every command, also when its queue 
   assert.equal((await box.done(['ps'])).code, 0) // nobody's connection is lost with the others
   run.kill('SIGINT')
   await Promise.all([run.ended, probe.gone])
+})
+
+test('what a file is called reaches no terminal as an order', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  const file = path.join(box.dir, 'odd\x1b[31m\nname.js')
+  fs.copyFileSync(path.join(programs, 'probe.js'), file)
+  assert.equal((await box.done(['run', '-d', '--name', 'odd', file])).code, 0)
+  const { stdout } = await box.done(['ps'])
+  assert.match(stdout, /odd\?\[31m\?name\.js\n$/)
+  assert.equal(stdout.split('\n').length, 3) // heading, one node, the end
+})
+
+test('connections that say nothing keep nobody out', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = await box.agent()
+  for (let i = 0; i < 256; i++) box.start(POKE, [path.join(box.state, 'agent.sock')])
+  for (let asked = await box.done(['ps']); !/has said nothing and others wait/.test(agent.output); asked = await box.done(['ps']))
+    assert.equal(asked.code, 0, asked.stderr)
+  assert.equal((await box.done(['ps'])).code, 0)
 })
