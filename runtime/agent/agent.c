@@ -22,6 +22,8 @@ enum {
     FIRST_CLIENT_MS = 10000, // an ephemeral agent that nobody talks to ends
     OPEN_FILES_MAX = 1 << 16,
     SIGNAL_COUNT = 3,
+    LOCK_TRY_MS = 10,
+    LOCK_TRIES = 200,
 };
 
 typedef struct agent {
@@ -162,15 +164,26 @@ static int open_all(agent *a, int listen_fd) {
     return agent_clients_open(&options, &a->clients);
 }
 
+// The agent of a `warren run` that has just returned is still ending: it is waited for.
+static int lock(const agent_options *options, char text[AGENT_PLACE_TEXT_MAX]) {
+    static const struct timespec pause = {.tv_nsec = LOCK_TRY_MS * 1000000L};
+    for (int i = 0;; i++) {
+        int fd = agent_place_lock(options->dir, options->is_ephemeral, text);
+        if (fd != -EBUSY || options->is_ephemeral || i == LOCK_TRIES) return fd;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 int agent_run(const agent_options *options) {
     char text[AGENT_PLACE_TEXT_MAX] = "";
     int lock_fd = -1, listen_fd = -1;
     int err = agent_place_prepare(options->dir, text);
-    if (err == 0) err = lock_fd = agent_place_lock(options->dir, text);
+    if (err == 0) err = lock_fd = lock(options, text);
     if (err >= 0) err = listen_fd = agent_place_listen(options->dir, text);
     if (err < 0) {
         if (options->ready_fd < 0) (void)fprintf(stderr, "warren: %s\n", text);
-        tell_ready(options, err == -EWOULDBLOCK ? AGENT_BUSY : AGENT_FAILED_TO_START, text);
+        bool is_busy = err == -EWOULDBLOCK || err == -EBUSY;
+        tell_ready(options, is_busy ? AGENT_BUSY : AGENT_FAILED_TO_START, text);
         if (lock_fd >= 0) close(lock_fd);
         return 1;
     }

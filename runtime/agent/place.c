@@ -12,6 +12,8 @@
 
 #include "io/packet.h"
 
+#define RUN_MARK " run" // after the pid in the lock file: brought by a `warren run`
+
 static int fail(char text[AGENT_PLACE_TEXT_MAX], int err, const char *what, const char *path,
                 const char *hint) {
     (void)snprintf(text, AGENT_PLACE_TEXT_MAX, "cannot %s %.200s: %s%s", what, path, strerror(err),
@@ -55,26 +57,36 @@ int agent_place_prepare(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
     return prepare_one(logs, text);
 }
 
-int agent_place_lock(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
-    char path[PATH_MAX], pid[32] = "";
+// Why the lock cannot be had: the file says who has it.
+static int explain_busy(const char *dir, int fd, char text[AGENT_PLACE_TEXT_MAX]) {
+    char owner[32] = "";
+    ssize_t len = pread(fd, owner, sizeof owner - 1, 0);
+    owner[len > 0 ? strcspn(owner, "\n") : 0] = '\0';
+    bool is_ephemeral = strstr(owner, RUN_MARK) != NULL;
+    owner[strcspn(owner, " ")] = '\0';
+    (void)snprintf(text, AGENT_PLACE_TEXT_MAX,
+                   is_ephemeral ? "the agent of a `warren run` is running in %.200s (pid %s) and "
+                                  "ends with it: stop that first, or choose another WARREN_DIR"
+                                : "an agent is running already in %.200s (pid %s): `warren agent "
+                                  "--stop` ends it",
+                   dir, owner[0] != '\0' ? owner : "unknown");
+    return is_ephemeral ? -EBUSY : -EWOULDBLOCK;
+}
+
+int agent_place_lock(const char *dir, bool is_ephemeral, char text[AGENT_PLACE_TEXT_MAX]) {
+    char path[PATH_MAX], owner[32];
     (void)snprintf(path, sizeof path, "%s/agent.lock", dir);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return fail(text, errno, "open", path, "");
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int err = errno;
-        ssize_t len = pread(fd, pid, sizeof pid - 1, 0);
-        if (len > 0) pid[strcspn(pid, "\n")] = '\0';
+        int err = errno == EWOULDBLOCK ? explain_busy(dir, fd, text)
+                                       : fail(text, errno, "lock", path, "");
         close(fd);
-        if (err != EWOULDBLOCK) return fail(text, err, "lock", path, "");
-        (void)snprintf(
-            text, AGENT_PLACE_TEXT_MAX,
-            "an agent is running already in %.200s (pid %s): `warren agent --stop` ends it", dir,
-            pid[0] != '\0' ? pid : "unknown");
-        return -err;
+        return err;
     }
-    int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-    // Only for that sentence: a full disk is no reason not to run.
-    if (ftruncate(fd, 0) == 0) (void)!pwrite(fd, pid, (size_t)len, 0);
+    int len = snprintf(owner, sizeof owner, "%d%s\n", (int)getpid(), is_ephemeral ? RUN_MARK : "");
+    // Only for those sentences: a full disk is no reason not to run.
+    if (ftruncate(fd, 0) == 0) (void)!pwrite(fd, owner, (size_t)len, 0);
     return fd;
 }
 

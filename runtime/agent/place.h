@@ -2,6 +2,7 @@
 // only one, the socket.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -11,8 +12,8 @@ enum { AGENT_PLACE_TEXT_MAX = 512 };
 int agent_place_prepare(const char *dir, char text[AGENT_PLACE_TEXT_MAX]);
 
 // Takes DIR/agent.lock. A descriptor (the lock lasts as long as it is open), or -errno and a
-// sentence; -EWOULDBLOCK: another agent has it.
-int agent_place_lock(const char *dir, char text[AGENT_PLACE_TEXT_MAX]);
+// sentence; -EWOULDBLOCK: another agent has it, -EBUSY: one that a `warren run` brought.
+int agent_place_lock(const char *dir, bool is_ephemeral, char text[AGENT_PLACE_TEXT_MAX]);
 
 // Listens on DIR/agent.sock, in place of one that a dead agent left. A descriptor, or -errno and a
 // sentence.

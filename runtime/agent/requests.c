@@ -98,6 +98,9 @@ static void on_output(agent_watch *watch, const agent_log_piece *piece) {
 }
 
 static void on_event(agent_watch *watch, const agent_event *event) {
+    const client_watch *w = (client_watch *)watch;
+    // Who stops the service that it runs hears of it as its owner.
+    if (w->kind == STOPPER && watch->service_id == w->client->owned_service_id) return;
     Warren__Agent__NodeEvent body = WARREN__AGENT__NODE_EVENT__INIT;
     body.node = (char *)(uintptr_t)event->node;
     body.state = (char *)(uintptr_t)event->state;
@@ -105,7 +108,7 @@ static void on_event(agent_watch *watch, const agent_event *event) {
     body.code = event->how.code;
     body.signal = (uint32_t)event->how.signal;
     REPLY(message, EVENT, event, &body);
-    send_reply(((client_watch *)watch)->client, &message);
+    send_reply(w->client, &message);
 }
 
 static void remove_watch(client_watch *w) {

@@ -102,7 +102,7 @@ static size_t distance(const char *a, const char *b) {
 
 const char *agent_target_nearest(const char *typed, const char *const *words, size_t count) {
     const char *best = NULL;
-    size_t len = strlen(typed), best_distance = len / 3 + 1; // a third of it may be wrong
+    size_t len = strlen(typed), best_distance = len < 6 ? 1 : len / 3; // a third of it may be wrong
     if (len > WORD_MAX) return NULL;
     if (best_distance > 3) best_distance = 3;
     best_distance++;

@@ -4,9 +4,7 @@
 
 const { MeshError } = require('./errors.js')
 const { CODE, COMMAND, LIMIT, PEER_ANY } = require('./contract.js')
-
-const TIMEOUT_DEFAULT_MS = 5000
-const TIMEOUT_MAX_MS = 0xffffffff
+const { signalOf, timeoutOf } = require('./options.js')
 
 class Call {
   resolve = null
@@ -52,7 +50,7 @@ class Calls {
 
   #start(target, input, options) {
     this.#channel.mustBeOpen()
-    const signal = options.signal
+    const signal = signalOf(options.signal)
     if (signal?.aborted) throw cancelled(target.label, 'no', signal.reason)
     const route = { peer: PEER_ANY, timeout: timeoutOf(options.timeout) }
     if (options.to !== undefined) route.peer = this.#channel.handleOf(options.to, target.label)
@@ -165,12 +163,6 @@ function clear(call) {
   call.resolve = null
   call.reject = null
   call.signal = undefined
-}
-
-function timeoutOf(timeout) {
-  if (timeout === undefined) return TIMEOUT_DEFAULT_MS
-  if (typeof timeout !== 'number' || !(timeout >= 0)) throw new RangeError('timeout must be milliseconds, 0 for no limit')
-  return timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), TIMEOUT_MAX_MS)
 }
 
 function cancelled(subject, delivered, cause) {

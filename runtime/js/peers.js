@@ -3,6 +3,9 @@
 
 const { MeshError } = require('./errors.js')
 const { PEER_SELF } = require('./contract.js')
+const { signalOf, timeoutOf } = require('./options.js')
+
+const TIMER_MAX_MS = 0x7fffffff // of setTimeout
 
 class Peer {
   #handle
@@ -123,15 +126,18 @@ class Peers {
     wait.resolve([...servers])
   }
 
-  async available(name, { count = 1, timeout, signal } = {}) {
+  async available(name, { count = 1, timeout, signal: given } = {}) {
     if (!Number.isInteger(count) || count < 1) throw new RangeError('count must be a whole number from 1 up')
+    if (timeout !== undefined) timeoutOf(timeout)
+    const signal = signalOf(given)
     const wait = new Wait(name, count)
     const fail = (code, text, cause) => wait.reject(new MeshError(code, `${name}: ${text}`, { subject: name, cause }))
     const onAbort = () => fail('ERR_WARREN_CANCELLED', 'no longer waited for', signal.reason)
     if (signal?.aborted) onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })
     const onTimeout = () => fail('ERR_WARREN_TIMEOUT', `${this.instances(name).length} of ${count} instances are there`)
-    const timer = timeout === undefined ? undefined : setTimeout(onTimeout, timeout)
+    const isLimited = timeout !== undefined && timeout !== Infinity
+    const timer = isLimited ? setTimeout(onTimeout, Math.min(timeout, TIMER_MAX_MS)) : undefined
     this.#waits.add(wait)
     this.#tryEnd(wait)
     try {

@@ -3,6 +3,7 @@
 
 const { CODE } = require('./contract.js')
 const { asyncDispose } = require('./dispose.js')
+const { signalOf } = require('./options.js')
 
 const HIGH_WATER_MARK_DEFAULT = 1024
 // Whatever the mark says, so many bytes are enough to keep for a slow reader.
@@ -112,17 +113,18 @@ class Subscription {
     this.#entryId = entryId
     this.#highWaterMark = options.highWaterMark ?? HIGH_WATER_MARK_DEFAULT
     this.#overflow = options.overflow ?? 'pause'
-    this.#signal = options.signal
+    this.#signal = options.signal ?? undefined
     this.subject = subject
     this.#isLiteral = !/[*>]/.test(subject)
     this.ready = undefined // set by the mesh
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  static check({ highWaterMark = 1, overflow = 'pause' }) {
+  static check({ highWaterMark = 1, overflow = 'pause', signal }) {
     if (!Number.isInteger(highWaterMark) || highWaterMark < 1) {
       throw new RangeError('highWaterMark must be a whole number from 1 up')
     }
+    signalOf(signal)
     if (!POLICIES.has(overflow)) throw new RangeError(`overflow must be one of ${[...POLICIES].join(', ')}`)
   }
 

@@ -173,7 +173,7 @@ export class Sandbox {
   }
   // The agent's pid, as its lock file says.
   agentPid() {
-    return Number(fs.readFileSync(path.join(this.state, 'agent.lock'), 'utf8'))
+    return parseInt(fs.readFileSync(path.join(this.state, 'agent.lock'), 'utf8'), 10)
   }
   agentLog() {
     return fs.readFileSync(path.join(this.state, 'agent.log'), 'utf8')

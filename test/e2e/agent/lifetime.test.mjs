@@ -91,6 +91,24 @@ test('an agent for a run ends with the last run, not with the first', async (t) 
   await second.gone
 })
 
+test('`warren agent` right after a run waits for that run\'s agent, which ends', async (t) => {
+  const box = await Sandbox.open(t)
+  for (let i = 0; i < 6; i++) {
+    assert.equal((await box.done(['run', 'exit.js', '0'])).code, 0)
+    const agent = await box.agent()
+    agent.kill('SIGTERM')
+    assert.equal((await agent.ended).code, 0)
+  }
+})
+
+test('an agent of a run that goes on is told from a daemon', async (t) => {
+  const box = await Sandbox.open(t)
+  const run = box.warren(['run', 'probe.js'])
+  await run.until(/hello/)
+  const { code, stderr } = await box.done(['agent'])
+  assert.deepEqual([code, stderr], [1, `warren: the agent of a \`warren run\` is running in ${box.state} (pid ${box.agentPid()}) and ends with it: stop that first, or choose another WARREN_DIR\n`])
+})
+
 test('a run that meets an agent that is just ending brings its own', async (t) => {
   const box = await Sandbox.open(t)
   for (let i = 0; i < 8; i++) {

@@ -132,6 +132,17 @@ test('the first Ctrl-C stops all gracefully', async (t) => {
   await Promise.all(probes.map((probe) => probe.gone))
 })
 
+test('the end of each node is told once, also to who asked for it', async (t) => {
+  const box = await Sandbox.open(t)
+  const proc = box.warren(['run', 'probe.js', '-i', '2', '--json'])
+  await box.probes.take(2)
+  await proc.until(/hello[^]*hello/)
+  proc.kill('SIGINT')
+  const { stdout } = await proc.ended
+  const events = stdout.trimEnd().split('\n').map((line) => JSON.parse(line)).filter((line) => line.state === 'down')
+  assert.deepEqual(events.map((event) => event.node).sort(), ['probe.0', 'probe.1'])
+})
+
 test('the second Ctrl-C kills at once', async (t) => {
   const box = await Sandbox.open(t)
   const proc = box.warren(['run', 'probe.js', 'deaf', '--grace', '3600000'])
@@ -278,6 +289,7 @@ test('bad usage says what is wrong and what was meant', async (t) => {
     [['run', 'args.js', '--restart', 'alway'], '--restart is on-failure, always or never, not "alway": did you mean always?'],
     [['run'], 'run what? `warren run app.js`'],
     [['rum'], 'there is no command rum: did you mean run?'],
+    [['bogus'], 'there is no command bogus (`warren help` lists them)'],
     [['run', 'args.js', 'x'.repeat(125_000)], /^warren: arguments and environment are too long: 122 KiB/],
   ]) {
     const { code, stderr, stdout } = await box.done(args)

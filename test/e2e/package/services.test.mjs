@@ -140,10 +140,19 @@ test('a signal that serves for many calls has one listener, and none when they a
 test('what is wrong with a call rejects it, and nothing is left open', async () => {
   const errors = await caller.run(async (mesh) => {
     const local = mesh.client('local')
-    const bad = [[1, { timeout: -1 }], [1, { timeout: NaN }], [1, { to: 7 }], [1, { to: '00000000deadbeef' }], [1, { headers: { a: 1 } }], [() => 1], [1, { signal: AbortSignal.abort() }]]
+    const bad = [[1, { timeout: -1 }], [1, { timeout: NaN }], [1, { to: 7 }], [1, { to: '00000000deadbeef' }], [1, { headers: { a: 1 } }], [() => 1], [1, { signal: AbortSignal.abort() }], [1, { signal: {} }], [1, { signal: 'now' }]]
     return Promise.all(bad.map((args) => local.f(...args).catch((err) => err.code ?? err.name)))
   })
-  assert.deepEqual(errors, ['RangeError', 'RangeError', 'TypeError', 'ERR_WARREN_PEER_LOST', 'TypeError', 'ERR_WARREN_NOT_CLONEABLE', 'ERR_WARREN_CANCELLED'])
+  assert.deepEqual(errors, ['RangeError', 'RangeError', 'TypeError', 'ERR_WARREN_PEER_LOST', 'TypeError', 'ERR_WARREN_NOT_CLONEABLE', 'ERR_WARREN_CANCELLED', 'TypeError', 'TypeError'])
+})
+
+test('a wrong signal is refused where it is given', async () => {
+  const errors = await caller.run(async (mesh) => {
+    const nameOf = (err) => err.name
+    const subscribed = await Promise.resolve().then(() => mesh.subscribe('x', { signal: {} })).catch(nameOf)
+    return [subscribed, await mesh.available('x', { signal: {} }).catch(nameOf), await mesh.available('x', { timeout: 'soon' }).catch(nameOf)]
+  })
+  assert.deepEqual(errors, ['TypeError', 'TypeError', 'RangeError'])
 })
 
 test('awaiting, printing and stringifying a client does not call anybody', async () => {
