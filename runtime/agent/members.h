@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "agent/roster.h"
 #include "agent/sockets.h"
 #include "core/bytes.h"
 
@@ -47,6 +48,26 @@ void agent_members_end(agent_members *members, agent_member *member, const agent
 const agent_identity *agent_member_identity(const agent_member *member);
 bool agent_member_is_joined(const agent_member *member);
 uint64_t agent_member_since_ms(const agent_member *member); // loop time
+
+// ---- other hosts
+
+// What happens here is said to other hosts in this order, and a newcomer here hears of theirs.
+typedef struct agent_members_abroad {
+    void (*on_up)(const agent_identity *who, void *user);
+    void (*on_entry)(uint64_t node_id, const Warren__Node__Entry *entry, void *user);
+    void (*on_removed)(uint64_t node_id, uint32_t entry_id, void *user);
+    void (*on_down)(uint64_t node_id, const agent_member_end *end, void *user);
+    void (*on_newcomer)(agent_roster *roster, void *user); // adds who is there on other hosts
+    // A link is wanted to a node of another host. False: there is none of this id.
+    bool (*on_connect)(agent_member *member, uint64_t node_id, void *user);
+} agent_members_abroad;
+
+// From now on; says at once what is known here. NULL: no longer. `abroad` is borrowed.
+void agent_members_set_abroad(agent_members *members, const agent_members_abroad *abroad,
+                              void *user);
+// To all members here, of members of other hosts.
+void agent_members_tell(agent_members *members, const Warren__Node__Registry *news);
+void agent_members_tell_down(agent_members *members, uint64_t node_id, const agent_member_end *end);
 
 // All members, in the order they came.
 typedef void (*agent_members_cb)(const agent_member *member, void *user);

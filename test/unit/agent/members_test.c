@@ -12,6 +12,8 @@
 #include "node.pb-c.h"
 #include "test.h"
 
+enum { BATCH = 64 };
+
 typedef Warren__Node__ToNode to_node;
 typedef Warren__Node__ToAgent to_agent;
 
@@ -313,6 +315,88 @@ TEST(an_end_is_told_once_and_to_all) {
     tear_down();
 }
 
+// ---- other hosts
+
+static char abroad[512]; // what they were told
+
+static void note(const char *format, uint64_t id, const char *text) {
+    size_t len = strlen(abroad);
+    (void)snprintf(abroad + len, sizeof abroad - len, format, (unsigned)id, text);
+}
+static void abroad_up(const agent_identity *who, void *user) {
+    (void)user;
+    note("up %u %s; ", who->node_id, who->name);
+}
+static void abroad_entry(uint64_t node_id, const Warren__Node__Entry *entry, void *user) {
+    (void)user;
+    note("put %u %s; ", node_id, entry->name);
+}
+static void abroad_removed(uint64_t node_id, uint32_t entry_id, void *user) {
+    (void)user;
+    note(entry_id == 1 ? "removed %u%s; " : "removed another of %u%s; ", node_id, "");
+}
+static void abroad_down(uint64_t node_id, const agent_member_end *how, void *user) {
+    (void)user;
+    note("down %u %s; ", node_id, how->reason);
+}
+static void abroad_newcomer(agent_roster *roster, void *user) {
+    Warren__Node__Peer peer = WARREN__NODE__PEER__INIT;
+    (void)user;
+    peer.node_id = 900;
+    peer.pid = 1000;
+    agent_roster_up(roster, &peer);
+}
+static bool abroad_connect(agent_member *member, uint64_t node_id, void *user) {
+    (void)user;
+    note("connect %u%s; ", agent_member_identity(member)->node_id, "");
+    return node_id == 900;
+}
+
+static const agent_members_abroad hooks = {abroad_up,   abroad_entry,    abroad_removed,
+                                           abroad_down, abroad_newcomer, abroad_connect};
+
+TEST(other_hosts_hear_of_members_in_order_and_of_those_who_were_there_before) {
+    set_up();
+    abroad[0] = '\0';
+    end a = add_joined(1);
+    announce(&a, 1, "early");
+    pass(&a, TO_NODE(ANNOUNCED));
+    agent_members_set_abroad(members, &hooks, NULL);
+    EXPECT_TEXT("up 1 app.1; put 1 early; ", abroad);
+    announce(&a, 2, "late");
+    pass(&a, TO_NODE(ANNOUNCED));
+    Warren__Node__Withdraw withdraw = {PROTOBUF_C_MESSAGE_INIT(&warren__node__withdraw__descriptor),
+                                       1};
+    SAY(&a, WITHDRAW, withdraw, &withdraw);
+    announce(&a, 3, "fence");
+    pass(&a, TO_NODE(ANNOUNCED));
+    kill_member(&a, "crash", 1);
+    EXPECT_TEXT("up 1 app.1; put 1 early; put 1 late; removed 1; put 1 fence; down 1 crash; ",
+                abroad);
+    tear_down();
+}
+
+TEST(a_newcomer_hears_of_other_hosts_and_may_ask_for_links_to_them) {
+    set_up();
+    agent_members_set_abroad(members, &hooks, NULL);
+    end a = add(1, false);
+    join(&a);
+    learn(&a, 900, NULL, false);
+    pass(&a, TO_NODE(JOINED));
+    abroad[0] = '\0';
+    ask_link(&a, 900, 1);
+    ask_link(&a, 901, 1);
+    pass(&a, TO_NODE(CONNECT_FAILED)); // of 901; 900 is being dialled
+    EXPECT_TEXT("connect 1; connect 1; ", abroad);
+    agent_members_tell_down(members, 900, &(agent_member_end){.reason = "unreachable"});
+    to_node *m = next(&a, TO_NODE(DOWN));
+    EXPECT_TRUE(m->down->node_id == 900);
+    EXPECT_TEXT("unreachable", m->down->reason);
+    warren__node__to_node__free_unpacked(m, NULL);
+    kill_member(&a, "normal", 0);
+    tear_down();
+}
+
 TEST(an_attached_member_ends_with_its_socket) {
     set_up();
     end a = add_joined(1), b = add(2, true);
@@ -365,7 +449,9 @@ TEST(a_member_announces_a_bounded_number_of_entries) {
     end a = add_joined(1);
     for (uint32_t i = 0; i < MESH_ENTRIES_MAX; i++) {
         announce(&a, i, "subject");
-        pass(&a, TO_NODE(ANNOUNCED));
+        if (i % BATCH != BATCH - 1) continue; // news is gathered: one by one takes long
+        for (int k = 0; k < BATCH; k++)
+            pass(&a, TO_NODE(ANNOUNCED));
     }
     // All of them reach a newcomer, in as many packets as they need.
     end b = add(2, false);

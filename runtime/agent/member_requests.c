@@ -1,0 +1,184 @@
+// What members ask for.
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/members_state.h"
+#include "agent/say.h"
+#include "core/limits.h"
+
+enum { UNSEEN_MAX = 1024 };
+
+static void join(agent_member *member) {
+    if (member->has_left) {
+        agent_member_refuse(member, "it joined again after it had left");
+        return;
+    }
+    if (!member->is_joined) agent_member_say_all(member);
+    member->is_joined = true;
+    Warren__Node__Joined joined = WARREN__NODE__JOINED__INIT;
+    AGENT_TO_NODE(message, JOINED, joined, &joined);
+    agent_member_send(member, &message, -1);
+    agent_members_tell_news_soon(member->members);
+}
+
+static size_t index_of_entry(const agent_member *member, uint32_t entry_id) {
+    size_t i = 0;
+    while (i < member->entry_count && member->entries[i]->entry_id != entry_id)
+        i++;
+    return i;
+}
+
+static const char *judge_entry(const agent_member *member, const Warren__Node__Entry *entry) {
+    if (entry == NULL) return "it announced nothing";
+    size_t name_len = strlen(entry->name);
+    if (name_len == 0 || name_len > MESH_NAME_LEN_MAX || strlen(entry->queue) > MESH_NAME_LEN_MAX)
+        return "it announced a name that is empty or longer than 255 bytes";
+    if (entry->kind > WARREN__NODE__ENTRY__KIND__SUBSCRIPTION)
+        return "it announced neither a service nor a subscription";
+    if (index_of_entry(member, entry->entry_id) < member->entry_count)
+        return "it announced one entry twice";
+    if (member->entry_count == MESH_ENTRIES_MAX)
+        return "it announced more than 4,096 services and subscriptions";
+    return NULL;
+}
+
+// Takes the entry out of `announce`.
+static void announce(agent_member *member, Warren__Node__Announce *announced) {
+    const char *fault = member->has_left ? "it announced something after it had left"
+                                         : judge_entry(member, announced->entry);
+    if (fault != NULL) {
+        agent_member_refuse(member, fault);
+        return;
+    }
+    Warren__Node__Entry *entry = announced->entry;
+    announced->entry = NULL;
+    member->entries =
+        mem_grow(member->entries, sizeof(void *), member->entry_count + 1, &member->entry_cap);
+    member->entries[member->entry_count++] = entry;
+    if (member->is_joined)
+        agent_members_tell_news_soon(member->members);
+    else
+        agent_member_say_announced(member);
+}
+
+static void withdraw(agent_member *member, uint32_t entry_id) {
+    size_t i = index_of_entry(member, entry_id);
+    if (i == member->entry_count) return; // it is gone already
+    warren__node__entry__free_unpacked(member->entries[i], NULL);
+    member->entry_count--;
+    memmove(member->entries + i, member->entries + i + 1,
+            (member->entry_count - i) * sizeof(void *));
+    if (i >= member->told_count) return; // nobody knew
+    member->told_count--;
+    if (member->is_joined) agent_member_say_removed(member, entry_id);
+}
+
+static void say_connect_failed(agent_member *to, uint64_t node_id, const char *text) {
+    Warren__Node__ConnectFailed failed = WARREN__NODE__CONNECT_FAILED__INIT;
+    failed.node_id = node_id;
+    failed.text = (char *)(uintptr_t)text;
+    AGENT_TO_NODE(message, CONNECT_FAILED, connect_failed, &failed);
+    agent_member_send(to, &message, -1);
+}
+
+static void remember_unseen(agent_member *member, uint64_t peer) {
+    if (member->unseen_count == UNSEEN_MAX)
+        memmove(member->unseen, member->unseen + 1, --member->unseen_count * sizeof(agent_unseen));
+    member->unseen = mem_grow(member->unseen, sizeof(agent_unseen), member->unseen_count + 1,
+                              &member->unseen_cap);
+    member->unseen[member->unseen_count++] =
+        (agent_unseen){.peer = peer, .number = member->link_count};
+}
+
+// Both ends asked at once, and this one's question was under way before the first link's message
+// reached it. `seen` is how many Link messages it had received when it asked.
+static bool is_crossing(agent_member *member, uint64_t peer, uint32_t seen) {
+    size_t kept = 0;
+    bool is_found = false;
+    for (size_t i = 0; i < member->unseen_count; i++) {
+        if (member->unseen[i].number <= seen) continue;
+        is_found |= member->unseen[i].peer == peer;
+        member->unseen[kept++] = member->unseen[i];
+    }
+    member->unseen_count = kept;
+    return is_found;
+}
+
+static void say_link(agent_member *to, uint64_t peer, int fd) {
+    Warren__Node__Link link = WARREN__NODE__LINK__INIT;
+    link.node_id = peer;
+    AGENT_TO_NODE(message, LINK, link, &link);
+    to->link_count++;
+    agent_member_send(to, &message, fd);
+}
+
+static void connect_to(agent_member *member, const Warren__Node__Connect *connect) {
+    uint64_t peer = connect->node_id, self = member->identity.node_id;
+    if (connect->links > 0 && is_crossing(member, peer, connect->links - 1)) return;
+    agent_members *members = member->members;
+    agent_member *other = agent_members_find(members, peer);
+    if (other == NULL && member->is_joined && members->abroad != NULL &&
+        members->abroad->on_connect(member, peer, members->abroad_user))
+        return;
+    if (!member->is_joined || other == NULL || other == member || !other->is_joined ||
+        other->channel == NULL) {
+        say_connect_failed(member, peer, "the node is not there");
+        return;
+    }
+    if (!member->is_told || !other->is_told)
+        agent_members_tell_news(member->members); // nobody gets a link to a stranger
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
+        agent_say("cannot link %s and %s: %s", member->identity.name, other->identity.name,
+                  strerror(errno));
+        say_connect_failed(member, peer, "the host is out of descriptors");
+        return;
+    }
+    say_link(member, peer, fds[0]);
+    say_link(other, self, fds[1]);
+    remember_unseen(other, self);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void listen_on(agent_member *member, const Warren__Node__Listen *listen) {
+    agent_members *members = member->members;
+    agent_listen request = {.address = listen->address,
+                            .port = listen->port,
+                            .backlog = listen->backlog,
+                            .is_ipv6_only = listen->ipv6_only};
+    int fd = member->identity.is_attached
+                 ? -ENOTSUP
+                 : members->events.on_listen(member, &request, members->user);
+    Warren__Node__Listening body = WARREN__NODE__LISTENING__INIT;
+    body.request_id = listen->request_id;
+    body.error = fd < 0 ? fd : 0;
+    AGENT_TO_NODE(message, LISTENING, listening, &body);
+    agent_member_send(member, &message, fd);
+}
+
+void agent_member_on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *packet,
+                            void *user) {
+    agent_member *member = user;
+    (void)channel;
+    (void)packet; // no message of a node brings descriptors: they are closed
+    Warren__Node__ToAgent *m = warren__node__to_agent__unpack(NULL, bytes.len, bytes.data);
+    switch (m == NULL ? WARREN__NODE__TO_AGENT__KIND__NOT_SET : m->kind_case) {
+    case WARREN__NODE__TO_AGENT__KIND_JOIN: join(member); break;
+    case WARREN__NODE__TO_AGENT__KIND_ANNOUNCE: announce(member, m->announce); break;
+    case WARREN__NODE__TO_AGENT__KIND_WITHDRAW: withdraw(member, m->withdraw->entry_id); break;
+    case WARREN__NODE__TO_AGENT__KIND_CONNECT: connect_to(member, m->connect); break;
+    case WARREN__NODE__TO_AGENT__KIND_LISTEN: listen_on(member, m->listen); break;
+    case WARREN__NODE__TO_AGENT__KIND_LEAVE:
+        agent_member_leave(member, &(agent_member_end){.reason = "left"});
+        break;
+    case WARREN__NODE__TO_AGENT__KIND_LINK_FAILED:
+        agent_say("%s closed its link to %016" PRIx64 ": %s", member->identity.name,
+                  m->link_failed->node_id, m->link_failed->text);
+        break;
+    default: agent_member_refuse(member, "it sent a message that cannot be read"); break;
+    }
+    if (m != NULL) warren__node__to_agent__free_unpacked(m, NULL);
+}
