@@ -18,7 +18,8 @@
     X(MESH_ESEAL, -10013, "what came was not sealed by the other end, or was changed on its way")  \
     X(MESH_ECERT, -10014, "its certificate is not one of this cluster")                            \
     X(MESH_ECERTTIME, -10015,                                                                      \
-      "its certificate is not valid now: it has expired, or a clock is wrong")
+      "its certificate is not valid now: it has expired, or a clock is wrong")                     \
+    X(MESH_EREFUSED, -10016, "the other end has refused it")
 
 enum mesh_error {
 #define X(name, code, text) name = code,

@@ -233,12 +233,21 @@ static bool is_of_cluster(const mesh_chain *chain, const mesh_trust *trust) {
             memcmp(chain->node.cluster_id, chain->issuer.cluster_id, MESH_ID_LEN) == 0);
 }
 
-int mesh_chain_verify(const mesh_trust *trust, const mesh_bytes *certs, size_t count,
-                      uint64_t now_s, mesh_chain *out) {
+int mesh_chain_read(const mesh_trust *trust, const mesh_bytes *certs, size_t count,
+                    mesh_chain *out) {
     mesh_chain chain = {0};
     int err = parse_chain(trust, certs, count, &chain);
     if (err != 0) return err;
     if (!has_right_roles(&chain) || !is_of_cluster(&chain, trust)) return MESH_ECERT;
+    *out = chain;
+    return 0;
+}
+
+int mesh_chain_verify(const mesh_trust *trust, const mesh_bytes *certs, size_t count,
+                      uint64_t now_s, mesh_chain *out) {
+    mesh_chain chain;
+    int err = mesh_chain_read(trust, certs, count, &chain);
+    if (err != 0) return err;
     err = judge_time(&chain.issuer, now_s);
     if (err == 0) err = judge_time(&chain.host, now_s);
     if (err == 0 && chain.is_node) err = judge_time(&chain.node, now_s);

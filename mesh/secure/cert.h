@@ -70,6 +70,10 @@ typedef struct mesh_chain {
 int mesh_chain_verify(const mesh_trust *trust, const mesh_bytes *certs, size_t count,
                       uint64_t now_s, mesh_chain *out);
 
+// The same without the times: for our own certificate, which may have expired while we were off.
+int mesh_chain_read(const mesh_trust *trust, const mesh_bytes *certs, size_t count,
+                    mesh_chain *out);
+
 // The certificate of the peer itself.
 static inline const mesh_cert *mesh_chain_leaf(const mesh_chain *chain) {
     return chain->is_node ? &chain->node : &chain->host;

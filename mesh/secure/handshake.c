@@ -29,6 +29,14 @@ struct mesh_handshake {
 
 // ---- beginning
 
+static const uint8_t *link_psk(const mesh_handshake *h) {
+    return h->options.ticket != NULL ? h->options.ticket->link_psk : h->options.self->link_psk;
+}
+
+static const uint8_t *knock_key(const mesh_handshake *h) {
+    return h->options.ticket != NULL ? h->options.ticket->knock_key : h->options.self->knock_key;
+}
+
 static void begin_noise(mesh_handshake *h, const uint8_t bound[MESH_PREAMBLE_BOUND_LEN]) {
     const mesh_credentials *self = h->options.self;
     uint8_t prologue[PROLOGUE_LEN], *at = prologue;
@@ -42,7 +50,7 @@ static void begin_noise(mesh_handshake *h, const uint8_t bound[MESH_PREAMBLE_BOU
                                           .prologue = {prologue, sizeof prologue},
                                           .static_secret = self->link_secret,
                                           .ephemeral_secret = h->options.ephemeral_secret,
-                                          .psks = {self->link_psk}});
+                                          .psks = {link_psk(h)}});
     h->has_begun = true;
 }
 
@@ -59,21 +67,23 @@ static int write_message(mesh_handshake *h, mesh_bytes payload) {
 // The knock covers the first message, which is bound to the preamble without it: written in this
 // order.
 static void dial(mesh_handshake *h) {
-    const mesh_credentials *self = h->options.self;
+    const mesh_ticket_keys *ticket = h->options.ticket;
     static const uint8_t no_first[MESH_KNOCK_LEN - MESH_PREAMBLE_LEN];
     h->preamble = (mesh_preamble){.major = MESH_WIRE_MAJOR,
                                   .kind = h->options.kind,
-                                  .psk_id = self->psk_id,
-                                  .target = h->options.peer_node_id,
+                                  .psk_id = ticket != NULL ? 0 : h->options.self->psk_id,
+                                  .target = ticket != NULL ? ticket->id : h->options.peer_node_id,
                                   .salt = h->options.salt};
-    mesh_knock_write(&h->preamble, self->knock_key, no_first, h->output);
+    mesh_knock_write(&h->preamble, knock_key(h), no_first, h->output);
     begin_noise(h, h->output);
     h->output_tail = MESH_PREAMBLE_LEN;
     h->err = write_message(h, (mesh_bytes){0});
-    mesh_knock_write(&h->preamble, self->knock_key, h->output + MESH_PREAMBLE_LEN, h->output);
+    mesh_knock_write(&h->preamble, knock_key(h), h->output + MESH_PREAMBLE_LEN, h->output);
 }
 
 mesh_handshake *mesh_handshake_create(const mesh_handshake_options *options) {
+    bool is_enrolment = options->ticket != NULL;
+    CHECK(!options->is_dialler || is_enrolment == (options->kind == MESH_KIND_ENROL));
     mesh_handshake *h = mem_alloc(sizeof *h);
     h->options = *options;
     if (options->is_dialler) dial(h);
@@ -120,7 +130,7 @@ static bool is_role_right(const mesh_handshake *h, const mesh_chain *chain) {
 }
 
 static bool is_wanted(const mesh_handshake *h, const mesh_chain *chain) {
-    if (!h->options.is_dialler) return true;
+    if (!h->options.is_dialler || h->preamble.kind == MESH_KIND_ENROL) return true;
     const mesh_cert *leaf = mesh_chain_leaf(chain);
     return memcmp(leaf->host_id, h->options.peer_host_id, MESH_ID_LEN) == 0 &&
            leaf->node_id == h->options.peer_node_id;
@@ -128,6 +138,9 @@ static bool is_wanted(const mesh_handshake *h, const mesh_chain *chain) {
 
 static int judge_chain(mesh_handshake *h, const Warren__Handshake__Hello *hello, uint64_t now_s) {
     mesh_bytes certs[MESH_CHAIN_MAX];
+    // Who enrols has none, and nobody else may come without.
+    if (h->preamble.kind == MESH_KIND_ENROL && !h->options.is_dialler)
+        return hello->n_chain == 0 ? 0 : MESH_ECERT;
     if (hello->n_chain > MESH_CHAIN_MAX) return MESH_ECERT;
     for (size_t i = 0; i < hello->n_chain; i++)
         certs[i] = (mesh_bytes){hello->chain[i].data, hello->chain[i].len};
@@ -165,15 +178,20 @@ static int judge_hello(mesh_handshake *h, mesh_bytes payload, uint64_t now_s) {
 
 // ---- messages
 
+static bool is_for_us(const mesh_handshake *h) {
+    const mesh_ticket_keys *ticket = h->options.ticket;
+    uint64_t node_id = h->options.self->node_id;
+    if ((ticket != NULL) != (h->preamble.kind == MESH_KIND_ENROL)) return false;
+    if (ticket != NULL) return h->preamble.target == ticket->id;
+    // Of the kind ADMIN, too, the agent is the target.
+    return h->preamble.target == node_id && (h->preamble.kind == MESH_KIND_NODE) == (node_id != 0);
+}
+
 static int take_preamble(mesh_handshake *h, mesh_bytes *input) {
     if (input->len < MESH_KNOCK_LEN) return MESH_EAGAIN;
-    const mesh_credentials *self = h->options.self;
-    int err = mesh_knock_judge(input->data, self->knock_key, &h->preamble);
+    int err = mesh_knock_judge(input->data, knock_key(h), &h->preamble);
     if (err != 0) return err;
-    // Of the kind ADMIN, too, the agent is the target.
-    bool is_for_us = h->preamble.target == self->node_id &&
-                     (h->preamble.kind == MESH_KIND_NODE) == (self->node_id != 0);
-    if (!is_for_us) return MESH_EWRONGPEER;
+    if (!is_for_us(h)) return MESH_EWRONGPEER;
     begin_noise(h, input->data);
     *input = mesh_bytes_skip(*input, MESH_PREAMBLE_LEN);
     return 0;
@@ -228,6 +246,14 @@ const mesh_identity *mesh_handshake_peer(const mesh_handshake *h) {
 
 mesh_link_kind mesh_handshake_kind(const mesh_handshake *h) {
     return h->preamble.kind;
+}
+
+const uint8_t *mesh_handshake_peer_key(const mesh_handshake *h) {
+    return mesh_noise_remote_static(&h->noise);
+}
+
+const uint8_t *mesh_handshake_hash(const mesh_handshake *h) {
+    return mesh_noise_hash(&h->noise);
 }
 
 void mesh_handshake_split(const mesh_handshake *h, mesh_cipher *out_send,

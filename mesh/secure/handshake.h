@@ -10,11 +10,12 @@
 #include "secure/cipher.h"
 #include "secure/knock.h"
 #include "secure/noise.h"
+#include "secure/ticket.h"
 
 enum { MESH_HANDSHAKE_LEN_MAX = 4096 }; // of one message: judged before it is waited for
 
 typedef struct mesh_credentials { // who we are: an agent's, or a node's that its agent made
-    const mesh_bytes *chain;      // SignedCerts, issuer first; borrowed
+    const mesh_bytes *chain;      // SignedCerts, issuer first; borrowed. None: a host that enrols
     size_t chain_count;
     uint8_t link_secret[MESH_LINK_KEY_LEN]; // X25519, of the last certificate
     uint8_t link_psk[MESH_NOISE_KEY_LEN], knock_key[MESH_KNOCK_KEY_LEN]; // of the cluster
@@ -36,6 +37,10 @@ typedef struct mesh_handshake_options {
     uint64_t salt; // random
     uint8_t peer_host_id[MESH_ID_LEN];
     uint64_t peer_node_id; // 0: the agent
+    // Of kind ENROL only, which is then the only kind a listener takes: the ticket, whose keys
+    // stand in place of the cluster's. Borrowed as `self` is. The dialler sends no certificate and
+    // takes any host of the cluster, for only one that knows the ticket can answer.
+    const mesh_ticket_keys *ticket;
 } mesh_handshake_options;
 
 typedef struct mesh_handshake mesh_handshake;
@@ -62,8 +67,11 @@ typedef struct mesh_identity { // the other end, as its certificates say
     uint32_t minor;
 } mesh_identity;
 
-// Once it is done.
+// Once it is done. Of the dialler of an enrolment nothing is known but its key.
 const mesh_identity *mesh_handshake_peer(const mesh_handshake *handshake);
 mesh_link_kind mesh_handshake_kind(const mesh_handshake *handshake);
+const uint8_t *mesh_handshake_peer_key(const mesh_handshake *handshake); // X25519, that it proved
+// MESH_NOISE_HASH_LEN bytes, borrowed: the name of this handshake, for both sides the same.
+const uint8_t *mesh_handshake_hash(const mesh_handshake *handshake);
 void mesh_handshake_split(const mesh_handshake *handshake, mesh_cipher *out_send,
                           mesh_cipher *out_receive);

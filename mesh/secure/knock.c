@@ -35,19 +35,28 @@ void mesh_knock_write(const mesh_preamble *preamble, const uint8_t key[MESH_KNOC
     hash(out, first, key, at);
 }
 
-int mesh_knock_judge(const uint8_t bytes[MESH_KNOCK_LEN], const uint8_t key[MESH_KNOCK_KEY_LEN],
-                     mesh_preamble *out) {
-    uint8_t want[HASH_LEN];
-    hash(bytes, bytes + MESH_PREAMBLE_LEN, key, want);
-    if (sodium_memcmp(want, bytes + MESH_PREAMBLE_BOUND_LEN, HASH_LEN) != 0) return MESH_ESEAL;
-    if (memcmp(bytes, magic, sizeof magic) != 0) return MESH_ESEAL;
-    if (bytes[4] != MESH_WIRE_MAJOR) return MESH_EVERSION;
-    bool is_kind = bytes[5] >= MESH_KIND_AGENT && bytes[5] <= MESH_KIND_ADMIN;
-    if (!is_kind || load_be16(bytes + MESH_PREAMBLE_LEN) != FIRST_MESSAGE_LEN) return MESH_ESEAL;
+int mesh_knock_peek(const uint8_t bytes[MESH_KNOCK_LEN], mesh_preamble *out) {
+    bool is_kind = bytes[5] >= MESH_KIND_AGENT && bytes[5] <= MESH_KIND_ENROL;
+    if (memcmp(bytes, magic, sizeof magic) != 0 || !is_kind) return MESH_ESEAL;
+    if (load_be16(bytes + MESH_PREAMBLE_LEN) != FIRST_MESSAGE_LEN) return MESH_ESEAL;
     *out = (mesh_preamble){.major = bytes[4],
                            .kind = (mesh_link_kind)bytes[5],
                            .psk_id = load_be16(bytes + 6),
                            .target = load_be64(bytes + 8),
                            .salt = load_be64(bytes + 16)};
     return 0;
+}
+
+int mesh_knock_judge(const uint8_t bytes[MESH_KNOCK_LEN], const uint8_t key[MESH_KNOCK_KEY_LEN],
+                     mesh_preamble *out) {
+    uint8_t want[HASH_LEN];
+    hash(bytes, bytes + MESH_PREAMBLE_LEN, key, want);
+    if (sodium_memcmp(want, bytes + MESH_PREAMBLE_BOUND_LEN, HASH_LEN) != 0) return MESH_ESEAL;
+    mesh_preamble preamble;
+    int err = mesh_knock_peek(bytes, &preamble);
+    // Another major may have another preamble: its number comes first.
+    if (memcmp(bytes, magic, sizeof magic) == 0 && bytes[4] != MESH_WIRE_MAJOR)
+        return MESH_EVERSION;
+    if (err == 0) *out = preamble;
+    return err;
 }

@@ -9,7 +9,8 @@ void pki_sign_key(uint8_t number, uint8_t public[MESH_SIGN_KEY_LEN],
                   uint8_t secret[MESH_SIGN_SECRET_LEN]);
 mesh_trust pki_trust(void); // in PKI_ROOT
 // Valid for a day before and after PKI_NOW_S, allowed everything. `key` is of the host or issuer;
-// `link_key` the first byte of an X25519 secret whose others are 0.
+// `link_key` the first byte of an X25519 secret whose others are 0: a multiple of 8, or it is the
+// same key as the one before.
 mesh_cert pki_cert(mesh_role role, uint8_t key, uint8_t link_key);
 // What mesh_cert_issue makes of it; `room` has MESH_CERT_LEN_MAX bytes and keeps it. Ends the
 // program when it can't.

@@ -4,7 +4,7 @@
 #include "pki.h"
 #include "test.h"
 
-enum { DIALLER_HOST = 10, LISTENER_HOST, DIALLER_LINK, LISTENER_LINK, WIRE_MAX = 16384 };
+enum { DIALLER_HOST = 10, LISTENER_HOST, DIALLER_LINK = 16, LISTENER_LINK = 24, WIRE_MAX = 16384 };
 
 typedef struct party {
     mesh_cert host, node;
@@ -18,6 +18,7 @@ typedef struct link {
     mesh_link_kind kind;
     uint8_t wanted_host[MESH_ID_LEN];
     uint64_t wanted_node;
+    const mesh_ticket_keys *dialler_ticket, *listener_ticket;
     mesh_handshake *dial, *listen;
 } link;
 
@@ -63,11 +64,12 @@ static void begin(link *l) {
                                       .ephemeral_secret = {21},
                                       .kind = l->kind,
                                       .salt = 99,
-                                      .peer_node_id = l->wanted_node};
+                                      .peer_node_id = l->wanted_node,
+                                      .ticket = l->dialler_ticket};
     memcpy(options.peer_host_id, l->wanted_host, MESH_ID_LEN);
     l->dial = mesh_handshake_create(&options);
-    l->listen = mesh_handshake_create(
-        &(mesh_handshake_options){.self = &l->listener.self, .ephemeral_secret = {22}});
+    l->listen = mesh_handshake_create(&(mesh_handshake_options){
+        .self = &l->listener.self, .ephemeral_secret = {22}, .ticket = l->listener_ticket});
 }
 
 static void end(link *l) {
@@ -171,6 +173,36 @@ TEST(agents_and_administrators_get_their_links_and_nobody_gets_anothers) {
     expect_refused(&l, 0, MESH_EWRONGPEER);
 }
 
+TEST(only_an_enrolment_comes_without_a_certificate_and_it_opens_no_other_door) {
+    link l;
+    mesh_ticket_keys ticket;
+    mesh_ticket_keys_of(5, (const uint8_t[MESH_SECRET_LEN]){1}, &ticket);
+    make(&l, 0, 0);
+    l.dialler.self.chain_count = 0;
+    expect_refused(&l, 0, MESH_ECERT); // an agent without
+    make(&l, 0, 0);
+    l.kind = MESH_KIND_ENROL;
+    l.dialler_ticket = l.listener_ticket = &ticket;
+    expect_refused(&l, 0, MESH_ECERT); // an enrolment with
+    l.dialler.self.chain_count = 0;
+    expect_linked(&l);
+    EXPECT_EQ(MESH_KIND_ENROL, mesh_handshake_kind(l.listen));
+    assert_memory_equal(mesh_handshake_hash(l.dial), mesh_handshake_hash(l.listen),
+                        MESH_NOISE_HASH_LEN);
+    assert_memory_equal(l.dialler.host.x25519, mesh_handshake_peer_key(l.listen),
+                        MESH_LINK_KEY_LEN);
+    end(&l);
+    l.dialler_ticket = NULL; // the cluster's keys at a ticket's door
+    l.kind = MESH_KIND_AGENT;
+    expect_refused(&l, MESH_EAGAIN, MESH_ESEAL);
+    l.kind = MESH_KIND_ENROL; // and a ticket's at the cluster's
+    l.dialler_ticket = &ticket;
+    l.listener_ticket = NULL;
+    expect_refused(&l, MESH_EAGAIN, MESH_ESEAL);
+    memcpy(ticket.knock_key, l.listener.self.knock_key, MESH_KNOCK_KEY_LEN); // had they one key
+    expect_refused(&l, MESH_EAGAIN, MESH_EWRONGPEER);
+}
+
 TEST(every_changed_byte_of_every_flight_ends_it) {
     link l;
     tap t = {.flight = -1};
@@ -217,6 +249,10 @@ TEST(the_knock_is_judged_by_ninety_bytes_and_not_by_one_less) {
     EXPECT_OK(mesh_knock_judge(out.data, l.listener.self.knock_key, &preamble));
     EXPECT_EQ(8, preamble.target);
     EXPECT_EQ(99, preamble.salt);
+    mesh_preamble peeked;
+    EXPECT_OK(mesh_knock_peek(out.data, &peeked));
+    EXPECT_EQ(8, peeked.target);
+    EXPECT_EQ(MESH_KIND_NODE, peeked.kind);
     end(&l);
 }
 
