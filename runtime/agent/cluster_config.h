@@ -1,0 +1,27 @@
+// STATE/cluster/config.json, for people to read and change: where this host listens for others, and
+// under which address they reach it.
+#pragma once
+
+#include "agent/vault.h"
+#include "secure/ticket.h"
+
+enum { AGENT_CLUSTER_PORT = 7400 };
+
+typedef struct agent_cluster_config {
+    char listen[MESH_ADDRESS_LEN_MAX + 1];    // "0.0.0.0:7400", "[::]:7400"
+    char advertise[MESH_ADDRESS_LEN_MAX + 1]; // "host:port"; empty: as agent_cluster_addresses says
+} agent_cluster_config;
+
+// 0, or -errno and a sentence, as agent_vault_read.
+int agent_cluster_config_read(const char *vault, agent_cluster_config *out,
+                              char text[AGENT_VAULT_TEXT_MAX]);
+int agent_cluster_config_write(const char *vault, const agent_cluster_config *config,
+                               char text[AGENT_VAULT_TEXT_MAX]);
+
+// An IP address and a port: what listen must be.
+bool agent_is_listen_address(const char *text);
+
+// Where others may reach this host, best first: what it advertises; else what it listens on, when
+// that is one address; else the addresses of its network cards with that port. May be none.
+size_t agent_cluster_addresses(const agent_cluster_config *config,
+                               char out[MESH_TOKEN_ADDRESSES_MAX][MESH_ADDRESS_LEN_MAX + 1]);

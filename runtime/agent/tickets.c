@@ -1,0 +1,308 @@
+#include "agent/tickets.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "core/error.h"
+#include "core/mem.h"
+#include "state.pb-c.h"
+
+typedef struct ticket_list {
+    mesh_ticket tickets[AGENT_TICKETS_MAX];
+    size_t count;
+} ticket_list;
+
+// ---- the file
+
+static bool take_bytes(ProtobufCBinaryData from, uint8_t *to, size_t len) {
+    if (from.len != len) return false;
+    memcpy(to, from.data, len);
+    return true;
+}
+
+static bool take_text(const char *from, char *to, size_t len_max) {
+    size_t len = strlen(from);
+    if (len > len_max) return false;
+    memcpy(to, from, len + 1);
+    return true;
+}
+
+static bool take_one(const Warren__State__Ticket *packed, mesh_ticket *out) {
+    *out = (mesh_ticket){.keys.id = packed->id,
+                         .scope_count = packed->n_scopes,
+                         .expires_s = packed->expires_s,
+                         .used_s = packed->used_s};
+    if (packed->id == 0 || packed->n_scopes > MESH_SCOPES_MAX) return false;
+    for (size_t i = 0; i < packed->n_scopes; i++)
+        if (!take_text(packed->scopes[i], out->scopes[i], MESH_SCOPE_LEN_MAX)) return false;
+    return take_bytes(packed->link_psk, out->keys.link_psk, MESH_SECRET_LEN) &&
+           take_bytes(packed->knock_key, out->keys.knock_key, MESH_KNOCK_KEY_LEN) &&
+           take_text(packed->name, out->name, MESH_CERT_NAME_LEN_MAX) &&
+           (packed->used_by.len == 0 || take_bytes(packed->used_by, out->used_by, MESH_ID_LEN));
+}
+
+static bool take_list(const ProtobufCMessage *message, void *user) {
+    const Warren__State__Tickets *packed = (const Warren__State__Tickets *)message;
+    ticket_list *list = user;
+    if (packed->n_tickets > AGENT_TICKETS_MAX) return false;
+    for (size_t i = 0; i < packed->n_tickets; i++)
+        if (!take_one(packed->tickets[i], &list->tickets[i])) return false;
+    list->count = packed->n_tickets;
+    return true;
+}
+
+static int read_list(const char *vault, ticket_list *out, char text[AGENT_VAULT_TEXT_MAX]) {
+    *out = (ticket_list){0};
+    if (!agent_vault_has(vault, AGENT_VAULT_TICKETS)) return 0;
+    return agent_vault_read_message(vault, AGENT_VAULT_TICKETS, &warren__state__tickets__descriptor,
+                                    take_list, out, text);
+}
+
+static ProtobufCBinaryData view(const uint8_t *data, size_t len) {
+    return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
+}
+
+typedef struct packed_ticket {
+    Warren__State__Ticket message;
+    char *scopes[MESH_SCOPES_MAX];
+} packed_ticket;
+
+static void pack_one(const mesh_ticket *ticket, packed_ticket *out) {
+    warren__state__ticket__init(&out->message);
+    for (size_t i = 0; i < ticket->scope_count; i++)
+        out->scopes[i] = (char *)(uintptr_t)ticket->scopes[i];
+    out->message.id = ticket->keys.id;
+    out->message.link_psk = view(ticket->keys.link_psk, MESH_SECRET_LEN);
+    out->message.knock_key = view(ticket->keys.knock_key, MESH_KNOCK_KEY_LEN);
+    out->message.name = (char *)(uintptr_t)ticket->name;
+    out->message.n_scopes = ticket->scope_count;
+    out->message.scopes = out->scopes;
+    out->message.expires_s = ticket->expires_s;
+    out->message.used_s = ticket->used_s;
+    if (ticket->used_s != 0) out->message.used_by = view(ticket->used_by, MESH_ID_LEN);
+}
+
+static int write_list(const char *vault, const ticket_list *list, char text[AGENT_VAULT_TEXT_MAX]) {
+    packed_ticket *packed = mem_alloc(AGENT_TICKETS_MAX * sizeof *packed);
+    Warren__State__Ticket *messages[AGENT_TICKETS_MAX];
+    for (size_t i = 0; i < list->count; i++) {
+        pack_one(&list->tickets[i], &packed[i]);
+        messages[i] = &packed[i].message;
+    }
+    Warren__State__Tickets whole = WARREN__STATE__TICKETS__INIT;
+    whole.n_tickets = list->count;
+    whole.tickets = messages;
+    int err = agent_vault_write_message(vault, AGENT_VAULT_TICKETS, &whole.base, text);
+    free(packed);
+    return err;
+}
+
+static mesh_ticket *find(ticket_list *list, uint64_t id) {
+    for (size_t i = 0; i < list->count; i++)
+        if (list->tickets[i].keys.id == id) return &list->tickets[i];
+    return NULL;
+}
+
+// ---- making one
+
+static bool can_issue(const agent_identity *id, const mesh_cert *host, uint64_t now_s) {
+    mesh_signed made;
+    mesh_moment at = {.now_s = now_s};
+    return mesh_issue_host(&id->issuer, host, &at, &made) == 0;
+}
+
+static int fail(char text[AGENT_VAULT_TEXT_MAX], const char *why, const char *word) {
+    (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "cannot make a token: %s%s%.80s%s", why,
+                   word[0] != '\0' ? ", not \"" : "", word, word[0] != '\0' ? "\"" : "");
+    return MESH_EINVAL;
+}
+
+// Everything that would make the issuer refuse later is told now, by issuing the certificate for
+// nobody.
+static int judge_wish(const agent_identity *id, const agent_ticket_wish *wish, uint64_t now_s,
+                      mesh_ticket *out, char text[AGENT_VAULT_TEXT_MAX]) {
+    mesh_cert host = {.name = "x"};
+    (void)crypto_sign_ed25519_sk_to_pk(host.ed25519, id->host.secret);
+    memcpy(host.x25519, host.ed25519, MESH_LINK_KEY_LEN);
+    if (!id->is_issuer)
+        return fail(text, "this host has no issuer.key (the host where `warren init` ran has)", "");
+    if (!can_issue(id, &host, now_s))
+        return fail(text, "the issuer's certificate is not valid now (look at the clock)", "");
+    if (wish->name != NULL &&
+        (!take_text(wish->name, host.name, MESH_CERT_NAME_LEN_MAX) || !can_issue(id, &host, now_s)))
+        return fail(text, "a host's name is 1 to 63 letters, digits, '-', '_' and '.'", wish->name);
+    memcpy(out->name, wish->name != NULL ? host.name : "",
+           wish->name != NULL ? sizeof host.name : 1);
+    if (wish->scope_count > MESH_SCOPES_MAX) return fail(text, "there are at most 16 scopes", "");
+    for (size_t i = 0; i < wish->scope_count; i++) {
+        host.scope_count = 1;
+        if (!take_text(wish->scopes[i], host.scopes[0], MESH_SCOPE_LEN_MAX) ||
+            !can_issue(id, &host, now_s))
+            return fail(text,
+                        "a scope is *, or serve:, call:, subscribe: or publish: and a pattern, "
+                        "at most 64 letters",
+                        wish->scopes[i]);
+        memcpy(out->scopes[i], host.scopes[0], sizeof host.scopes[0]);
+    }
+    if (wish->scope_count == 0) (void)take_text("*", out->scopes[0], MESH_SCOPE_LEN_MAX);
+    out->scope_count = wish->scope_count > 0 ? wish->scope_count : 1;
+    memcpy(host.scopes, out->scopes, sizeof host.scopes);
+    host.scope_count = out->scope_count;
+    memset(host.name, 'n', MESH_CERT_NAME_LEN_MAX); // the longest that may come
+    return can_issue(id, &host, now_s) ? 0 : fail(text, "its scopes are too long together", "");
+}
+
+static void forget_old(ticket_list *list, uint64_t now_s) {
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->tickets[i].expires_s + AGENT_TICKET_KEPT_S >= now_s)
+            list->tickets[kept++] = list->tickets[i];
+    list->count = kept;
+}
+
+static int keep(const agent_identity *id, const mesh_ticket *ticket, uint64_t now_s,
+                char text[AGENT_VAULT_TEXT_MAX]) {
+    ticket_list *list = mem_alloc(sizeof *list);
+    int lock = agent_vault_lock(id->vault, text);
+    int err = lock < 0 ? lock : read_list(id->vault, list, text);
+    if (err == 0) forget_old(list, now_s);
+    if (err == 0 && list->count == AGENT_TICKETS_MAX)
+        err = fail(text, "there are 64 already: wait until some of them have expired", "");
+    if (err == 0) {
+        list->tickets[list->count++] = *ticket;
+        err = write_list(id->vault, list, text);
+    }
+    if (lock >= 0) close(lock);
+    sodium_memzero(list, sizeof *list);
+    free(list);
+    return err;
+}
+
+static int put_addresses(const agent_identity *id, mesh_token *token,
+                         char text[AGENT_VAULT_TEXT_MAX]) {
+    token->address_count = agent_cluster_addresses(&id->config, token->addresses);
+    if (token->address_count > 0) return 0;
+    return fail(text,
+                "no network card of this host has an address that others could dial: say one as "
+                "\"advertise\" in config.json",
+                "");
+}
+
+int agent_tickets_create(const agent_identity *id, const agent_ticket_wish *wish, uint64_t now_s,
+                         char out[MESH_TOKEN_LEN_MAX + 1], char text[AGENT_VAULT_TEXT_MAX]) {
+    mesh_ticket ticket = {.expires_s = now_s + wish->life_s};
+    mesh_token token = {.trust = id->credentials.trust, .expires_s = ticket.expires_s};
+    int err = judge_wish(id, wish, now_s, &ticket, text);
+    if (err == 0) err = put_addresses(id, &token, text);
+    if (err != 0) return err;
+    memcpy(token.cluster_id, id->credentials.cluster_id, MESH_ID_LEN);
+    randombytes_buf(token.secret, sizeof token.secret);
+    while (token.ticket_id == 0)
+        randombytes_buf(&token.ticket_id, sizeof token.ticket_id);
+    mesh_ticket_keys_of(token.ticket_id, token.secret, &ticket.keys);
+    err = mesh_token_write(&token, out);
+    if (err != 0) err = fail(text, mesh_error_text(err), "");
+    if (err == 0) err = keep(id, &ticket, now_s, text);
+    sodium_memzero(&token, sizeof token);
+    sodium_memzero(&ticket, sizeof ticket);
+    return err;
+}
+
+// ---- using one
+
+int agent_tickets_find(const agent_identity *id, uint64_t ticket_id, mesh_ticket_keys *out,
+                       char text[AGENT_VAULT_TEXT_MAX]) {
+    if (!id->is_issuer) return MESH_ENOTFOUND;
+    ticket_list *list = mem_alloc(sizeof *list);
+    int err = read_list(id->vault, list, text);
+    const mesh_ticket *ticket = err == 0 ? find(list, ticket_id) : NULL;
+    if (ticket != NULL) *out = ticket->keys;
+    sodium_memzero(list, sizeof *list);
+    free(list);
+    return err != 0 ? err : ticket != NULL ? 0 : MESH_ENOTFOUND;
+}
+
+static void put_id(const uint8_t host_id[MESH_ID_LEN], char out[2 * MESH_ID_LEN + 1]) {
+    (void)sodium_bin2hex(out, 2 * MESH_ID_LEN + 1, host_id, MESH_ID_LEN);
+}
+
+static int refuse(const mesh_ticket *ticket, const mesh_enrol_request *request, const char *why,
+                  char text[AGENT_VAULT_TEXT_MAX]) {
+    char by[2 * MESH_ID_LEN + 1], first[2 * MESH_ID_LEN + 1] = "nobody";
+    uint8_t host_id[MESH_ID_LEN];
+    mesh_host_id_of(request->ed25519, host_id);
+    put_id(host_id, by);
+    if (ticket->used_s != 0) put_id(ticket->used_by, first);
+    (void)snprintf(text, AGENT_VAULT_TEXT_MAX,
+                   "refused host \"%s\" (%s) with ticket %016" PRIx64 ", used before by %s: %s",
+                   request->name, by, ticket->keys.id, first, why);
+    return MESH_EREFUSED;
+}
+
+// Judges, and marks the ticket on disk. Under the lock: of two that come at once one is too late.
+static int use(const agent_identity *id, const mesh_enrol_request *request, uint64_t ticket_id,
+               const mesh_moment *at, mesh_signed *out, const char **out_why,
+               char text[AGENT_VAULT_TEXT_MAX]) {
+    ticket_list *list = mem_alloc(sizeof *list);
+    *out_why = "the issuer cannot read or write its tickets: its log says more";
+    int lock = agent_vault_lock(id->vault, text);
+    int err = lock < 0 ? lock : read_list(id->vault, list, text);
+    mesh_ticket *ticket = err == 0 ? find(list, ticket_id) : NULL;
+    if (err == 0 && ticket == NULL) {
+        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "ticket %016" PRIx64 " is gone", ticket_id);
+        err = MESH_ENOTFOUND;
+    }
+    if (err == 0) {
+        err = mesh_enrol_judge(&id->issuer, ticket, request, at, out, out_why);
+        if (err != 0) err = refuse(ticket, request, *out_why, text);
+    }
+    if (err == 0) {
+        ticket->used_s = at->now_s;
+        mesh_host_id_of(request->ed25519, ticket->used_by);
+        err = write_list(id->vault, list, text);
+        if (err != 0) *out_why = "the issuer cannot write its tickets: its log says why";
+    }
+    if (lock >= 0) close(lock);
+    sodium_memzero(list, sizeof *list);
+    free(list);
+    return err;
+}
+
+static void answer(const agent_identity *id, mesh_enrol *enrol, mesh_enrol_answer *out,
+                   const char *const *seeds, size_t seed_count) {
+    out->chain[0] = id->issuer_cert;
+    out->psk_id = id->credentials.psk_id;
+    memcpy(out->secret, id->secret, MESH_SECRET_LEN);
+    for (; out->seed_count < seed_count && out->seed_count < MESH_ENROL_SEEDS_MAX;
+         out->seed_count++)
+        (void)take_text(seeds[out->seed_count], out->seeds[out->seed_count], MESH_ADDRESS_LEN_MAX);
+    mesh_enrol_answer_with(enrol, out);
+}
+
+int agent_tickets_admit(const agent_identity *id, mesh_enrol *enrol, uint64_t ticket_id,
+                        const char *const *seeds, size_t seed_count, uint64_t now_s,
+                        char text[AGENT_VAULT_TEXT_MAX]) {
+    const mesh_enrol_request *request = mesh_enrol_asked(enrol);
+    mesh_enrol_answer made = {0};
+    mesh_moment at = {.now_s = now_s};
+    const char *why;
+    CHECK(id->is_issuer); // agent_tickets_find would have found none
+    randombytes_buf(at.serial, sizeof at.serial);
+    int err = use(id, request, ticket_id, &at, &made.chain[1], &why, text);
+    if (err != 0) {
+        mesh_enrol_refuse(enrol, why);
+        return err;
+    }
+    answer(id, enrol, &made, seeds, seed_count);
+    char by[2 * MESH_ID_LEN + 1];
+    uint8_t host_id[MESH_ID_LEN];
+    mesh_host_id_of(request->ed25519, host_id);
+    put_id(host_id, by);
+    (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "let host \"%s\" (%s) in with ticket %016" PRIx64,
+                   request->name, by, ticket_id);
+    sodium_memzero(&made, sizeof made);
+    return 0;
+}
