@@ -1,22 +1,25 @@
 #!/usr/bin/env bash
 # Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [bench] [lint] [dev]
 #   (nothing)    what the build needs           lint  also clang-format, shellcheck
-#   test, bench  also npm                       dev   also clang with its fuzzer, clang-tidy
+#   test         also npm, dnsmasq, etcd        dev   also clang with its fuzzer, clang-tidy
+#   bench        also npm
 #
 # libnode comes by apt where apt agrees. Where another Node.js is installed apt refuses, because Debian's node-acorn
 # wants Debian's nodejs; then Debian's packages are unpacked beside the system, in $libnode_dir, and that Node.js
-# stays as it is: nothing is ever removed, replaced or put before it on the PATH.
+# stays as it is: nothing is ever removed, replaced or put before it on the PATH. The store that tests start, etcd,
+# is unpacked in the same way into $etcd_dir: its package would start a service.
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 log=$root/build/setup.log
 libnode_dir=/usr/local/lib/warren/libnode108
+etcd_dir=/usr/local/lib/warren/etcd
 wanted=("$@")
 
 # libcmocka-dev is here and not under `test`: CMake configures the tests with the rest.
 packages=(gcc g++ cmake ninja-build pkgconf libuv1-dev libprotobuf-c-dev protobuf-c-compiler libsodium-dev
-    libjansson-dev uthash-dev libcmocka-dev)
+    libjansson-dev libc-ares-dev libcurl4-openssl-dev uthash-dev libcmocka-dev)
 # The node-* packages have the JavaScript that Debian keeps outside of libnode (runtime/engine_builtin.cc reads it).
 libnode_packages=(libnode108 libnode-dev node-acorn node-cjs-module-lexer node-undici)
 libnode_libraries=(libbrotli1 libc-ares2 libicu72 libnghttp2-14 libssl3 zlib1g libuv1)
@@ -37,6 +40,10 @@ missing_packages() {
     comm -23 <(printf '%s\n' "$@" | sort -u) <(sort -u <<<"$installed")
 }
 
+has_etcd() {
+    [[ -d $etcd_dir || -z $(missing_packages etcd-server) ]]
+}
+
 has_libnode() {
     [[ -d $libnode_dir || -z $(missing_packages libnode-dev) ]]
 }
@@ -45,6 +52,10 @@ choose_packages() {
     local set
     for set in "${wanted[@]}"; do
         case $set in
+            test)
+                packages+=(dnsmasq-base)
+                has_etcd || need_etcd=true
+                ;;&
             test | bench) command -v npm >/dev/null && command -v node >/dev/null || packages+=(npm) ;;
             lint) packages+=(clang-format shellcheck) ;;
             dev) packages+=(clang clang-tidy libclang-rt-14-dev) ;;
@@ -70,6 +81,7 @@ check_root() {
     ((EUID == 0)) && return
     local what="${missing[*]}"
     $need_libnode && what="${what:+$what }libnode-dev"
+    $need_etcd && what="${what:+$what }etcd-server"
     fail "missing: $what. Only root can install packages: run 'sudo $root/tools/setup.sh ${wanted[*]}'" \
         "(or the same as root), then this again"
 }
@@ -162,18 +174,19 @@ install_packages() { # install_packages NAME...
     untick
 }
 
-# --- libnode beside the system --------------------------------------------------------------------------------------
+# --- packages beside the system --------------------------------------------------------------------------------------
 
-# Unpacked into a new directory and then renamed: it is there whole or not at all.
-unpack_libnode() {
-    local temp=$libnode_dir.new.$$ package
+# unpack DIR PACKAGE...: into a new directory that is then renamed: it is there whole or not at all.
+unpack() {
+    local dir=$1 temp=$1.new.$$ package
+    shift
     mkdir -p "$temp/packages"
-    (cd "$temp/packages" && apt download "${libnode_packages[@]}") || explain "downloading ${libnode_packages[*]}"
+    (cd "$temp/packages" && apt download "$@") || explain "downloading $*"
     for package in "$temp"/packages/*.deb; do
         dpkg -x "$package" "$temp" >>"$log" 2>&1 || explain "unpacking $(basename "$package")"
     done
     rm -r "$temp/packages" "$temp/usr/share/doc"
-    mv -T "$temp" "$libnode_dir"
+    mv -T "$temp" "$dir"
 }
 
 check_libnode() {
@@ -187,14 +200,14 @@ check_libnode() {
 
 cleanup() {
     untick
-    rm -rf "$libnode_dir.new.$$"
+    rm -rf "$libnode_dir.new.$$" "$etcd_dir.new.$$"
 }
 
 main() {
-    local need_libnode=true missing from_apt=()
+    local need_libnode=true need_etcd=false missing from_apt=()
     choose_packages
     has_libnode && need_libnode=false
-    ((${#missing[@]} == 0)) && ! $need_libnode && return
+    ((${#missing[@]} == 0)) && ! $need_libnode && ! $need_etcd && return
 
     say '1/5 looking at the machine'
     check_distribution
@@ -229,9 +242,13 @@ main() {
 
     if $need_libnode; then
         say "4/5 unpacking Debian's libnode into $libnode_dir ($SECONDS s); the Node.js of this machine stays as it is"
-        unpack_libnode
+        unpack "$libnode_dir" "${libnode_packages[@]}"
     else
         say "4/5 libnode is there ($SECONDS s)"
+    fi
+    if $need_etcd; then
+        say "    unpacking etcd into $etcd_dir ($SECONDS s); no service is started"
+        unpack "$etcd_dir" etcd-server
     fi
 
     say "5/5 checking ($SECONDS s)"
