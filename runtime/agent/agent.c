@@ -6,13 +6,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "agent/clients.h"
+#include "agent/descriptors.h"
 #include "agent/place.h"
 #include "agent/say.h"
 #include "agent/services.h"
@@ -20,8 +20,8 @@
 
 enum {
     FIRST_CLIENT_MS = 10000, // an ephemeral agent that nobody talks to ends
-    OPEN_FILES_MAX = 1 << 16,
     SIGNAL_COUNT = 3,
+    OPEN_FILES_MIN = 16, // its own: the loop, the sockets, warren-node
     LOCK_TRY_MS = 10,
     LOCK_TRIES = 200,
 };
@@ -101,13 +101,6 @@ static void on_child(uv_signal_t *handle, int signal) {
         if (!a->is_over) agent_services_reaped(a->services, pid, status);
 }
 
-static void raise_open_files(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= OPEN_FILES_MAX) return;
-    limit.rlim_cur = limit.rlim_max < OPEN_FILES_MAX ? limit.rlim_max : OPEN_FILES_MAX;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); // with fewer, fewer nodes can run, and say so
-}
-
 static void tell_ready(const agent_options *options, char state, const char *text) {
     if (options->ready_fd < 0) return;
     char message[AGENT_PLACE_TEXT_MAX + 1];
@@ -140,7 +133,6 @@ static int open_all(agent *a, int listen_fd) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); // a log that may not grow is an error of its write
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    raise_open_files();
     uv_loop_init(&a->loop);
     uv_timer_init(&a->loop, &a->idle);
     uv_signal_init(&a->loop, &a->child);
@@ -174,10 +166,18 @@ static int lock(const agent_options *options, char text[AGENT_PLACE_TEXT_MAX]) {
     }
 }
 
+static int judge_open_files(char text[AGENT_PLACE_TEXT_MAX]) {
+    agent_descriptors_raise();
+    if (agent_descriptors_left(OPEN_FILES_MIN)) return 0;
+    agent_descriptors_explain(text);
+    return -EMFILE;
+}
+
 int agent_run(const agent_options *options) {
     char text[AGENT_PLACE_TEXT_MAX] = "";
     int lock_fd = -1, listen_fd = -1;
-    int err = agent_place_prepare(options->dir, text);
+    int err = judge_open_files(text);
+    if (err == 0) err = agent_place_prepare(options->dir, text);
     if (err == 0) err = lock_fd = lock(options, text);
     if (err >= 0) err = listen_fd = agent_place_listen(options->dir, text);
     if (err < 0) {

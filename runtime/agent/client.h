@@ -10,6 +10,7 @@ typedef struct agent_client {
     struct agent_clients *clients;
     mesh_channel *channel;
     uint32_t pid;
+    uint64_t since_ms;
     bool is_ready;    // it said Hello
     bool is_cut;      // a follower that was too slow: nothing more is sent
     bool is_blocking; // its run's nodes are not read
@@ -29,6 +30,7 @@ struct agent_clients {
     agent_client *first;
     uint32_t count, blocking_count, handles;
     bool is_out_of_fds; // said so
+    int spare_fd;       // given up to answer one more connection; -1: it is
 };
 
 // requests.c
@@ -36,6 +38,8 @@ void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
                          mesh_packet *packet);
 void agent_client_greet(agent_client *client); // the answer to Hello
 void agent_client_say_error(agent_client *client, uint32_t exit_code, const char *text);
+// The same to a connection that becomes no client.
+void agent_client_refuse(int fd, uint32_t exit_code, const char *text);
 void agent_client_say_done(agent_client *client);
 // Its connection is over: what it owned is stopped, what it waited for is forgotten.
 void agent_client_let_go(agent_client *client);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/client.h"
+#include "agent/descriptors.h"
 #include "agent/say.h"
 #include "core/error.h"
 #include "core/limits.h"
@@ -92,29 +93,42 @@ static void on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *pack
     warren__agent__request__free_unpacked(request, NULL);
 }
 
-// Room for one more: a connection that has not even said Hello is no reason to turn somebody away.
-static void make_room(agent_clients *clients) {
-    if (clients->count < AGENT_CLIENTS_MAX) return;
+// Not one that has just come, nor one whose Hello waits to be read.
+static bool is_silent(const agent_client *client) {
+    char byte;
+    return !client->is_ready && client->since_ms < uv_now(client->clients->loop) &&
+           recv(mesh_channel_fd(client->channel), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+}
+
+// A connection that has not even said Hello is no reason to turn somebody away.
+static bool drop_silent(agent_clients *clients) {
     agent_client *oldest = NULL; // the first of the list is the newest
     for (agent_client *c = clients->first; c != NULL; c = c->next)
-        if (!c->is_ready) oldest = c;
-    if (oldest == NULL) return;
+        if (is_silent(c)) oldest = c;
+    if (oldest == NULL) return false;
     agent_say("a connection (pid %u) is closed: it has said nothing and others wait", oldest->pid);
     drop(oldest);
+    return true;
+}
+
+// Whether the connection is our own user's, and by whom it is.
+static bool is_ours(int fd, struct ucred *out_peer) {
+    socklen_t len = sizeof *out_peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, out_peer, &len) == 0 &&
+        (out_peer->uid == geteuid() || out_peer->uid == 0))
+        return true;
+    agent_say("a connection of user %u is refused: this agent is user %u's", out_peer->uid,
+              geteuid());
+    return false;
 }
 
 static void add_client(agent_clients *clients, int fd) {
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
-        (peer.uid != geteuid() && peer.uid != 0)) {
-        agent_say("a connection of user %u is refused: this agent is user %u's", peer.uid,
-                  geteuid());
+    struct ucred peer = {0};
+    if (!is_ours(fd, &peer)) {
         close(fd);
         return;
     }
-    make_room(clients);
-    if (clients->count == AGENT_CLIENTS_MAX) {
+    if (clients->count == AGENT_CLIENTS_MAX && !drop_silent(clients)) {
         agent_say("a connection (pid %d) is refused: there are %d already", (int)peer.pid,
                   AGENT_CLIENTS_MAX);
         close(fd);
@@ -127,9 +141,22 @@ static void add_client(agent_clients *clients, int fd) {
     }
     client->clients = clients;
     client->pid = (uint32_t)peer.pid;
+    client->since_ms = uv_now(clients->loop);
     client->next = clients->first;
     clients->first = client;
     clients->count++;
+}
+
+// One sentence for a connection there is no descriptor for. Takes `fd`.
+static void turn_away(int fd) {
+    struct ucred peer = {0};
+    char text[AGENT_DESCRIPTORS_TEXT_MAX];
+    agent_descriptors_explain(text);
+    if (is_ours(fd, &peer)) {
+        agent_say("a connection (pid %d) is refused: %s", (int)peer.pid, text);
+        agent_client_refuse(fd, 4, text);
+    }
+    close(fd);
 }
 
 static void on_pause_over(uv_timer_t *timer) {
@@ -137,10 +164,27 @@ static void on_pause_over(uv_timer_t *timer) {
     (void)uv_poll_start(&clients->poll, UV_READABLE, on_poll);
 }
 
+static int accept_fd(const agent_clients *clients) {
+    int fd = accept4(clients->options.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+// The reserve is used up as well, by clients: one descriptor is kept for telling the next so.
+static int accept_with_spare(agent_clients *clients) {
+    if (drop_silent(clients)) return accept_fd(clients);
+    if (clients->spare_fd < 0) return -EMFILE;
+    close(clients->spare_fd);
+    int fd = accept_fd(clients);
+    if (fd >= 0) turn_away(fd);
+    clients->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? -ECONNABORTED : fd;
+}
+
 // 1: there was one; 0: nobody is waiting; or -errno.
 static int accept_one(agent_clients *clients) {
-    int fd = accept4(clients->options.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) return errno == EAGAIN ? 0 : errno == ECONNABORTED || errno == EINTR ? 1 : -errno;
+    int fd = accept_fd(clients);
+    if (fd == -EMFILE || fd == -ENFILE) fd = accept_with_spare(clients);
+    if (fd < 0) return fd == -EAGAIN ? 0 : fd == -ECONNABORTED || fd == -EINTR ? 1 : fd;
     add_client(clients, fd);
     return 1;
 }
@@ -154,6 +198,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
         err = accept_one(clients);
     if (err >= 0) {
         clients->is_out_of_fds = false;
+        if (clients->spare_fd < 0) clients->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         return;
     }
     // The connection stays in the queue; asking at once again would only burn the processor.
@@ -184,6 +229,7 @@ int agent_clients_open(const agent_clients_options *options, agent_clients **out
     uv_check_init(options->loop, &clients->drain);
     clients->poll.data = clients->pause.data = clients->drain.data = clients;
     clients->handles = 3;
+    clients->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     (void)uv_poll_start(&clients->poll, UV_READABLE, on_poll);
     *out = clients;
     return 0;
@@ -218,4 +264,5 @@ void agent_clients_close(agent_clients *clients) {
     uv_close((uv_handle_t *)&clients->pause, on_closed);
     uv_close((uv_handle_t *)&clients->drain, on_closed);
     close(clients->options.listen_fd);
+    if (clients->spare_fd >= 0) close(clients->spare_fd);
 }

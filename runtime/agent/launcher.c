@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/descriptors.h"
 #include "agent/say.h"
 #include "agent/service.h"
 #include "core/error.h"
@@ -17,7 +18,9 @@
 enum {
     // Each launch holds five descriptors here and as many on their way.
     IN_FLIGHT_MAX = 16,
-    ATTEMPTS_MAX = 3, // of one launch, when the zygote dies over it
+    LAUNCH_OPENS = 12, // those ten, a pidfd, and the log of its service
+    STARTED_OPENS = 2, // of these, what one in flight will still open
+    ATTEMPTS_MAX = 3,  // of one launch, when the zygote dies over it
 };
 
 static uint64_t wall_ms(void) {
@@ -161,6 +164,12 @@ static void start_life(agent_service *service, uint32_t instance) {
     int fds[AGENT_LAUNCH_FDS] = {-1, -1, -1, -1, -1};
     agent_service_node_name(service, instance, name);
     sl->node_id = new_node_id();
+    if (!agent_descriptors_left(LAUNCH_OPENS + STARTED_OPENS * service->services->in_flight)) {
+        char text[AGENT_DESCRIPTORS_TEXT_MAX];
+        agent_descriptors_explain(text);
+        fail_launch(service, instance, text);
+        return;
+    }
     int err = open_life(service, instance, name, fds);
     if (err == 0) err = ask_zygote(service, sl, name, fds);
     for (int i = 0; i < AGENT_LAUNCH_FDS; i++)

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "agent/descriptors.h"
 #include "agent/say.h"
 #include "agent/service.h"
 #include "agent/target.h"
@@ -146,6 +147,13 @@ void agent_services_attach(agent_services *s, int fd, const char *name, uint32_t
         (void)snprintf(shown, sizeof shown, "node-%u", pid);
     for (char *c = shown; *c != '\0'; c++) // it is shown in lists and logs
         if (!isgraph((unsigned char)*c)) *c = '-';
+    if (!agent_descriptors_left(0)) {
+        char text[AGENT_DESCRIPTORS_TEXT_MAX];
+        agent_descriptors_explain(text);
+        agent_say("%s (pid %u) could not attach: %s", shown, pid, text);
+        agent_members_turn_away(fd, text);
+        return;
+    }
     agent_identity identity = {.name = shown, .service = "", .pid = pid, .is_attached = true};
     while (identity.node_id == 0)
         CHECK(getrandom(&identity.node_id, sizeof identity.node_id, 0) ==

@@ -43,9 +43,14 @@ agent_log *agent_log_create(const char *dir, const char *service) {
     return log;
 }
 
+void agent_log_rest(agent_log *log) {
+    if (log->fd >= 0) close(log->fd);
+    log->fd = -1;
+}
+
 void agent_log_destroy(agent_log *log) {
     if (log == NULL) return;
-    if (log->fd >= 0) close(log->fd);
+    agent_log_rest(log);
     free(log);
 }
 
@@ -55,8 +60,7 @@ static void fail(agent_log *log, uint64_t now_ms, int err) {
                   strerror(err));
     log->is_broken = true;
     log->retry_at_ms = now_ms + RETRY_MS;
-    if (log->fd >= 0) close(log->fd);
-    log->fd = -1;
+    agent_log_rest(log);
 }
 
 static int open_file(agent_log *log) {
@@ -70,8 +74,7 @@ static int open_file(agent_log *log) {
 
 static void rotate(agent_log *log) {
     (void)rename(log->path, log->old_path); // if it fails the file grows on; the next write tells
-    close(log->fd);
-    log->fd = -1;
+    agent_log_rest(log);
 }
 
 static void write_out(agent_log *log, uint64_t now_ms) {

@@ -29,6 +29,7 @@ typedef struct agent_log_piece {
 // and once when it works again.
 agent_log *agent_log_create(const char *dir, const char *service);
 void agent_log_destroy(agent_log *log);
+void agent_log_rest(agent_log *log); // closes the file until the next write
 void agent_log_write(agent_log *log, const agent_log_piece *piece);
 
 typedef void (*agent_log_cb)(const agent_log_piece *piece, void *user);

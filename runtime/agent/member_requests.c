@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/descriptors.h"
 #include "agent/members_state.h"
 #include "agent/say.h"
 #include "core/limits.h"
@@ -130,9 +131,11 @@ static void connect_to(agent_member *member, const Warren__Node__Connect *connec
     if (!member->is_told || !other->is_told)
         agent_members_tell_news(member->members); // nobody gets a link to a stranger
     int fds[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
+    // Also for one that does not read: links that wait for it hold descriptors here.
+    bool is_full = !agent_descriptors_left(4);
+    if (is_full || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
         agent_say("cannot link %s and %s: %s", member->identity.name, other->identity.name,
-                  strerror(errno));
+                  strerror(is_full ? EMFILE : errno));
         say_connect_failed(member, peer, "the host is out of descriptors");
         return;
     }

@@ -286,6 +286,16 @@ void agent_member_refuse(agent_member *member, const char *text) {
     close_socket(member);
 }
 
+void agent_members_turn_away(int fd, const char *text) {
+    Warren__Node__Refused refused = WARREN__NODE__REFUSED__INIT;
+    refused.text = (char *)(uintptr_t)text;
+    AGENT_TO_NODE(message, REFUSED, refused, &refused);
+    mesh_bytes bytes = pack(&message);
+    (void)mesh_packet_send(fd, bytes, NULL, 0); // if it is gone, it knows
+    free((uint8_t *)(uintptr_t)bytes.data);
+    close(fd);
+}
+
 static void on_end(mesh_channel *channel, int err, void *user) {
     agent_member *member = user;
     (void)channel;

@@ -36,6 +36,8 @@ void agent_members_destroy(agent_members *members); // closes all sockets
 // when it is attached. MESH_EQUOTA, -errno.
 int agent_members_add(agent_members *members, int fd, const agent_identity *identity,
                       agent_member **out);
+// Refuses a node that becomes no member. Takes `fd`.
+void agent_members_turn_away(int fd, const char *text);
 void agent_members_set_pid(agent_member *member, uint32_t pid);
 
 typedef struct agent_member_end {

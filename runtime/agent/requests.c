@@ -8,6 +8,7 @@
 #include "agent/target.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "io/packet.h"
 
 enum {
     QUEUE_HIGH = 1 << 20,         // a foreground run's nodes are not read above
@@ -51,6 +52,17 @@ void agent_client_say_error(agent_client *client, uint32_t exit_code, const char
     error.text = (char *)(uintptr_t)text;
     REPLY(message, ERROR, error, &error);
     send_reply(client, &message);
+}
+
+void agent_client_refuse(int fd, uint32_t exit_code, const char *text) {
+    uint8_t bytes[512];
+    Warren__Agent__Error error = WARREN__AGENT__ERROR__INIT;
+    error.exit_code = exit_code;
+    error.text = (char *)(uintptr_t)text;
+    REPLY(message, ERROR, error, &error);
+    CHECK(warren__agent__reply__get_packed_size(&message) <= sizeof bytes);
+    size_t len = warren__agent__reply__pack(&message, bytes);
+    (void)mesh_packet_send(fd, (mesh_bytes){bytes, len}, NULL, 0); // if it is gone, it knows
 }
 
 void agent_client_greet(agent_client *client) {

@@ -1,9 +1,11 @@
 #include "agent/services.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "agent/descriptors.h"
 #include "agent/say.h"
 #include "agent/service.h"
 #include "agent/target.h"
@@ -178,6 +180,9 @@ static void end_service(agent_services *s, agent_service *service, int exit_code
     // Nobody listens for it any more: connections are refused instead of waiting in a queue.
     agent_sockets_destroy(service->sockets);
     service->sockets = NULL;
+    agent_log_rest(service->log); // lists show it for long: it holds no descriptors meanwhile
+    if (service->stdin_fd >= 0) close(service->stdin_fd);
+    service->stdin_fd = -1;
     tell_over(service); // who is told may forget the service: it goes below, not under our feet
     service->is_over = true;
     if (service->is_forgotten) remove_service(s, service);
@@ -401,7 +406,7 @@ static int on_listen(const agent_member *member, const agent_listen *request, vo
     const agent_identity *who = agent_member_identity(member);
     agent_service *service = find_by_name(s, who->service);
     if (service == NULL || service->sockets == NULL) return UV_EINVAL;
-    int fd = agent_sockets_listen(service->sockets, request);
+    int fd = agent_descriptors_left(1) ? agent_sockets_listen(service->sockets, request) : -EMFILE;
     if (fd < 0)
         agent_say("%s cannot listen on port %u: %s", who->name, request->port, strerror(-fd));
     return fd;

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/descriptors.h"
 #include "agent/say.h"
 #include "core/error.h"
 #include "core/mem.h"
@@ -87,7 +88,9 @@ static int spawn_at(const char *program, int fd, pid_t *out_pid) {
     // A session of its own: Ctrl-C in the agent's terminal reaches the agent alone.
     posix_spawnattr_setflags(&attributes,
                              POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    agent_descriptors_lower();
     int err = posix_spawn(out_pid, program, &actions, &attributes, argv, environ);
+    agent_descriptors_raise_again();
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return -err;

@@ -128,22 +128,6 @@ test('a limit on the size of files is no end either', async (t) => {
   await checkFullLog(box, agent)
 })
 
-test('an agent that is out of descriptors waits for some and serves again', async (t) => {
-  const box = await Sandbox.open(t)
-  const agent = box.start('prlimit', ['--nofile=40:40', WARREN, 'agent'])
-  await agent.until(/is ready after/)
-  const holders = Array.from({ length: 40 }, () => box.start(POKE, [path.join(box.state, 'agent.sock'), HELLO]))
-  await agent.until(/cannot accept connections: Too many open files/)
-  for (const holder of holders) holder.kill('SIGKILL')
-  await Promise.all(holders.map((holder) => holder.ended))
-  assert.deepEqual(await box.nodes(), [])
-  assert.equal(agent.output.match(/cannot accept/g).length, 1)
-  // And nodes that don't fit are told so, while those that do run.
-  const run = box.warren(['run', 'probe.js', '-i', '20'])
-  await run.until(/probe\.\d+ could not be started: Too many open files/)
-  await box.probes.next()
-})
-
 test('a follower of logs that is too slow is cut off, and holds up nobody', async (t) => {
   const box = await Sandbox.open(t)
   await box.agent()
