@@ -142,7 +142,7 @@ static int open_life(agent_service *service, uint32_t instance, const char *name
     err = mesh_packet_pair(control);
     if (err != 0) return err;
     fds[3] = control[1];
-    agent_identity identity = {
+    agent_member_info identity = {
         .node_id = sl->node_id, .name = name, .service = service->name, .instance = instance};
     err = agent_members_add(s->members, control[0], &identity, &sl->member);
     if (err != 0) return err;

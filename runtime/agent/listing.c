@@ -63,7 +63,7 @@ typedef struct attached_listing {
 
 static void list_attached(const agent_member *member, void *user) {
     const attached_listing *l = user;
-    const agent_identity *who = agent_member_identity(member);
+    const agent_member_info *who = agent_member_identity(member);
     if (!who->is_attached) return;
     Warren__Agent__NodeInfo info = WARREN__AGENT__NODE_INFO__INIT;
     info.node_id = who->node_id;
@@ -154,7 +154,7 @@ void agent_services_attach(agent_services *s, int fd, const char *name, uint32_t
         agent_members_turn_away(fd, text);
         return;
     }
-    agent_identity identity = {.name = shown, .service = "", .pid = pid, .is_attached = true};
+    agent_member_info identity = {.name = shown, .service = "", .pid = pid, .is_attached = true};
     while (identity.node_id == 0)
         CHECK(getrandom(&identity.node_id, sizeof identity.node_id, 0) ==
               (ssize_t)sizeof identity.node_id);

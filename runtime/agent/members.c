@@ -11,7 +11,7 @@
 // would else wake each other two thousand times.
 enum { NEWS_EVERY_MS = 5 };
 
-const agent_identity *agent_member_identity(const agent_member *member) {
+const agent_member_info *agent_member_identity(const agent_member *member) {
     return &member->identity;
 }
 bool agent_member_is_joined(const agent_member *member) {
@@ -77,7 +77,7 @@ static void say_registry_to_all(const Warren__Node__Registry *registry, void *us
 }
 
 static void add_to_roster(agent_roster *roster, const agent_member *member) {
-    const agent_identity *who = &member->identity;
+    const agent_member_info *who = &member->identity;
     Warren__Node__Peer peer = WARREN__NODE__PEER__INIT;
     peer.node_id = who->node_id;
     peer.name = (char *)(uintptr_t)who->name;
@@ -175,7 +175,7 @@ void agent_member_say_removed(const agent_member *about, uint32_t entry_id) {
 }
 
 static void say_welcome(agent_member *member) {
-    const agent_identity *who = &member->identity;
+    const agent_member_info *who = &member->identity;
     Warren__Node__Welcome welcome = WARREN__NODE__WELCOME__INIT;
     welcome.node_id = who->node_id;
     welcome.name = (char *)(uintptr_t)who->name;
@@ -339,7 +339,7 @@ void agent_members_destroy(agent_members *members) {
     free(members);
 }
 
-int agent_members_add(agent_members *members, int fd, const agent_identity *identity,
+int agent_members_add(agent_members *members, int fd, const agent_member_info *identity,
                       agent_member **out) {
     if (members->count == AGENT_MEMBERS_MAX) {
         close(fd);

@@ -15,12 +15,12 @@ enum { AGENT_MEMBERS_MAX = 16384 };
 typedef struct agent_members agent_members;
 typedef struct agent_member agent_member;
 
-typedef struct agent_identity {
+typedef struct agent_member_info {
     uint64_t node_id;
     const char *name, *service;
     uint32_t instance, pid; // pid 0: set later; until then the member waits
     bool is_attached;       // not ours to launch or to restart: its end is the end of its socket
-} agent_identity;
+} agent_member_info;
 
 typedef struct agent_members_events {
     // A launched member asks for a shared socket: a descriptor (borrowed), or -errno.
@@ -34,7 +34,7 @@ void agent_members_destroy(agent_members *members); // closes all sockets
 
 // Takes fd (also on failure), sends Welcome. The member ends with agent_members_end, or by itself
 // when it is attached. MESH_EQUOTA, -errno.
-int agent_members_add(agent_members *members, int fd, const agent_identity *identity,
+int agent_members_add(agent_members *members, int fd, const agent_member_info *identity,
                       agent_member **out);
 // Refuses a node that becomes no member. Takes `fd`.
 void agent_members_turn_away(int fd, const char *text);
@@ -47,7 +47,7 @@ typedef struct agent_member_end {
 // The process has ended: tells everybody (once), forgets it.
 void agent_members_end(agent_members *members, agent_member *member, const agent_member_end *end);
 
-const agent_identity *agent_member_identity(const agent_member *member);
+const agent_member_info *agent_member_identity(const agent_member *member);
 bool agent_member_is_joined(const agent_member *member);
 uint64_t agent_member_since_ms(const agent_member *member); // loop time
 
@@ -55,7 +55,7 @@ uint64_t agent_member_since_ms(const agent_member *member); // loop time
 
 // What happens here is said to other hosts in this order, and a newcomer here hears of theirs.
 typedef struct agent_members_abroad {
-    void (*on_up)(const agent_identity *who, void *user);
+    void (*on_up)(const agent_member_info *who, void *user);
     void (*on_entry)(uint64_t node_id, const Warren__Node__Entry *entry, void *user);
     void (*on_removed)(uint64_t node_id, uint32_t entry_id, void *user);
     void (*on_down)(uint64_t node_id, const agent_member_end *end, void *user);

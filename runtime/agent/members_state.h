@@ -15,7 +15,7 @@ typedef struct agent_unseen { // a link that a member was handed and may not hav
 
 struct agent_member {
     agent_members *members;
-    agent_identity identity;
+    agent_member_info identity;
     mesh_channel *channel; // NULL: it closed its end, or was cut
     bool is_joined;
     bool has_left; // others were told that it is gone: nothing more is said about it

@@ -403,7 +403,7 @@ uint32_t agent_services_running_count(const agent_services *s) {
 
 static int on_listen(const agent_member *member, const agent_listen *request, void *user) {
     agent_services *s = user;
-    const agent_identity *who = agent_member_identity(member);
+    const agent_member_info *who = agent_member_identity(member);
     agent_service *service = find_by_name(s, who->service);
     if (service == NULL || service->sockets == NULL) return UV_EINVAL;
     int fd = agent_descriptors_left(1) ? agent_sockets_listen(service->sockets, request) : -EMFILE;

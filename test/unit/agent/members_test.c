@@ -128,12 +128,12 @@ static end add(uint64_t id, bool is_attached) {
     end e = {.id = id};
     EXPECT_OK(mesh_packet_pair(fds));
     (void)snprintf(name, sizeof name, "app.%u", (unsigned)id);
-    agent_identity identity = {.node_id = id,
-                               .name = name,
-                               .service = "app",
-                               .instance = (uint32_t)id,
-                               .pid = 100 + (uint32_t)id,
-                               .is_attached = is_attached};
+    agent_member_info identity = {.node_id = id,
+                                  .name = name,
+                                  .service = "app",
+                                  .instance = (uint32_t)id,
+                                  .pid = 100 + (uint32_t)id,
+                                  .is_attached = is_attached};
     EXPECT_OK(agent_members_add(members, fds[0], &identity, &e.member));
     e.fd = fds[1];
     pass(&e, TO_NODE(WELCOME));
@@ -179,7 +179,7 @@ TEST(welcome_says_who_the_node_is_and_incarnations_grow) {
     for (uint64_t id = 1; id <= 3; id++) {
         int fds[2];
         EXPECT_OK(mesh_packet_pair(fds));
-        agent_identity identity = {.node_id = id, .name = "a.0", .service = "a", .pid = 1};
+        agent_member_info identity = {.node_id = id, .name = "a.0", .service = "a", .pid = 1};
         end e = {.fd = fds[1]};
         EXPECT_OK(agent_members_add(members, fds[0], &identity, &e.member));
         to_node *m = next(&e, TO_NODE(WELCOME));
@@ -323,7 +323,7 @@ static void note(const char *format, uint64_t id, const char *text) {
     size_t len = strlen(abroad);
     (void)snprintf(abroad + len, sizeof abroad - len, format, (unsigned)id, text);
 }
-static void abroad_up(const agent_identity *who, void *user) {
+static void abroad_up(const agent_member_info *who, void *user) {
     (void)user;
     note("up %u %s; ", who->node_id, who->name);
 }
