@@ -12,7 +12,7 @@ static json_t *text_or_empty(const char *text) {
     return value != NULL ? value : json_string(""); // not UTF-8: we have no better word for it
 }
 
-static json_t *time_text(uint64_t at_ms) {
+json_t *cli_json_time(uint64_t at_ms) {
     char text[40];
     struct tm parts;
     time_t seconds = (time_t)(at_ms / 1000);
@@ -40,7 +40,7 @@ json_t *cli_json_output(const Warren__Agent__Output *output) {
     json_object_set_new(object, "type", json_string("output"));
     json_object_set_new(object, "node", text_or_empty(output->node));
     json_object_set_new(object, "stream", json_string(output->is_stderr ? "stderr" : "stdout"));
-    json_object_set_new(object, "at", time_text(output->at_ms));
+    json_object_set_new(object, "at", cli_json_time(output->at_ms));
     set_data(object, &output->data);
     return object;
 }

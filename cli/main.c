@@ -7,11 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "agent/target.h"
 #include "cli/args.h"
 
-static const cli_command *const commands[] = {&cli_run,  &cli_ps,    &cli_logs,
-                                              &cli_stop, &cli_agent, &cli_version};
+static const cli_command *const commands[] = {&cli_run,   &cli_ps,   &cli_logs,  &cli_stop,
+                                              &cli_agent, &cli_init, &cli_token, &cli_version};
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static void print_commands(FILE *out) {
@@ -70,6 +72,11 @@ static int make_dir_absolute(void) {
 
 int main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); // a reader that went away is an error of a write, handled there
+    // Before any thread; it chooses the fastest code for this processor.
+    if (sodium_init() < 0) {
+        cli_say("this machine gives no random numbers");
+        return CLI_FAILED;
+    }
     if (argc < 2) {
         print_commands(stderr);
         return CLI_USAGE;

@@ -1,0 +1,168 @@
+// `warren init` and `warren token create`: what is on disk, and what is said when it is not right.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { Sandbox } from './harness.mjs'
+
+const isRoot = process.getuid() === 0
+const TOKEN = /^warren1:[A-Za-z0-9_-]{100,1016}\n$/
+
+async function initialized(t, ...args) {
+  const box = await Sandbox.open(t)
+  const { code, stdout, stderr } = await box.done(['init', '--json', '--name', 'first', '--advertise', 'first.example:7411', ...args])
+  assert.equal(stderr, '')
+  assert.equal(code, 0)
+  box.vault = path.join(box.state, 'cluster')
+  box.said = JSON.parse(stdout)
+  return box
+}
+
+async function refused(box, args, exitCode, pattern) {
+  const { code, stdout, stderr } = await box.done(args)
+  assert.match(stderr, pattern)
+  assert.match(stderr, /^warren: [^\n]*\n$/) // one sentence
+  assert.equal(stdout, '')
+  assert.equal(code, exitCode)
+}
+
+const contents = (dir) => Object.fromEntries(fs.readdirSync(dir).map((name) => [name, fs.readFileSync(path.join(dir, name)).toString('hex')]))
+
+test('init makes a cluster whose files are for their owner alone', async (t) => {
+  const box = await initialized(t)
+  const { cluster, host, ...rest } = box.said
+  assert.match(cluster, /^[0-9a-f]{32}$/)
+  assert.match(host, /^[0-9a-f]{32}$/)
+  assert.deepEqual(rest, {
+    name: 'first', listen: '0.0.0.0:7400', addresses: ['first.example:7411'], rootKey: path.join(box.vault, 'root.key'),
+  })
+  assert.equal(fs.statSync(box.vault).mode & 0o777, 0o700)
+  const names = fs.readdirSync(box.vault).sort()
+  assert.deepEqual(names, ['config.json', 'generation', 'host.key', 'issuer.key', 'peers', 'root.key'])
+  for (const name of names) assert.equal(fs.statSync(path.join(box.vault, name)).mode & 0o777, 0o600, name)
+  assert.deepEqual(fs.readdirSync(box.state).sort(), ['cluster', 'logs'])
+})
+
+test('a second init changes nothing', async (t) => {
+  const box = await initialized(t)
+  const before = contents(box.vault)
+  await refused(box, ['init'], 1, /this host is in a cluster already/)
+  assert.deepEqual(contents(box.vault), before)
+  assert.deepEqual(fs.readdirSync(box.state).sort(), ['cluster', 'logs'])
+})
+
+test('two inits at once make one cluster', async (t) => {
+  const box = await Sandbox.open(t)
+  const ends = await Promise.all(Array.from({ length: 8 }, () => box.done(['init', '--json'])))
+  assert.equal(ends.filter(({ code }) => code === 0).length, 1)
+  assert.deepEqual(fs.readdirSync(box.state).sort(), ['cluster', 'logs'])
+  assert.equal((await box.done(['token', 'create'])).code, 0)
+})
+
+test('init tells people where the root key is, and takes a port for granted', async (t) => {
+  const box = await Sandbox.open(t)
+  const { code, stdout } = await box.done(['init', '--listen', '127.0.0.1', '--name', 'h'])
+  assert.equal(code, 0)
+  assert.match(stdout, /listens {4}127\.0\.0\.1:7400\n {2}reached {4}127\.0\.0\.1:7400\n/)
+  assert.ok(stdout.includes(`root key   ${path.join(box.state, 'cluster', 'root.key')}`))
+})
+
+test('each token is another one, and the secret of none is kept', async (t) => {
+  const box = await initialized(t)
+  const one = await box.done(['token', 'create'])
+  assert.equal(one.code, 0)
+  assert.match(one.stdout, TOKEN)
+  assert.match(one.stderr, /^It lets one host in, until /)
+  const { stdout } = await box.done(['token', 'create', '--json', '--ttl', '90s', '--name', 'db-1', '--scope', 'serve:db', '--scope', 'call:*'])
+  const { token, expiresAt } = JSON.parse(stdout)
+  assert.match(`${token}\n`, TOKEN)
+  assert.notEqual(`${token}\n`, one.stdout)
+  const left = Date.parse(expiresAt) - Date.now()
+  assert.ok(left > 0 && left <= 90_000, `${left} ms left`)
+  const whole = Buffer.from(token.slice('warren1:'.length), 'base64url')
+  assert.ok(whole.includes('first.example:7411'))
+  // Field 4 of proto/enrol.proto: the secret.
+  const at = whole.indexOf(Buffer.from([0x22, 32]))
+  const secret = whole.subarray(at + 2, at + 34).toString('hex')
+  for (const [name, hex] of Object.entries(contents(box.vault))) assert.ok(!hex.includes(secret), name)
+})
+
+test('tokens need no root key', async (t) => {
+  const box = await initialized(t)
+  fs.renameSync(path.join(box.vault, 'root.key'), path.join(box.dir, 'safe'))
+  assert.equal((await box.done(['token', 'create'])).code, 0)
+})
+
+test('words that make no sense are told', async (t) => {
+  const box = await Sandbox.open(t)
+  await refused(box, ['token', 'create'], 1, /in no cluster \(`warren init` makes one\)/)
+  await refused(box, ['init', '--name', 'a b'], 2, /not "a b"/)
+  await refused(box, ['init', '--listen', 'localhost:1'], 2, /--listen is like 0\.0\.0\.0:7400/)
+  await refused(box, ['init', '--advertise', 'h:99999'], 2, /--advertise is like/)
+  await refused(box, ['init', 'x'], 2, /init takes no word: "x"/)
+  assert.ok(!fs.existsSync(path.join(box.state, 'cluster')))
+  const other = await initialized(t)
+  await refused(other, ['token'], 2, /say `warren token create`/)
+  await refused(other, ['token', 'make'], 2, /not "make"/)
+  for (const ttl of ['0s', '31d', '5', 'h', '-1h', '1 h']) await refused(other, ['token', 'create', `--ttl=${ttl}`], 2, /--ttl is a time like/)
+  await refused(other, ['token', 'create', '--scope', 'serv:db'], 1, /a scope is .*, not "serv:db"/)
+  await refused(other, ['token', 'create', '--name', ''], 1, /a host's name is/)
+  assert.ok(!fs.existsSync(path.join(other.vault, 'tickets')))
+})
+
+test('a file that is damaged, missing or open to others is told, with what to do', async (t) => {
+  const box = await initialized(t)
+  const key = path.join(box.vault, 'host.key')
+  const whole = fs.readFileSync(key)
+  fs.chmodSync(key, 0o644)
+  await refused(box, ['token', 'create'], 1, /will not use .*host\.key: others may read it, its mode is 644 \(`chmod 600` it/)
+  fs.chmodSync(key, 0o600)
+  fs.writeFileSync(key, whole.subarray(0, whole.length / 2))
+  await refused(box, ['token', 'create'], 1, /cannot use .*host\.key: it is damaged or not whole \(restore it from a backup/)
+  fs.rmSync(key)
+  await refused(box, ['token', 'create'], 1, /cannot read .*host\.key: No such file or directory \(restore it/)
+  assert.ok(!fs.existsSync(key)) // nothing was made up
+  fs.writeFileSync(key, whole, { mode: 0o600 })
+  fs.chmodSync(box.vault, 0o755)
+  await refused(box, ['token', 'create'], 1, /will not use .*cluster: others may read it, its mode is 755 \(`chmod 700` it/)
+  fs.chmodSync(box.vault, 0o700)
+  assert.equal((await box.done(['token', 'create'])).code, 0)
+})
+
+test('a full disk leaves what was there', { skip: !isRoot && 'needs root' }, async (t) => {
+  const box = await Sandbox.open(t)
+  fs.mkdirSync(box.state, { mode: 0o700 })
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=700', 'tmpfs', box.state], { stdio: 'ignore' })
+  } catch {
+    return t.skip('this place allows no mount')
+  }
+  try {
+    await fillAndTry(box)
+  } finally {
+    execFileSync('umount', [box.state]) // before the sandbox goes
+  }
+})
+
+async function fillAndTry(box) {
+  const fill = path.join(box.state, 'fill')
+  const fillUp = () => {
+    try {
+      fs.writeFileSync(fill, Buffer.alloc(1 << 20))
+    } catch (err) {
+      assert.equal(err.code, 'ENOSPC')
+    }
+  }
+  fs.mkdirSync(path.join(box.state, 'logs'), { mode: 0o700 })
+  fillUp()
+  await refused(box, ['init'], 1, /cannot write .*: No space left on device/)
+  assert.deepEqual(fs.readdirSync(box.state).sort(), ['fill', 'logs'])
+  fs.rmSync(fill)
+  assert.equal((await box.done(['init', '--advertise', 'h:1'])).code, 0)
+  assert.equal((await box.done(['token', 'create'])).code, 0)
+  const before = contents(path.join(box.state, 'cluster'))
+  fillUp()
+  await refused(box, ['token', 'create'], 1, /cannot write .*tickets: No space left on device/)
+  assert.deepEqual(contents(path.join(box.state, 'cluster')), before)
+}
