@@ -12,7 +12,6 @@ enum {
     MESH_OPS_LEN_MAX = 56 << 10,            // of its ops
     MESH_OVERLAY_BUDGET = 2 << 20,          // of memory to decode one
     MESH_OP_LEN_MAX = 1024,                 // of one op
-    MESH_SIGNATURE_LEN = 64,                // Ed25519
     MESH_HEAD_TEXT_LEN = 14 + 16 + 24 + 64, // what is signed
 };
 

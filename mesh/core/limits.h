@@ -26,4 +26,14 @@ enum {
     MESH_QUEUE_LOW = 256 << 10, // 'drain' below
     MESH_QUEUE_MAX = 16 << 20,  // new messages are refused above
     MESH_PACKET_LEN_MAX = 128 << 10,
+    // Hosts of one cluster (mesh/cluster).
+    MESH_HOSTS_MAX = 10000,       // known to one agent, those that are down or left included
+    MESH_DATAGRAM_LEN_MAX = 1200, // never fragmented on the way
+    MESH_HOST_ADDRS_MAX = 4,
+    MESH_ZONE_LEN_MAX = 32,
+    MESH_RECORD_SIGNED_MAX = 384, // one signed record of gossip
+    MESH_WITNESSES_MAX = 4,       // accusers of one host that are remembered
+    MESH_ACCUSED_MAX = 5,         // hosts that one accuser has under accusation at a time
+    MESH_INTRO_LEN_MAX = 16 << 10,
+    MESH_CANDIDATES_MAX = 64,
 };

@@ -13,7 +13,8 @@ enum {
     MESH_ID_LEN = 16,
     MESH_SIGN_KEY_LEN = 32,    // Ed25519, public
     MESH_SIGN_SECRET_LEN = 64, // Ed25519, as libsodium keeps it: seed and public key
-    MESH_LINK_KEY_LEN = 32,    // X25519, either half
+    MESH_SIGNATURE_LEN = 64,
+    MESH_LINK_KEY_LEN = 32, // X25519, either half
     MESH_CERT_LEN_MAX = 512,
     MESH_CHAIN_MAX = 3,
     MESH_SCOPES_MAX = 16,
