@@ -48,9 +48,8 @@ mesh_node *mesh_node_create(const mesh_node_options *options) {
 
 void mesh_node_destroy(mesh_node *node) {
     if (!node) return;
-    void *peer;
-    for (size_t cursor = 0; (peer = mesh_map_each(&node->peers_by_id, &cursor));)
-        mesh_node_peers_free(peer);
+    for (size_t i = 0; i < node->peer_cap; i++)
+        if (node->peers[i] && node->peers[i] != &node->self) mesh_node_peers_free(node->peers[i]);
     mesh_map_deinit(&node->peers_by_id);
     mesh_registry_destroy(node->registry);
     mesh_shapes_deinit(&node->shapes);

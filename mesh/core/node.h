@@ -40,7 +40,9 @@ typedef enum mesh_call_code {
 } mesh_call_code;
 
 // ---- what the agent says -------------------------------------------------------------------
-// Unknown ids are ignored, known ones updated: the agent's order of messages is the truth.
+// Unknown ids are ignored, known ones updated: the agent's order of messages is the truth. An id
+// that was down may come again (reason "unreachable", wire.md): as another peer, with another
+// handle.
 typedef struct mesh_peer_info {
     uint64_t node_id;
     mesh_bytes name, service, host;

@@ -82,11 +82,20 @@ void mesh_node_peers_say_service(mesh_node *node, const mesh_peer *peer, mesh_by
     out->is_up = is_up;
 }
 
+static void forget_id(mesh_node *node, const mesh_peer *peer) {
+    uint64_t hash = mesh_map_hash_u64(&node->peers_by_id, peer->info.node_id);
+    (void)mesh_map_remove(&node->peers_by_id, hash, peer);
+}
+
 void mesh_node_peer_up(mesh_node *node, const mesh_peer_info *info) {
     size_t text_len = info->name.len + info->service.len + info->host.len;
     if (info->node_id == node->options.node_id || text_len > MESH_PACKET_LEN_MAX) return;
-    // Ids are never used again and what is told about a member does not change: known is known.
-    if (mesh_node_peers_find(node, info->node_id)) return;
+    // What is told about a member does not change: known is known. One that is gone comes again
+    // when its host was thought to be lost (wire.md, Death): as another peer, while the link of the
+    // first is read to its end.
+    mesh_peer *known = mesh_node_peers_find(node, info->node_id);
+    if (known && !known->is_gone) return;
+    if (known) forget_id(node, known);
     if (node->peers_by_id.count >= MESH_NODE_PEERS_MAX) return;
 
     mesh_peer *peer = create_peer(info, take_handle(node));
@@ -162,8 +171,7 @@ void mesh_node_peers_finish(mesh_node *node, mesh_peer *peer) {
         out->exit_code = peer->exit_code;
         out->exit_signal = peer->exit_signal;
     }
-    (void)mesh_map_remove(&node->peers_by_id,
-                          mesh_map_hash_u64(&node->peers_by_id, peer->info.node_id), peer);
+    forget_id(node, peer);
     node->peers[peer->handle & MESH_NODE_PEER_INDEX_MASK] = NULL;
     // Both outputs borrow: the second owns the peer, and the reason goes after it.
     char *reason = peer->reason;

@@ -86,7 +86,7 @@ class Peers {
     if (peer === undefined) return
     peer.status = 'down'
     this.#byHandle.delete(event.peer)
-    this.byId.delete(peer.id)
+    if (this.byId.get(peer.id) === peer) this.byId.delete(peer.id) // else it is back already, as another peer
     for (const name of this.#servers.keys()) this.#serves(name, peer, false)
     this.#emit('peer:down', peer)
   }

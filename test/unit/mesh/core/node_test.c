@@ -251,6 +251,32 @@ TEST(the_link_of_a_dead_peer_that_somebody_else_keeps_open_is_closed_in_the_end)
     duo_destroy(d);
 }
 
+TEST(a_peer_that_comes_back_is_another_one_while_the_link_of_the_first_is_still_read) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 0, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 1, "a", "link"));
+    duo_run(d);
+    mesh_node *node = d->sides[0].node;
+    uint32_t first = d->sides[0].peer;
+    uint64_t id = d->sides[1].id;
+    EXPECT_OK(mesh_node_monitor(node, first));
+    mesh_node_peer_down(node, d->now_ms, id, mesh_bytes_text("unreachable"), -1, 0);
+    mesh_node_peer_up(node, &(mesh_peer_info){.node_id = id, .name = mesh_bytes_text("again")});
+    mesh_entry entry = {.entry_id = 3, .name = mesh_bytes_text("add")};
+    EXPECT_OK(mesh_node_entry_put(node, id, &entry));
+    duo_run(d);
+    const duo_event *up = duo_expect(d, 0, MESH_OUT_PEER);
+    EXPECT_TRUE(up->out.is_up);
+    EXPECT_TRUE(up->out.peer != first);
+    EXPECT_EQ(up->out.peer, duo_expect(d, 0, MESH_OUT_SERVICE)->out.peer);
+    mesh_node_link_down(node, d->now_ms, first);
+    duo_run(d);
+    EXPECT_EQ(first, duo_expect(d, 0, MESH_OUT_DOWN)->out.peer);
+    EXPECT_EQ(first, duo_expect(d, 0, MESH_OUT_PEER)->out.peer);
+    EXPECT_EQ(0, mesh_node_monitor(node, up->out.peer));
+    duo_destroy(d);
+}
+
 TEST(what_a_dead_peer_will_never_read_does_not_hold_its_death_back) {
     duo *d = duo_create(NULL);
     duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
