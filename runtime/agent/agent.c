@@ -39,6 +39,7 @@ typedef struct agent {
 static void close_all(agent *a) {
     if (a->is_over) return;
     a->is_over = true;
+    agent_say_close();
     agent_place_unlisten(a->options->dir);
     agent_clients_tell_shutdown(a->clients);
     agent_clients_close(a->clients);
@@ -134,6 +135,7 @@ static int open_all(agent *a, int listen_fd) {
     (void)signal(SIGXFSZ, SIG_IGN); // a log that may not grow is an error of its write
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     uv_loop_init(&a->loop);
+    agent_say_open(&a->loop);
     uv_timer_init(&a->loop, &a->idle);
     uv_signal_init(&a->loop, &a->child);
     a->idle.data = a->child.data = a;

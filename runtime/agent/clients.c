@@ -15,6 +15,7 @@
 enum {
     PROTOCOL = 1,
     ACCEPTS_PER_TURN = 64,
+    SILENT_MS = 100,       // a Hello comes at once
     ACCEPT_PAUSE_MS = 100, // when the host is out of descriptors
 };
 
@@ -96,7 +97,7 @@ static void on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *pack
 // Not one that has just come, nor one whose Hello waits to be read.
 static bool is_silent(const agent_client *client) {
     char byte;
-    return !client->is_ready && client->since_ms < uv_now(client->clients->loop) &&
+    return !client->is_ready && client->since_ms + SILENT_MS < uv_now(client->clients->loop) &&
            recv(mesh_channel_fd(client->channel), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
 }
 

@@ -228,8 +228,8 @@ static void tell_started(agent_service *service, uint32_t instance, pid_t pid) {
     char name[AGENT_NODE_NAME_LEN_MAX], text[256] = "";
     agent_service_node_name(service, instance, name);
     if (sl->starts > 1) (void)snprintf(text, sizeof text, "%s restarted (pid %d)", name, (int)pid);
-    agent_say("%s started (pid %d%s%s)", name, (int)pid, sl->is_cold ? ", cold: " : "",
-              sl->is_cold ? sl->reason : "");
+    agent_say_event("%s started (pid %d%s%s)", name, (int)pid, sl->is_cold ? ", cold: " : "",
+                    sl->is_cold ? sl->reason : "");
     agent_services_tell(service, instance, &(agent_event){name, "up", text, {0}});
 }
 

@@ -138,9 +138,9 @@ static void tell_decision(agent_service *service, const agent_decision *d) {
     agent_service_node_name(service, d->instance, name);
     describe_decision(sl, d, name, text);
     if (text[0] != '\0')
-        agent_say("%s", text);
+        agent_say_event("%s", text);
     else
-        agent_say("%s ended", name);
+        agent_say_event("%s ended", name);
     agent_services_tell(service, d->instance, &(agent_event){name, sl->state, text, d->how});
 }
 
@@ -176,7 +176,7 @@ static void remove_service(agent_services *s, agent_service *service) {
 static void end_service(agent_services *s, agent_service *service, int exit_code) {
     service->exit_code = exit_code;
     s->running_count--;
-    agent_say("%s is over (exit code %d)", service->name, exit_code);
+    agent_say_event("%s is over (exit code %d)", service->name, exit_code);
     // Nobody listens for it any more: connections are refused instead of waiting in a queue.
     agent_sockets_destroy(service->sockets);
     service->sockets = NULL;
@@ -352,7 +352,7 @@ int agent_services_run(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
         remove_service(s, service);
         return refuse(refusal, 1, err);
     }
-    agent_say("%s: %u x %s", name, run->instances, run->entry);
+    agent_say_event("%s: %u x %s", name, run->instances, run->entry);
     *out_service_id = service->id;
     uv_timer_start(&s->timer, on_timer, 0, 0); // the launches
     return 0;

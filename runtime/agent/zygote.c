@@ -59,7 +59,7 @@ static void on_timer(uv_timer_t *timer);
 static void fail(agent_zygote *z, const char *program, const char *why) {
     (void)snprintf(z->failure_text, sizeof z->failure_text, "cannot start warren-node: %s: %s",
                    program, why);
-    agent_say("%s", z->failure_text);
+    agent_say("cannot start warren-node: %s: %s", program, why);
     z->is_failing = true;
     uv_timer_start(&z->timer, on_timer, 0, 0); // told from the loop
 }

@@ -25,6 +25,7 @@ static size_t parse(const char *text) {
 }
 
 int main(int argc, char **argv) {
+    setvbuf(stdout, NULL, _IOLBF, 0); // tests wait for its lines
     int fd, room = 4 * PACKET_MAX;
     int err = mesh_packet_connect(argv[1], &fd);
     if (err != 0) {
