@@ -102,3 +102,32 @@ save('control', 'nodes', [6], field(3, field(1, join(fixed64(1, 2), field(2, 'ap
 save('control', 'launch', [7], field(1, join(fixed64(1, 2), field(2, 'app.js'), field(3, 'A=1'))))
 save('control', 'launched', [8], field(2, join(fixed64(1, 2), field(2, 55))))
 save('control', 'unknown-fields', [0], ...Array.from({ length: 300 }, () => [0x7a, 0]))
+
+const token = (...more) =>
+  join(field(1, Buffer.alloc(16, 1)), field(2, Buffer.alloc(32, 2)), fixed64(3, 77), field(4, Buffer.alloc(32, 3)), field(5, 1_800_000_000), ...more)
+const address = field(6, '10.0.0.1:7400')
+save('ticket', 'message', [0], token(address))
+save('ticket', 'message-of-two-roots', [0], token(field(2, Buffer.alloc(32, 4)), address, field(6, '[::1]:7400')))
+save('ticket', 'no-address', [0], token())
+save('ticket', 'unknown-field', [0], token(address, field(9, 'x')))
+save('ticket', 'text', [1], 'warren1:', token(address).toString('base64url'))
+// A whole one, that `warren token create` made of keys that are gone.
+const real = 'warren1:ChDSIQPIQTtHiNDAVi2k02t0EiBbZoZAUXmWJ7FoeajkQwvT5t2bVKoAkJ0Z0Oa8nwYcFxnMSBCY8IhxFCIgFQImyFfmg_7DKP5tSKbwkN1jXE-tHGDdBhCxssoWFKAo9tme2AYyElsyMDAxOmRiODo6MV06NzQwMDy65Dc'
+save('ticket', 'real-text', [1], real)
+save('ticket', 'real-message', [0], Buffer.from(real.slice(8), 'base64url').subarray(0, -4))
+save('ticket', 'text-of-another-version', [1], ' warren2:AAAA\n')
+save('ticket', 'text-with-padding', [1], 'warren1:AAAA==')
+
+const request = join(field(1, Buffer.alloc(32, 1)), field(2, 'newcomer'), field(3, Buffer.alloc(64, 2)))
+const answer = join(field(1, Buffer.alloc(300, 1)), field(1, Buffer.alloc(300, 2)), field(2, Buffer.alloc(32, 3)), field(3, 1), field(4, 'a:1'), field(4, 'b:2'))
+save('enrol', 'request', [0], request)
+save('enrol', 'request-without-name', [0], field(1, Buffer.alloc(32, 1)), field(3, Buffer.alloc(64, 2)))
+save('enrol', 'answer', [1], answer)
+save('enrol', 'answer-of-many-seeds', [1], answer, ...Array.from({ length: 9 }, () => field(4, 'c:3')))
+save('enrol', 'refusal', [1], field(5, 'this token \u001b[31mwas used already'))
+save('enrol', 'long-refusal', [1], field(5, 'x'.repeat(300)))
+save('enrol', 'empty-record', [2], be(2, 0))
+save('enrol', 'huge-record', [3], be(2, 65535))
+save('enrol', 'unsealed-record', [2], be(2, request.length), request)
+save('enrol', 'name', [4], 'db-1')
+save('enrol', 'bad-name', [4], 'a b')
