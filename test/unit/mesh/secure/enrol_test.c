@@ -304,3 +304,156 @@ TEST(more_than_was_agreed_is_refused) {
     EXPECT_EQ(MESH_ETOOBIG, mesh_enrol_receive(s.joiner, PKI_NOW_S, &huge));
     end(&s);
 }
+
+// ---- a joiner that has the token and does not keep to the rules
+
+typedef struct liar {
+    scene s;
+    mesh_credentials self;
+    mesh_handshake *handshake;
+    uint8_t public[MESH_SIGN_KEY_LEN], secret[MESH_SIGN_SECRET_LEN];
+    uint8_t proof[crypto_sign_BYTES + 1];
+    size_t proof_len;
+} liar;
+
+static void carry_bare(mesh_handshake *from, mesh_enrol *to) {
+    mesh_bytes out = mesh_handshake_output(from);
+    size_t len = out.len;
+    EXPECT_EQ(MESH_EAGAIN, mesh_enrol_receive(to, PKI_NOW_S, &out));
+    mesh_handshake_sent(from, len);
+}
+
+// Until the link is sealed, with the right proof at hand.
+static void begin_lie(liar *l) {
+    make(&l->s);
+    l->self = (mesh_credentials){
+        .link_secret = {NEW_LINK}, .trust = pki_trust(), .minor_min = 1, .minor_max = 1};
+    memcpy(l->self.cluster_id, l->s.self.cluster_id, MESH_ID_LEN);
+    l->s.joiner = NULL;
+    l->s.listener = mesh_enrol_listen(&l->s.self, &l->s.ticket.keys, (const uint8_t[32]){42});
+    l->handshake = mesh_handshake_create(&(mesh_handshake_options){.self = &l->self,
+                                                                   .is_dialler = true,
+                                                                   .kind = MESH_KIND_ENROL,
+                                                                   .ephemeral_secret = {41},
+                                                                   .ticket = &l->s.ticket.keys});
+    carry_bare(l->handshake, l->s.listener);
+    mesh_bytes out = mesh_enrol_output(l->s.listener);
+    size_t len = out.len;
+    EXPECT_OK(mesh_handshake_receive(l->handshake, PKI_NOW_S, &out));
+    mesh_enrol_sent(l->s.listener, len);
+    carry_bare(l->handshake, l->s.listener);
+    uint8_t text[16 + MESH_NOISE_HASH_LEN] = "warren-enrol-v1";
+    memcpy(text + 16, mesh_handshake_hash(l->handshake), MESH_NOISE_HASH_LEN);
+    pki_sign_key(NEW_HOST, l->public, l->secret);
+    (void)crypto_sign_detached(l->proof, NULL, text, sizeof text, l->secret);
+    l->proof_len = crypto_sign_BYTES;
+}
+
+// Protobuf by hand: the Request, and what is behind it.
+static int end_lie(liar *l, mesh_bytes behind) {
+    uint8_t record[2 + MESH_ENROL_REQUEST_LEN_MAX * 2] = {0}, *at = record + 2;
+    *at++ = 1 << 3 | 2;
+    *at++ = MESH_SIGN_KEY_LEN;
+    memcpy(at, l->public, MESH_SIGN_KEY_LEN);
+    at += MESH_SIGN_KEY_LEN;
+    *at++ = 3 << 3 | 2;
+    *at++ = (uint8_t)l->proof_len;
+    memcpy(at, l->proof, l->proof_len);
+    at += l->proof_len;
+    if (behind.len > 0) memcpy(at, behind.data, behind.len);
+    size_t len = (size_t)(at - record) - 2 + behind.len;
+    mesh_cipher send, receive;
+    mesh_handshake_split(l->handshake, &send, &receive);
+    EXPECT_OK(mesh_cipher_seal(&send, (mesh_bytes){0}, record + 2, len));
+    (void)store_be16(record, (uint32_t)len + MESH_CIPHER_TAG_LEN);
+    mesh_bytes input = {record, 2 + len + MESH_CIPHER_TAG_LEN};
+    int err = mesh_enrol_receive(l->s.listener, PKI_NOW_S, &input);
+    mesh_handshake_destroy(l->handshake);
+    end(&l->s);
+    return err;
+}
+
+TEST(a_proof_has_one_form_and_is_of_this_key_and_this_link) {
+    const mesh_bytes nothing = {0};
+    liar l;
+    begin_lie(&l);
+    EXPECT_OK(end_lie(&l, nothing)); // the right one
+    for (size_t at = 0; at < crypto_sign_BYTES; at += 7) {
+        begin_lie(&l);
+        l.proof[at] ^= 1;
+        EXPECT_EQ(MESH_EPROTO, end_lie(&l, nothing));
+    }
+    for (size_t len = 0; len <= crypto_sign_BYTES + 1; len++) {
+        begin_lie(&l);
+        l.proof_len = len;
+        EXPECT_EQ(len == crypto_sign_BYTES ? 0 : MESH_EPROTO, end_lie(&l, nothing));
+    }
+    begin_lie(&l);
+    l.public[0] ^= 1; // a key that it has not
+    EXPECT_EQ(MESH_EPROTO, end_lie(&l, nothing));
+    begin_lie(&l);
+    memset(l.proof, 0, sizeof l.proof);
+    EXPECT_EQ(MESH_EPROTO, end_lie(&l, nothing));
+    // A proof that was right on another link: its own first random key was another one.
+    begin_lie(&l);
+    const uint8_t label[16] = "warren-enrol-v1";
+    (void)crypto_sign_detached(l.proof, NULL, label, sizeof label, l.secret);
+    EXPECT_EQ(MESH_EPROTO, end_lie(&l, nothing));
+}
+
+// The group's order, little endian: s and s + L sign the same to a verifier that does not look
+// (RFC 8032, 5.1.7; Wycheproof "SignatureMalleability").
+TEST(a_malleable_proof_is_refused) {
+    static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,       0xd6,
+                                      0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+    liar l;
+    begin_lie(&l);
+    unsigned carried = 0;
+    for (size_t i = 0; i < sizeof order; i++) {
+        carried += (unsigned)l.proof[32 + i] + order[i];
+        l.proof[32 + i] = (uint8_t)carried;
+        carried >>= 8;
+    }
+    EXPECT_EQ(0, carried);
+    EXPECT_EQ(MESH_EPROTO, end_lie(&l, (mesh_bytes){0}));
+}
+
+// With a key of small order and R the neutral element, s = 0 "signs" every text (Wycheproof, RFC
+// 8032 leaves it open).
+TEST(a_key_of_small_order_proves_nothing) {
+    static const char *const points[] = {
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    };
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        liar l;
+        begin_lie(&l);
+        (void)sodium_hex2bin(l.public, sizeof l.public, points[i], 64, NULL, NULL, NULL);
+        memset(l.proof, 0, sizeof l.proof);
+        l.proof[0] = 1;
+        EXPECT_EQ(MESH_EPROTO, end_lie(&l, (mesh_bytes){0}));
+    }
+}
+
+TEST(a_request_with_an_unknown_field_or_too_long_a_one_is_refused) {
+    liar l;
+    const uint8_t unknown[] = {9 << 3, 1};
+    begin_lie(&l);
+    EXPECT_EQ(MESH_EPROTO, end_lie(&l, (mesh_bytes){unknown, sizeof unknown}));
+    uint8_t name[2 + 64] = {2 << 3 | 2, 64};
+    memset(name + 2, 'n', 64);
+    begin_lie(&l);
+    EXPECT_EQ(MESH_EPROTO, end_lie(&l, (mesh_bytes){name, sizeof name}));
+    name[1] = 63;
+    begin_lie(&l);
+    EXPECT_OK(end_lie(&l, (mesh_bytes){name, sizeof name - 1}));
+    static const uint8_t much[MESH_ENROL_REQUEST_LEN_MAX];
+    begin_lie(&l);
+    EXPECT_EQ(MESH_ETOOBIG, end_lie(&l, (mesh_bytes){much, sizeof much}));
+}

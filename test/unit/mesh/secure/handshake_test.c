@@ -199,7 +199,13 @@ TEST(only_an_enrolment_comes_without_a_certificate_and_it_opens_no_other_door) {
     l.dialler_ticket = &ticket;
     l.listener_ticket = NULL;
     expect_refused(&l, MESH_EAGAIN, MESH_ESEAL);
-    memcpy(ticket.knock_key, l.listener.self.knock_key, MESH_KNOCK_KEY_LEN); // had they one key
+    // Not even if they had one key and one number.
+    memcpy(ticket.knock_key, l.listener.self.knock_key, MESH_KNOCK_KEY_LEN);
+    ticket.id = 0;
+    expect_refused(&l, MESH_EAGAIN, MESH_EWRONGPEER);
+    l.listener_ticket = &ticket;
+    l.dialler_ticket = NULL;
+    l.kind = MESH_KIND_AGENT;
     expect_refused(&l, MESH_EAGAIN, MESH_EWRONGPEER);
 }
 
