@@ -102,7 +102,7 @@ static void tell(const char *token, uint64_t expires_s, bool is_json) {
 }
 
 static int create(const wish *w) {
-    agent_identity *id;
+    agent_identity *id = NULL;
     char token[MESH_TOKEN_LEN_MAX + 1], text[AGENT_VAULT_TEXT_MAX];
     int exit_code = load(&id);
     if (exit_code != CLI_DONE) return exit_code;

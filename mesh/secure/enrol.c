@@ -191,9 +191,10 @@ static int judge_request(mesh_enrol *e, mesh_bytes body) {
 // It is for people, on a terminal.
 static int take_refusal(mesh_enrol *e, const char *text) {
     size_t len = strnlen(text, MESH_ENROL_REFUSAL_LEN_MAX);
-    for (size_t i = 0; i < len; i++)
-        e->refusal[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+    memcpy(e->refusal, text, len);
     e->refusal[len] = '\0';
+    for (char *at = e->refusal; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~') *at = '?';
     return MESH_EREFUSED;
 }
 

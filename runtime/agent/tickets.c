@@ -10,6 +10,8 @@
 #include "core/mem.h"
 #include "state.pb-c.h"
 
+enum { HEX_LEN = 2 * MESH_ID_LEN + 1 };
+
 typedef struct ticket_list {
     mesh_ticket tickets[AGENT_TICKETS_MAX];
     size_t count;
@@ -100,6 +102,15 @@ static int write_list(const char *vault, const ticket_list *list, char text[AGEN
     return err;
 }
 
+static ticket_list *create_list(void) {
+    return mem_alloc(sizeof(ticket_list));
+}
+
+static void destroy_list(ticket_list *list) {
+    sodium_memzero(list, sizeof *list);
+    free(list);
+}
+
 static mesh_ticket *find(ticket_list *list, uint64_t id) {
     for (size_t i = 0; i < list->count; i++)
         if (list->tickets[i].keys.id == id) return &list->tickets[i];
@@ -165,7 +176,7 @@ static void forget_old(ticket_list *list, uint64_t now_s) {
 
 static int keep(const agent_identity *id, const mesh_ticket *ticket, uint64_t now_s,
                 char text[AGENT_VAULT_TEXT_MAX]) {
-    ticket_list *list = mem_alloc(sizeof *list);
+    ticket_list *list = create_list();
     int lock = agent_vault_lock(id->vault, text);
     int err = lock < 0 ? lock : read_list(id->vault, list, text);
     if (err == 0) forget_old(list, now_s);
@@ -176,8 +187,7 @@ static int keep(const agent_identity *id, const mesh_ticket *ticket, uint64_t no
         err = write_list(id->vault, list, text);
     }
     if (lock >= 0) close(lock);
-    sodium_memzero(list, sizeof *list);
-    free(list);
+    destroy_list(list);
     return err;
 }
 
@@ -216,25 +226,28 @@ int agent_tickets_create(const agent_identity *id, const agent_ticket_wish *wish
 int agent_tickets_find(const agent_identity *id, uint64_t ticket_id, mesh_ticket_keys *out,
                        char text[AGENT_VAULT_TEXT_MAX]) {
     if (!id->is_issuer) return MESH_ENOTFOUND;
-    ticket_list *list = mem_alloc(sizeof *list);
+    ticket_list *list = create_list();
     int err = read_list(id->vault, list, text);
     const mesh_ticket *ticket = err == 0 ? find(list, ticket_id) : NULL;
     if (ticket != NULL) *out = ticket->keys;
-    sodium_memzero(list, sizeof *list);
-    free(list);
+    destroy_list(list);
     return err != 0 ? err : ticket != NULL ? 0 : MESH_ENOTFOUND;
 }
 
-static void put_id(const uint8_t host_id[MESH_ID_LEN], char out[2 * MESH_ID_LEN + 1]) {
-    (void)sodium_bin2hex(out, 2 * MESH_ID_LEN + 1, host_id, MESH_ID_LEN);
+static void put_id(const uint8_t host_id[MESH_ID_LEN], char out[HEX_LEN]) {
+    (void)sodium_bin2hex(out, HEX_LEN, host_id, MESH_ID_LEN);
+}
+
+static void put_host(const mesh_enrol_request *request, char out[HEX_LEN]) {
+    uint8_t host_id[MESH_ID_LEN];
+    mesh_host_id_of(request->ed25519, host_id);
+    put_id(host_id, out);
 }
 
 static int refuse(const mesh_ticket *ticket, const mesh_enrol_request *request, const char *why,
                   char text[AGENT_VAULT_TEXT_MAX]) {
-    char by[2 * MESH_ID_LEN + 1], first[2 * MESH_ID_LEN + 1] = "nobody";
-    uint8_t host_id[MESH_ID_LEN];
-    mesh_host_id_of(request->ed25519, host_id);
-    put_id(host_id, by);
+    char by[HEX_LEN], first[HEX_LEN] = "nobody";
+    put_host(request, by);
     if (ticket->used_s != 0) put_id(ticket->used_by, first);
     (void)snprintf(text, AGENT_VAULT_TEXT_MAX,
                    "refused host \"%s\" (%s) with ticket %016" PRIx64 ", used before by %s: %s",
@@ -242,67 +255,71 @@ static int refuse(const mesh_ticket *ticket, const mesh_enrol_request *request, 
     return MESH_EREFUSED;
 }
 
-// Judges, and marks the ticket on disk. Under the lock: of two that come at once one is too late.
-static int use(const agent_identity *id, const mesh_enrol_request *request, uint64_t ticket_id,
-               const mesh_moment *at, mesh_signed *out, const char **out_why,
+typedef struct verdict {
+    mesh_signed cert;
+    const char *why; // not
+} verdict;
+
+// Judges, and marks the ticket on disk.
+static int use(const agent_identity *id, const agent_admission *a, ticket_list *list, verdict *out,
                char text[AGENT_VAULT_TEXT_MAX]) {
-    ticket_list *list = mem_alloc(sizeof *list);
-    *out_why = "the issuer cannot read or write its tickets: its log says more";
+    const mesh_enrol_request *request = mesh_enrol_asked(a->enrol);
+    mesh_moment at = {.now_s = a->now_s};
+    randombytes_buf(at.serial, sizeof at.serial);
+    int err = read_list(id->vault, list, text);
+    if (err != 0) return err;
+    mesh_ticket *ticket = find(list, a->ticket_id);
+    if (ticket == NULL) {
+        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "ticket %016" PRIx64 " is gone", a->ticket_id);
+        return MESH_ENOTFOUND;
+    }
+    const char *why;
+    if (mesh_enrol_judge(&id->issuer, ticket, request, &at, &out->cert, &why) != 0) {
+        out->why = why;
+        return refuse(ticket, request, why, text);
+    }
+    ticket->used_s = a->now_s;
+    mesh_host_id_of(request->ed25519, ticket->used_by);
+    return write_list(id->vault, list, text);
+}
+
+// Under the lock: of two that come at once one is too late.
+static int use_locked(const agent_identity *id, const agent_admission *a, verdict *out,
+                      char text[AGENT_VAULT_TEXT_MAX]) {
+    out->why = "the issuer cannot read or write its tickets: its log says why";
     int lock = agent_vault_lock(id->vault, text);
-    int err = lock < 0 ? lock : read_list(id->vault, list, text);
-    mesh_ticket *ticket = err == 0 ? find(list, ticket_id) : NULL;
-    if (err == 0 && ticket == NULL) {
-        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "ticket %016" PRIx64 " is gone", ticket_id);
-        err = MESH_ENOTFOUND;
-    }
-    if (err == 0) {
-        err = mesh_enrol_judge(&id->issuer, ticket, request, at, out, out_why);
-        if (err != 0) err = refuse(ticket, request, *out_why, text);
-    }
-    if (err == 0) {
-        ticket->used_s = at->now_s;
-        mesh_host_id_of(request->ed25519, ticket->used_by);
-        err = write_list(id->vault, list, text);
-        if (err != 0) *out_why = "the issuer cannot write its tickets: its log says why";
-    }
-    if (lock >= 0) close(lock);
-    sodium_memzero(list, sizeof *list);
-    free(list);
+    if (lock < 0) return lock;
+    ticket_list *list = create_list();
+    int err = use(id, a, list, out, text);
+    close(lock);
+    destroy_list(list);
     return err;
 }
 
-static void answer(const agent_identity *id, mesh_enrol *enrol, mesh_enrol_answer *out,
-                   const char *const *seeds, size_t seed_count) {
-    out->chain[0] = id->issuer_cert;
-    out->psk_id = id->credentials.psk_id;
-    memcpy(out->secret, id->secret, MESH_SECRET_LEN);
-    for (; out->seed_count < seed_count && out->seed_count < MESH_ENROL_SEEDS_MAX;
-         out->seed_count++)
-        (void)take_text(seeds[out->seed_count], out->seeds[out->seed_count], MESH_ADDRESS_LEN_MAX);
-    mesh_enrol_answer_with(enrol, out);
+static void answer(const agent_identity *id, const agent_admission *a, const mesh_signed *cert) {
+    mesh_enrol_answer made = {.chain = {id->issuer_cert, *cert}, .psk_id = id->credentials.psk_id};
+    memcpy(made.secret, id->secret, MESH_SECRET_LEN);
+    for (size_t i = 0; i < a->seed_count && made.seed_count < MESH_ENROL_SEEDS_MAX; i++)
+        if (mesh_is_address(a->seeds[i]))
+            memcpy(made.seeds[made.seed_count++], a->seeds[i], strlen(a->seeds[i]) + 1);
+    mesh_enrol_answer_with(a->enrol, &made);
+    sodium_memzero(&made, sizeof made);
 }
 
-int agent_tickets_admit(const agent_identity *id, mesh_enrol *enrol, uint64_t ticket_id,
-                        const char *const *seeds, size_t seed_count, uint64_t now_s,
+int agent_tickets_admit(const agent_identity *id, const agent_admission *a,
                         char text[AGENT_VAULT_TEXT_MAX]) {
-    const mesh_enrol_request *request = mesh_enrol_asked(enrol);
-    mesh_enrol_answer made = {0};
-    mesh_moment at = {.now_s = now_s};
-    const char *why;
+    verdict v;
+    char by[HEX_LEN];
     CHECK(id->is_issuer); // agent_tickets_find would have found none
-    randombytes_buf(at.serial, sizeof at.serial);
-    int err = use(id, request, ticket_id, &at, &made.chain[1], &why, text);
+    int err = use_locked(id, a, &v, text);
     if (err != 0) {
-        mesh_enrol_refuse(enrol, why);
+        mesh_enrol_refuse(a->enrol, v.why);
         return err;
     }
-    answer(id, enrol, &made, seeds, seed_count);
-    char by[2 * MESH_ID_LEN + 1];
-    uint8_t host_id[MESH_ID_LEN];
-    mesh_host_id_of(request->ed25519, host_id);
-    put_id(host_id, by);
+    answer(id, a, &v.cert);
+    const mesh_enrol_request *request = mesh_enrol_asked(a->enrol);
+    put_host(request, by);
     (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "let host \"%s\" (%s) in with ticket %016" PRIx64,
-                   request->name, by, ticket_id);
-    sodium_memzero(&made, sizeof made);
+                   request->name, by, a->ticket_id);
     return 0;
 }

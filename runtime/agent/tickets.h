@@ -27,11 +27,18 @@ int agent_tickets_create(const agent_identity *identity, const agent_ticket_wish
 int agent_tickets_find(const agent_identity *identity, uint64_t id, mesh_ticket_keys *out,
                        char text[AGENT_VAULT_TEXT_MAX]);
 
+typedef struct agent_admission {
+    mesh_enrol *enrol; // its request is there
+    uint64_t ticket_id;
+    const char *const *seeds; // addresses of hosts, this one's first
+    size_t seed_count;
+    uint64_t now_s;
+} agent_admission;
+
 // What the issuer does when mesh_enrol_receive returned 0 for this ticket: judges, marks the ticket
 // used (on disk before anything is said), and answers with certificate and secret, or refuses.
 //   0              the host is in; `text` says who, for the log
 //   MESH_EREFUSED  it is not, and was told; `text` says why
 //   else           as above: it was told only that the issuer has a problem
-int agent_tickets_admit(const agent_identity *identity, mesh_enrol *enrol, uint64_t id,
-                        const char *const *seeds, size_t seed_count, uint64_t now_s,
+int agent_tickets_admit(const agent_identity *identity, const agent_admission *admission,
                         char text[AGENT_VAULT_TEXT_MAX]);

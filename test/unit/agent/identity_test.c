@@ -11,9 +11,10 @@
 #include "core/error.h"
 #include "test.h"
 
-enum { DAY_S = 86400 };
-#define NOW_S  UINT64_C(1800000000)
-#define NOW_MS (NOW_S * 1000)
+#define DAY_S        UINT64_C(86400)
+#define NOW_S        UINT64_C(1800000000)
+#define NOW_MS       (NOW_S * 1000)
+#define TWO_THIRDS_S (MESH_HOST_LIFE_S / 3 * UINT64_C(2))
 
 static char place[64], text[AGENT_VAULT_TEXT_MAX];
 static const agent_cluster_config config = {.listen = "127.0.0.1:7400"};
@@ -174,7 +175,7 @@ TEST(keys_and_certificate_of_two_hosts_are_no_host) {
     uint8_t bytes[2][2048];
     size_t len[2];
     make_cluster();
-    strcpy(other, place);
+    memcpy(other, place, sizeof place);
     make_cluster();
     // The issuer's key of one cluster in the directory of another: a whole file, and wrong.
     char from[128];
@@ -190,16 +191,16 @@ TEST(keys_and_certificate_of_two_hosts_are_no_host) {
     EXPECT_EQ(-EBADMSG, agent_identity_load(place, &id, text));
     assert_non_null(strstr(text, "makes no sense"));
     remove_state();
-    strcpy(place, other);
+    memcpy(place, other, sizeof place);
     remove_state();
 }
 
 TEST(an_issuer_renews_itself_after_two_thirds_of_a_week_and_later) {
-    static const uint64_t ages_s[] = {MESH_HOST_LIFE_S / 3 * 2, 30 * DAY_S}; // on time; long off
+    static const uint64_t ages_s[] = {TWO_THIRDS_S, 30 * DAY_S}; // on time; long off
     for (size_t i = 0; i < 2; i++) {
         make_cluster();
         agent_identity *id = load();
-        EXPECT_OK(agent_identity_renew_own(id, NOW_S + MESH_HOST_LIFE_S / 3 * 2 - 1, text));
+        EXPECT_OK(agent_identity_renew_own(id, NOW_S + TWO_THIRDS_S - 1, text));
         EXPECT_EQ(NOW_S, id->host.cert.not_before_s); // not yet
         EXPECT_OK(agent_identity_start(id, (NOW_S + ages_s[i]) * 1000, text));
         EXPECT_EQ(NOW_S + ages_s[i], id->host.cert.not_before_s);
@@ -230,7 +231,7 @@ static agent_identity *add_member(char first[64]) {
     (void)crypto_scalarmult_base(wanted.x25519, keys.link_secret);
     EXPECT_OK(agent_identity_renew_host(issuer, &wanted, NOW_S, answer.chain));
     memcpy(answer.secret, issuer->secret, MESH_SECRET_LEN);
-    strcpy(first, place);
+    memcpy(first, place, sizeof place);
     make_state();
     EXPECT_OK(agent_identity_create_member(place, &keys, &issuer->credentials.trust, &answer,
                                            &config, text));
@@ -268,7 +269,7 @@ TEST(a_member_links_with_the_first_host_and_gets_its_certificate_renewed) {
     agent_identity_free(member);
     agent_identity_free(issuer);
     remove_state();
-    strcpy(place, first);
+    memcpy(place, first, sizeof place);
     remove_state();
 }
 
@@ -276,14 +277,13 @@ TEST(a_member_that_was_off_for_too_long_says_so) {
     char first[64];
     make_cluster();
     agent_identity *issuer = add_member(first), *member = load();
-    EXPECT_EQ(MESH_ECERTTIME,
-              agent_identity_start(member, NOW_MS + 8 * DAY_S * UINT64_C(1000), text));
+    EXPECT_EQ(MESH_ECERTTIME, agent_identity_start(member, NOW_MS + 8 * DAY_S * 1000, text));
     assert_non_null(strstr(text, "join again with a new token"));
     EXPECT_EQ(0, member->generation);
     agent_identity_free(member);
     agent_identity_free(issuer);
     remove_state();
-    strcpy(place, first);
+    memcpy(place, first, sizeof place);
     remove_state();
 }
 

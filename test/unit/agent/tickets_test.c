@@ -89,7 +89,8 @@ static void end(joining *j) {
 }
 
 static int admit(joining *j, const mesh_token *token, uint64_t now_s) {
-    return agent_tickets_admit(issuer, j->listener, token->ticket_id, seeds, 1, now_s, text);
+    return agent_tickets_admit(
+        issuer, &(agent_admission){j->listener, token->ticket_id, seeds, 1, now_s}, text);
 }
 
 TEST(a_token_makes_a_host_of_a_stranger_from_file_to_file) {
@@ -141,7 +142,7 @@ TEST(a_ticket_that_cannot_be_marked_lets_nobody_in) {
     EXPECT_TRUE(admit(&j, &token, NOW_S) < 0);
     assert_non_null(strstr(text, "cannot write "));
     EXPECT_EQ(MESH_EREFUSED, carry(j.listener, j.joiner));
-    assert_non_null(strstr(mesh_enrol_refusal(j.joiner), "cannot write its tickets"));
+    assert_non_null(strstr(mesh_enrol_refusal(j.joiner), "cannot read or write its tickets"));
     end(&j);
     EXPECT_OK(rmdir(path_of("tickets.new")));
     remove_issuer();

@@ -87,7 +87,7 @@ TEST(every_changed_byte_and_every_cut_is_noticed) {
 TEST(one_file_is_not_taken_for_another) {
     char to[300];
     make_vault();
-    strcpy(to, path_of(AGENT_VAULT_ISSUER));
+    (void)snprintf(to, sizeof to, "%s", path_of(AGENT_VAULT_ISSUER));
     EXPECT_OK(rename(path_of(AGENT_VAULT_HOST), to));
     expect_unread(-EBADMSG, AGENT_VAULT_ISSUER, "damaged");
     expect_unread(-ENOENT, AGENT_VAULT_HOST, "No such file or directory (restore it");

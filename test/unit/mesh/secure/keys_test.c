@@ -21,8 +21,8 @@ TEST(a_key_is_what_another_program_makes_of_the_secret) {
                                                     0x2d, 0xa1, 0x92, 0x02, 0x8c, 0x5b, 0x60, 0x4b,
                                                     0xb7, 0x62, 0x0b, 0x71, 0x00, 0xbb, 0xbe, 0x32};
     uint8_t secret[MESH_SECRET_LEN], key[MESH_SECRET_LEN];
-    for (uint8_t i = 0; i < MESH_SECRET_LEN; i++)
-        secret[i] = i;
+    for (int i = 0; i < MESH_SECRET_LEN; i++)
+        secret[i] = (uint8_t)i;
     mesh_key_derive(secret, MESH_KEY_LINK, key);
     assert_memory_equal(wanted, key, MESH_SECRET_LEN);
 }
