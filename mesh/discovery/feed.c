@@ -13,7 +13,7 @@ enum {
 
 static const mesh_source_kind *const kinds[] = {
     [MESH_SOURCE_SEEDS] = &mesh_source_seeds, [MESH_SOURCE_DNS] = &mesh_source_seeds,
-    [MESH_SOURCE_SRV] = &mesh_source_srv,     [MESH_SOURCE_ETCD] = &mesh_source_seeds,
+    [MESH_SOURCE_SRV] = &mesh_source_srv,     [MESH_SOURCE_ETCD] = &mesh_source_etcd,
     [MESH_SOURCE_FILE] = &mesh_source_file,
 };
 

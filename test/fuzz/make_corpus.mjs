@@ -131,3 +131,22 @@ save('enrol', 'huge-record', [3], be(2, 65535))
 save('enrol', 'unsealed-record', [2], be(2, request.length), request)
 save('enrol', 'name', [4], 'db-1')
 save('enrol', 'bad-name', [4], 'a b')
+
+// discovery: the first byte chooses (discovery_fuzz.c)
+const b64 = (text) => Buffer.from(text).toString('base64')
+const discovery = {
+  'spec-seeds': [[0], 'seeds:h1:7401,h2,[fd00::1]:7403'],
+  'spec-dns': [[0], 'dns:cluster.example:7400'],
+  'spec-srv': [[0], 'srv:_warren._tcp.example'],
+  'spec-etcd': [[0], 'etcd:https://store:2379/teams/a'],
+  'spec-file': [[0], 'file:/etc/warren/hosts'],
+  lines: [[1], '# hosts\n h1:7401 # one\r\nh2\n[::1]:3\nwrong line\nh3:74'],
+  cache: [[2], 'warren candidates 1\nsource dns:x:1\n10.0.0.1:7400 x\n[fd00::1]:1 x\nend 2 0123456789abcdef0123456789abcdef\n'],
+  dns: [[3], be(2, 1), be(2, 0x8180), be(2, 1), be(2, 1), be(4, 0), [1], 'a', [0], be(2, 33), be(2, 1),
+    [0xc0, 12], be(2, 33), be(2, 1), be(4, 300), be(2, 3), 'abc'],
+  'etcd-grant': [[4], '{"header":{},"ID":"7587899161564719621","TTL":"2"}'],
+  'etcd-keepalive': [[4], '{"result":{"header":{},"ID":"123","TTL":"2"}}'],
+  'etcd-error': [[4], '{"error":"etcdserver: requested lease not found","code":5}'],
+  'etcd-range': [[4], `{"kvs":[{"key":"${b64('/p/hosts/a')}","value":"${b64('h:1')}"},{"value":"!"},{"key":7}],"count":"3"}`],
+}
+for (const [name, parts] of Object.entries(discovery)) save('discovery', name, ...parts)

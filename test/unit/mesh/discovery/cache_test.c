@@ -54,10 +54,11 @@ TEST(every_cut_and_every_changed_bit_is_found) {
     for (size_t cut = 0; cut < len; cut++)
         EXPECT_EQ(MESH_EPROTO, parse(text, cut, &one));
     for (size_t bit = 0; bit < len * 8; bit++) {
-        text[bit / 8] ^= (char)(1 << bit % 8);
+        uint8_t *byte = (uint8_t *)text + bit / 8, mask = (uint8_t)(1U << bit % 8);
+        *byte ^= mask;
         EXPECT_EQ(MESH_EPROTO, parse(text, len, &one));
         EXPECT_EQ(0, one.count);
-        text[bit / 8] ^= (char)(1 << bit % 8);
+        *byte ^= mask;
     }
     EXPECT_OK(parse(text, len, &one));
     free(one.candidates);

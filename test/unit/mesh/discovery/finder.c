@@ -116,6 +116,10 @@ void finder_wait_error(finder *f, const char *part) {
     WAIT_FOR(f, has_error(f, part));
 }
 
+void finder_wait_success(finder *f, size_t index, uint64_t after_ms) {
+    WAIT_FOR(f, finder_status(f, index).success_at_ms > after_ms);
+}
+
 void finder_wait_said(finder *f, const char *part) {
     WAIT_FOR(f, has_said(f, part));
 }

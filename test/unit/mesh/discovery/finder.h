@@ -27,6 +27,7 @@ bool finder_has(const finder *finder,
 void finder_wait_has(finder *finder, const char *address_and_port);
 void finder_wait_count(finder *finder, size_t count);     // candidates of now, of all sources
 void finder_wait_error(finder *finder, const char *part); // of source 0; "" waits for none
+void finder_wait_success(finder *finder, size_t index, uint64_t after_ms);
 void finder_wait_said(finder *finder, const char *part);
 mesh_source_status finder_status(const finder *finder, size_t index);
 

@@ -1,0 +1,192 @@
+#include "discovery/http.h"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+
+#include "core/error.h"
+#include "core/mem.h"
+#include "discovery/watch.h"
+
+// ---- libcurl
+
+#define FUNCTIONS(X)                                                                               \
+    X(curl_global_init)                                                                            \
+    X(curl_easy_init)                                                                              \
+    X(curl_easy_setopt)                                                                            \
+    X(curl_easy_getinfo)                                                                           \
+    X(curl_easy_strerror)                                                                          \
+    X(curl_easy_cleanup)                                                                           \
+    X(curl_multi_init)                                                                             \
+    X(curl_multi_setopt)                                                                           \
+    X(curl_multi_add_handle)                                                                       \
+    X(curl_multi_remove_handle)                                                                    \
+    X(curl_multi_socket_action)                                                                    \
+    X(curl_multi_info_read)                                                                        \
+    X(curl_multi_cleanup)                                                                          \
+    X(curl_slist_append)                                                                           \
+    X(curl_slist_free_all)
+
+// Its header makes macros of these two, which check types; a pointer has no such macro.
+#undef curl_easy_setopt
+#undef curl_easy_getinfo
+#undef curl_multi_setopt
+
+static struct {
+#define X(name) __typeof__(name) *name;
+    FUNCTIONS(X)
+#undef X
+} lib;
+
+static bool load(void) {
+    static bool is_loaded;
+    if (is_loaded) return true;
+    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL) return false;
+#define X(name)                                                                                    \
+    *(void **)&lib.name = dlsym(library, #name);                                                   \
+    if (lib.name == NULL) return false;
+    FUNCTIONS(X)
+#undef X
+    is_loaded = lib.curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    return is_loaded;
+}
+
+// ---- the request
+
+struct mesh_http {
+    CURLM *multi;
+    CURL *easy; // NULL between requests
+    struct curl_slist *headers, *resolve;
+    mesh_watch watch;
+    uv_timer_t timer;
+    uint8_t *body;
+    size_t body_len, body_cap;
+    bool is_too_long, is_closing;
+    mesh_http_cb cb;
+    void *user;
+};
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
+    mesh_http *http = user;
+    size_t len = size * count;
+    http->is_too_long = len > MESH_HTTP_BODY_LEN_MAX - http->body_len;
+    if (http->is_too_long) return 0; // libcurl ends the request
+    http->body = mem_grow(http->body, 1, http->body_len + len, &http->body_cap);
+    memcpy(http->body + http->body_len, bytes, len);
+    http->body_len += len;
+    return len;
+}
+
+static void drop_request(mesh_http *http) {
+    if (http->easy == NULL) return;
+    lib.curl_multi_remove_handle(http->multi, http->easy);
+    lib.curl_easy_cleanup(http->easy);
+    lib.curl_slist_free_all(http->headers);
+    lib.curl_slist_free_all(http->resolve);
+    http->easy = NULL;
+    http->headers = http->resolve = NULL;
+}
+
+// Outside of libcurl's own calls, so the callee may post the next, or close.
+static void tell_end(mesh_http *http, CURLcode result) {
+    mesh_http_answer answer = {.error = result == CURLE_OK ? NULL : lib.curl_easy_strerror(result)};
+    if (http->is_too_long) answer.error = "the answer is too long";
+    lib.curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+    drop_request(http);
+    uint8_t *body = http->body;
+    answer.body = (mesh_bytes){body, http->body_len};
+    http->body = NULL;
+    http->body_len = http->body_cap = 0;
+    http->cb(&answer, http->user);
+    free(body);
+}
+
+static void act(mesh_http *http, int fd, int events) {
+    int running, left;
+    lib.curl_multi_socket_action(http->multi, fd, events, &running);
+    const CURLMsg *message = lib.curl_multi_info_read(http->multi, &left);
+    if (message != NULL && message->msg == CURLMSG_DONE) tell_end(http, message->data.result);
+}
+
+static void on_ready(int fd, bool can_read, bool can_write, void *user) {
+    act(user, fd, (can_read ? CURL_CSELECT_IN : 0) | (can_write ? CURL_CSELECT_OUT : 0));
+}
+
+static void on_timer(uv_timer_t *timer) {
+    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+// ---- what libcurl waits for
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *of_socket) {
+    (void)easy;
+    (void)of_socket;
+    mesh_http *http = user;
+    bool is_over = what == CURL_POLL_REMOVE;
+    mesh_watch_set(&http->watch, fd, !is_over && (what & CURL_POLL_IN),
+                   !is_over && (what & CURL_POLL_OUT));
+    return 0;
+}
+
+static int on_timeout(CURLM *multi, long ms, void *user) {
+    (void)multi;
+    mesh_http *http = user;
+    if (ms < 0)
+        uv_timer_stop(&http->timer);
+    else
+        uv_timer_start(&http->timer, on_timer, (uint64_t)ms, 0);
+    return 0;
+}
+
+int mesh_http_open(uv_loop_t *loop, mesh_http **out) {
+    if (!load()) return MESH_ENOTFOUND;
+    mesh_http *http = mem_alloc(sizeof *http);
+    http->multi = mem_check(lib.curl_multi_init());
+    mesh_watch_init(&http->watch, loop, on_ready, http);
+    uv_timer_init(loop, &http->timer);
+    http->timer.data = http;
+    lib.curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    lib.curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+    lib.curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+    lib.curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+    *out = http;
+    return 0;
+}
+
+void mesh_http_post(mesh_http *http, const char *url, const char *resolve, const char *body,
+                    mesh_http_cb cb, void *user) {
+    CHECK(http->easy == NULL);
+    CURL *easy = mem_check(lib.curl_easy_init());
+    http->easy = easy;
+    http->cb = cb;
+    http->user = user;
+    http->is_too_long = false;
+    http->headers = lib.curl_slist_append(NULL, "Content-Type: application/json");
+    if (resolve != NULL) http->resolve = lib.curl_slist_append(NULL, resolve);
+    lib.curl_easy_setopt(easy, CURLOPT_URL, url);
+    lib.curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, body);
+    lib.curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
+    lib.curl_easy_setopt(easy, CURLOPT_RESOLVE, http->resolve);
+    lib.curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    lib.curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    lib.curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    lib.curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)MESH_HTTP_CONNECT_MS);
+    lib.curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)MESH_HTTP_REQUEST_MS);
+    lib.curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    lib.curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
+    lib.curl_multi_add_handle(http->multi, easy); // starts by on_timeout
+}
+
+static void on_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+void mesh_http_close(mesh_http *http) {
+    if (http == NULL || http->is_closing) return;
+    http->is_closing = true;
+    drop_request(http);
+    lib.curl_multi_cleanup(http->multi);
+    mesh_watch_deinit(&http->watch);
+    free(http->body);
+    uv_close((uv_handle_t *)&http->timer, on_closed);
+}

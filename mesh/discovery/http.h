@@ -1,0 +1,34 @@
+// POST of small JSON bodies, by libcurl on a libuv loop, one request at a time. libcurl is loaded
+// when the first is opened, since it brings 30 libraries and 5 to 10 ms into every start of a
+// program that is linked with it, and most never ask a store.
+#pragma once
+
+#include <uv.h>
+
+#include "core/bytes.h"
+
+enum {
+    MESH_HTTP_BODY_LEN_MAX = 256 << 10, // of an answer
+    MESH_HTTP_CONNECT_MS = 2000,
+    MESH_HTTP_REQUEST_MS = 5000, // all of it
+};
+
+typedef struct mesh_http mesh_http;
+
+typedef struct mesh_http_answer { // all borrowed
+    const char *error;            // a sentence: no answer came; NULL: one did
+    long status;
+    mesh_bytes body;
+} mesh_http_answer;
+
+typedef void (*mesh_http_cb)(const mesh_http_answer *answer, void *user);
+
+// MESH_ENOTFOUND: libcurl.so.4 is not on this machine.
+int mesh_http_open(uv_loop_t *loop, mesh_http **out);
+// `resolve` is "HOST:PORT:ADDRESS,ADDRESS" for the name in `url`, or NULL when that is numeric:
+// libcurl asks no name server. Copies. Calls back once, from the loop; then the next may be posted.
+// No redirect is followed, no proxy of the environment used.
+void mesh_http_post(mesh_http *http, const char *url, const char *resolve, const char *body,
+                    mesh_http_cb cb, void *user);
+// Ends the request without a call back; frees later from the loop. Fine with NULL.
+void mesh_http_close(mesh_http *http);
