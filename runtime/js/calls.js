@@ -4,7 +4,7 @@
 
 const { MeshError } = require('./errors.js')
 const { CODE, COMMAND, LIMIT, PEER_ANY } = require('./contract.js')
-const { signalOf, timeoutOf } = require('./options.js')
+const { optionsOf, signalOf, timeoutOf } = require('./options.js')
 
 class Call {
   resolve = null
@@ -40,16 +40,17 @@ class Calls {
   }
 
   // `target`: {name, method, isSubject, label}; `options` as users give them.
-  start(target, input, options) {
+  start(target, input, options, defaults) {
     try {
-      return this.#start(target, input, options)
+      return this.#start(target, input, options, defaults)
     } catch (err) {
       return Promise.reject(err)
     }
   }
 
-  #start(target, input, options) {
+  #start(target, input, given, defaults) {
     this.#channel.mustBeOpen()
+    const options = given === undefined && defaults !== undefined ? defaults : { ...defaults, ...optionsOf(given) }
     const signal = signalOf(options.signal)
     if (signal?.aborted) throw cancelled(target.label, 'no', signal.reason)
     const route = { peer: PEER_ANY, timeout: timeoutOf(options.timeout) }

@@ -20,7 +20,7 @@ function createClient(calls, name, defaults = {}) {
 }
 
 function createMethod(calls, target, defaults) {
-  return (input, options) => calls.start(target, input, options === undefined ? defaults : { ...defaults, ...options })
+  return (input, options) => calls.start(target, input, options, defaults)
 }
 
 module.exports = { createClient }

@@ -83,7 +83,8 @@ export interface Mesh extends EventEmitter<MeshEvents> {
   /** The peers that serve `name` now. */
   instances(name: string): Peer[]
   /**
-   * Resolves when at least `count` (default 1) instances serve `name`. Waits for ever unless `timeout` says otherwise.
+   * Resolves when at least `count` (default 1) instances serve `name`. `timeout` is as in CallOptions, without one it
+   * waits for ever.
    */
   available(name: string, options?: { count?: number; timeout?: number; signal?: AbortSignal }): Promise<Peer[]>
 

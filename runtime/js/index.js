@@ -6,13 +6,14 @@ const { LIMIT } = require('./contract.js')
 const { MeshError } = require('./errors.js')
 const { Mesh } = require('./mesh.js')
 const { names } = require('./names.js')
+const { optionsOf } = require('./options.js')
 
 const AGENT_PATH_LEN_MAX = 107 // of a unix socket
 
 let joining = null
 
-async function join(options = {}) {
-  joining ??= enter(options)
+async function join(options) {
+  joining ??= enter(optionsOf(options))
   let mesh
   try {
     mesh = await joining

@@ -8,12 +8,13 @@ const { ENTRY, LIMIT } = require('./contract.js')
 const { dispose, asyncDispose } = require('./dispose.js')
 const { MeshError } = require('./errors.js')
 const { names, patterns, subjects } = require('./names.js')
+const { optionsOf, timeoutOf } = require('./options.js')
 const { Service } = require('./service.js')
 const { Subscription } = require('./subscription.js')
 
 const CLOSE_TIMEOUT_MS = 5000
+const CLOSE_TIMEOUT_MAX_MS = 0x7fffffff // of a timer
 const NO_METHOD = Buffer.alloc(0)
-const NO_OPTIONS = Object.freeze({})
 
 class Mesh extends EventEmitter {
   #channel
@@ -66,8 +67,9 @@ class Mesh extends EventEmitter {
     }
   }
 
-  subscribe(subject, options = NO_OPTIONS) {
+  subscribe(subject, given) {
     this.#mustTakeWork()
+    const options = optionsOf(given)
     const name = patterns.bytes(subject)
     const queue = options.queue === undefined ? undefined : names.bytes(options.queue)
     Subscription.check(options)
@@ -81,7 +83,7 @@ class Mesh extends EventEmitter {
     return subscription
   }
 
-  request(subject, data, options = NO_OPTIONS) {
+  request(subject, data, options) {
     let name
     try {
       name = subjects.bytes(subject)
@@ -119,10 +121,12 @@ class Mesh extends EventEmitter {
   }
 
   instances(name) {
+    names.bytes(name)
     return this.#channel.peers.instances(name)
   }
 
-  available(name, options) {
+  async available(name, options) {
+    this.#channel.mustBeOpen()
     return this.#channel.held(this.#channel.peers.available(name, options))
   }
 
@@ -140,8 +144,10 @@ class Mesh extends EventEmitter {
     return { [dispose]: () => void (this.#hooks = this.#hooks.filter((other) => other !== entry)) }
   }
 
-  close({ timeout = CLOSE_TIMEOUT_MS } = {}) {
-    this.#closing ??= this.#channel.held(this.#leave(performance.now() + timeout))
+  async close(options) {
+    const { timeout = CLOSE_TIMEOUT_MS } = optionsOf(options)
+    const limit = timeout === Infinity ? CLOSE_TIMEOUT_MAX_MS : timeoutOf(timeout)
+    this.#closing ??= this.#channel.held(this.#leave(performance.now() + limit))
     return this.#closing
   }
 

@@ -11,6 +11,14 @@ function timeoutOf(timeout) {
   return timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), TIMEOUT_MAX_MS)
 }
 
+const NO_OPTIONS = Object.freeze({})
+
+function optionsOf(options) {
+  if (options === undefined) return NO_OPTIONS
+  if (typeof options === 'object' && options !== null) return options
+  throw new TypeError('options must be an object')
+}
+
 // Not by instanceof: packages have AbortSignals of their own.
 function signalOf(signal) {
   if (signal === undefined || signal === null) return undefined
@@ -22,4 +30,4 @@ function signalOf(signal) {
   return signal
 }
 
-module.exports = { signalOf, timeoutOf }
+module.exports = { optionsOf, signalOf, timeoutOf }

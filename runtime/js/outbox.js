@@ -3,7 +3,7 @@
 
 const { Encoder } = require('./codec/encode.js')
 const { OwnShapes } = require('./codec/shapes.js')
-const { bareError } = require('./codec/thrown.js')
+const { bareError, isError } = require('./codec/thrown.js')
 const { MeshError } = require('./errors.js')
 const { HEAD_LEN, WORD, FLAG, PEER_SELF, COMMAND, CODE } = require('./contract.js')
 
@@ -83,7 +83,7 @@ class Outbox {
     try {
       this.#answer(slot, CODE.APPLICATION, thrown)
     } catch (err) {
-      this.#answer(slot, CODE.APPLICATION, bareError(thrown instanceof Error ? thrown : err))
+      this.#answer(slot, CODE.APPLICATION, bareError(isError(thrown) ? thrown : err))
     }
   }
 

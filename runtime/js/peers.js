@@ -3,7 +3,8 @@
 
 const { MeshError } = require('./errors.js')
 const { PEER_SELF } = require('./contract.js')
-const { signalOf, timeoutOf } = require('./options.js')
+const { names } = require('./names.js')
+const { optionsOf, signalOf, timeoutOf } = require('./options.js')
 
 const TIMER_MAX_MS = 0x7fffffff // of setTimeout
 
@@ -126,9 +127,11 @@ class Peers {
     wait.resolve([...servers])
   }
 
-  async available(name, { count = 1, timeout, signal: given } = {}) {
+  async available(name, options) {
+    names.bytes(name)
+    const { count = 1, timeout, signal: given } = optionsOf(options)
     if (!Number.isInteger(count) || count < 1) throw new RangeError('count must be a whole number from 1 up')
-    if (timeout !== undefined) timeoutOf(timeout)
+    const limit = timeout === undefined ? 0 : timeoutOf(timeout)
     const signal = signalOf(given)
     const wait = new Wait(name, count)
     const fail = (code, text, cause) => wait.reject(new MeshError(code, `${name}: ${text}`, { subject: name, cause }))
@@ -136,8 +139,7 @@ class Peers {
     if (signal?.aborted) onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })
     const onTimeout = () => fail('ERR_WARREN_TIMEOUT', `${this.instances(name).length} of ${count} instances are there`)
-    const isLimited = timeout !== undefined && timeout !== Infinity
-    const timer = isLimited ? setTimeout(onTimeout, Math.min(timeout, TIMER_MAX_MS)) : undefined
+    const timer = limit > 0 ? setTimeout(onTimeout, Math.min(limit, TIMER_MAX_MS)) : undefined
     this.#waits.add(wait)
     this.#tryEnd(wait)
     try {

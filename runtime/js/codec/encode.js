@@ -55,7 +55,8 @@ class Encoder {
 
   // Headers: a map of texts, never a shape, so that C finds them easily.
   encodeTexts(texts, start, end) {
-    if (typeof texts !== 'object' || texts === null) throw new TypeError('headers must be an object')
+    const isPlain = typeof texts === 'object' && texts !== null && !Array.isArray(texts) && typeof texts[Symbol.iterator] !== 'function'
+    if (!isPlain) throw new TypeError('headers must be an object of texts') // of a Map or Headers nothing would be seen
     const entries = Object.entries(texts)
     this.#out.pos = start
     this.#out.end = end

@@ -59,12 +59,13 @@ const BARE_PROPERTIES = 16
 const BARE_PROPERTY_LEN = 256
 
 // `error` without what hinders it from travelling: what it holds beside texts and numbers, and most of what is long.
+// Whatever its getters and traps do: they are not ours.
 function bareError(error) {
-  const className = classNameOf(error)
-  const brief = (value) => text(value).slice(0, BARE_TEXT_LEN)
-  const bare = makeError(className, brief(error.message), brief(error.stack))
-  for (const key of keysOf(error, className).slice(0, BARE_PROPERTIES)) {
-    const { value } = Object.getOwnPropertyDescriptor(error, key) ?? { value: error[key] }
+  const className = attempt(() => classNameOf(error)) ?? 'Error'
+  const brief = (key) => text(attempt(() => error[key])).slice(0, BARE_TEXT_LEN)
+  const bare = makeError(className, brief('message'), brief('stack'))
+  for (const key of (attempt(() => keysOf(error, className)) ?? []).slice(0, BARE_PROPERTIES)) {
+    const value = attempt(() => error[key])
     if (key.length <= BARE_PROPERTY_LEN && isBare(value)) {
       Object.defineProperty(bare, key, { value, writable: true, enumerable: true, configurable: true })
     }
@@ -72,9 +73,22 @@ function bareError(error) {
   return bare
 }
 
+function attempt(read) {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}
+
+// Of any realm; a Proxy is asked what it is, and may throw.
+function isError(value) {
+  return attempt(() => value instanceof Error) === true
+}
+
 function isBare(value) {
   if (typeof value === 'string') return value.length <= BARE_PROPERTY_LEN
   return typeof value === 'number' || typeof value === 'boolean'
 }
 
-module.exports = { HIDDEN_PROPERTIES, classNameOf, keysOf, text, makeError, bareError }
+module.exports = { HIDDEN_PROPERTIES, classNameOf, keysOf, text, makeError, bareError, isError }

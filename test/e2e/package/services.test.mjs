@@ -146,6 +146,40 @@ test('what is wrong with a call rejects it, and nothing is left open', async () 
   assert.deepEqual(errors, ['RangeError', 'RangeError', 'TypeError', 'ERR_WARREN_PEER_LOST', 'TypeError', 'ERR_WARREN_NOT_CLONEABLE', 'ERR_WARREN_CANCELLED', 'TypeError', 'TypeError'])
 })
 
+test('whatever a handler throws, the caller gets an error and the node lives on', async () => {
+  const got = await caller.run(async (mesh) => {
+    const trapped = (key) => Object.defineProperty(new RangeError('r'), key, { get() { throw new Error('trap') } })
+    const revoked = Proxy.revocable({}, {})
+    revoked.revoke()
+    const thrown = {
+      proxy: new Proxy(new Error('p'), { get() { throw new Error('trap') }, getPrototypeOf() { throw new Error('trap') } }),
+      revoked: revoked.proxy, message: trapped('message'), name: trapped('name'), stack: trapped('stack'), cause: trapped('cause'),
+    }
+    const service = await mesh.serve('thrower', { throwIt: (what) => { throw thrown[what] }, live: () => 'lives' })
+    const client = mesh.client('thrower')
+    const names = []
+    for (const what of Object.keys(thrown)) names.push(await client.throwIt(what).then(() => 'answered', (err) => err instanceof Error))
+    names.push(await client.live())
+    await service.close()
+    return names
+  })
+  assert.deepEqual(got, [true, true, true, true, true, true, 'lives'])
+})
+
+test('options that are none are refused, and headers that would be lost', async () => {
+  const got = await caller.run(async (mesh) => {
+    const nameOf = (err) => err.code ?? err.name
+    const attempt = (work) => Promise.resolve().then(work).then(() => 'taken', nameOf)
+    return [
+      await attempt(() => mesh.subscribe('x', null)), await attempt(() => mesh.available('x', 5)), await attempt(() => mesh.client('x').f(1, 'now')),
+      await attempt(() => mesh.close(null)), await attempt(() => mesh.close({ timeout: NaN })), mesh.state,
+      await attempt(() => mesh.available()), await attempt(() => mesh.instances(null)),
+      await attempt(() => mesh.publish('x', 1, { headers: new Map([['a', 'b']]) })), await attempt(() => mesh.publish('x', 1, { headers: ['a'] })),
+    ]
+  })
+  assert.deepEqual(got, ['TypeError', 'TypeError', 'TypeError', 'TypeError', 'RangeError', 'open', 'ERR_WARREN_BAD_NAME', 'ERR_WARREN_BAD_NAME', 'TypeError', 'TypeError'])
+})
+
 test('a wrong signal is refused where it is given', async () => {
   const errors = await caller.run(async (mesh) => {
     const nameOf = (err) => err.name
