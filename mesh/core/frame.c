@@ -31,7 +31,8 @@ int mesh_frame_take(mesh_bytes *record, uint32_t len_max, mesh_frame *out_frame)
 uint32_t mesh_channel_of(uint8_t type) {
     switch (type) {
     case MESH_FRAME_REQUEST: return MESH_CHANNEL_REQUEST;
-    case MESH_FRAME_PUB: return MESH_CHANNEL_PUBLISH;
+    case MESH_FRAME_PUB:
+    case MESH_FRAME_AGENT: return MESH_CHANNEL_PUBLISH;
     default: return MESH_CHANNEL_REPLY;
     }
 }

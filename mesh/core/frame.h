@@ -27,6 +27,7 @@ enum {
     MESH_FRAME_ERROR = 0x23,
     MESH_FRAME_CANCEL = 0x24,
     MESH_FRAME_PUB = 0x42,
+    MESH_FRAME_AGENT = 0x60, // on links of agents, and nothing else there
 };
 
 enum {
@@ -52,7 +53,7 @@ int mesh_record_take(mesh_bytes *input, mesh_bytes *out_record);
 //   MESH_ETOOBIG  its body is over `len_max`
 int mesh_frame_take(mesh_bytes *record, uint32_t len_max, mesh_frame *out_frame);
 
-uint32_t mesh_channel_of(uint8_t type); // of REQUEST, REPLY, ERROR or PUB
+uint32_t mesh_channel_of(uint8_t type); // of a message: REQUEST, REPLY, ERROR, PUB or AGENT
 
 // Writes the MESH_FRAME_HEAD_LEN bytes of a frame's head; returns where the body goes.
 uint8_t *mesh_frame_put_head(uint8_t *at, size_t body_len, uint8_t type, uint8_t flags,

@@ -36,4 +36,20 @@ enum {
     MESH_ACCUSED_MAX = 5,         // hosts that one accuser has under accusation at a time
     MESH_INTRO_LEN_MAX = 16 << 10,
     MESH_CANDIDATES_MAX = 64,
+
+    // Links between hosts.
+    MESH_SILENT_MAX = 64,            // connections that have not knocked yet
+    MESH_SILENT_PER_ADDRESS_MAX = 8, // of one IPv4 address or one IPv6 /64
+    MESH_KNOCK_TIMEOUT_MS = 3000,
+    MESH_GREETINGS_MAX = 64,               // handshakes of one process that others began
+    MESH_GREETING_TIMEOUT_MS = 3000,       // whoever answers waits so long
+    MESH_NODE_GREETING_TIMEOUT_MS = 15000, // who dials a node: its loop may be busy
+    MESH_STRANGER_TIMEOUT_MS = 10000, // a known certificate of a node that we have not heard of yet
+    MESH_DIAL_TIMEOUT_MS = 5000,
+    MESH_TCP_TIMEOUT_MS = 20000, // without a sign of life: the kernel ends the connection
+    MESH_PING_AFTER_MS = 5000,   // agents: of silence
+    MESH_DEAD_AFTER_MS = 15000,  // agents: of silence
+    MESH_AGENT_LINKS_MAX = 4096, // of one agent
+    MESH_AGENT_MESSAGE_MAX = 64 << 10,
+    MESH_AGENT_QUEUE_MAX = 16 << 20, // bytes that wait for another agent: its link is closed above
 };

@@ -33,7 +33,8 @@ typedef enum mesh_link_state {
 } mesh_link_state;
 
 typedef struct mesh_link_options {
-    uint64_t self_id, peer_id;
+    uint64_t self_id, peer_id; // of an agent: its boot id
+    bool is_agent;             // between agents: AGENT is its only message
     uint32_t max_message;
     uint32_t window;           // credit per channel
     const mesh_shapes *shapes; // borrowed for the life of the link
@@ -118,7 +119,7 @@ void mesh_link_consumed(mesh_link *link, uint32_t channel, uint64_t cost);
 
 // ---- sending (link_send.c)
 typedef struct mesh_link_send_options {
-    uint8_t type;           // REQUEST, REPLY, ERROR or PUB
+    uint8_t type;           // REQUEST, REPLY, ERROR or PUB; between agents AGENT
     uint32_t tag;           // the sender's, to find it among what waits
     uint64_t expires_at_ms; // REQUEST: its deadline is rewritten when it leaves the queue late
     mesh_bytes head, payload;
@@ -138,6 +139,7 @@ bool mesh_link_take_back(mesh_link *link, uint32_t channel, mesh_link_place plac
 // Some of it may have been given to the socket.
 bool mesh_link_may_be_sent(const mesh_link *link, uint32_t channel, mesh_link_place place);
 void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel);
+void mesh_link_ping(mesh_link *link); // the peer says PONG: a sign of life
 // Moves what waits into the output as far as credit and room go.
 void mesh_link_pump(mesh_link *link, uint64_t now_ms);
 bool mesh_link_has_output(const mesh_link *link);

@@ -173,6 +173,13 @@ static int take_message(mesh_link *link, const mesh_frame *frame, mesh_link_mess
     return 1;
 }
 
+// Agents have one message, nodes the others; SHAPE and CANCEL belong to those.
+static bool is_foreign(const mesh_link *link, uint8_t type) {
+    bool is_of_nodes =
+        type == MESH_FRAME_SHAPE || (type > MESH_FRAME_CONTROL_END && type < MESH_FRAME_AGENT);
+    return link->options.is_agent ? is_of_nodes : type == MESH_FRAME_AGENT;
+}
+
 static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_message *out) {
     const uint8_t known_flags = MESH_FRAME_FIRST | MESH_FRAME_MORE | MESH_FRAME_IGNORABLE;
     if (frame->flags & ~known_flags) return MESH_EPROTO;
@@ -184,11 +191,13 @@ static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_messag
         *out = (mesh_link_message){.type = frame->type, .body = frame->body};
         return take_ready(link, frame);
     }
+    if (is_foreign(link, frame->type)) return MESH_EPROTO;
     switch (frame->type) {
     case MESH_FRAME_REQUEST:
     case MESH_FRAME_REPLY:
     case MESH_FRAME_ERROR:
-    case MESH_FRAME_PUB: return take_message(link, frame, out);
+    case MESH_FRAME_PUB:
+    case MESH_FRAME_AGENT: return take_message(link, frame, out);
     case MESH_FRAME_READY:
     case MESH_FRAME_PING:
     case MESH_FRAME_PONG:

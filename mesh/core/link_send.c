@@ -112,9 +112,9 @@ static void write_control(mesh_link *link) {
     mesh_queue_entry *entry;
     uint8_t *message;
     while (pending(link) < MESH_LINK_OUTPUT_MAX && (entry = mesh_queue_front(queue, &message))) {
-        bool is_pong = entry->type == MESH_FRAME_PONG;
-        if (is_pong) link->pong_count--;
-        add_control(link, entry->type, is_pong ? MESH_CHANNEL_CONTROL : MESH_CHANNEL_REQUEST,
+        bool is_cancel = entry->type == MESH_FRAME_CANCEL;
+        if (entry->type == MESH_FRAME_PONG) link->pong_count--;
+        add_control(link, entry->type, is_cancel ? MESH_CHANNEL_REQUEST : MESH_CHANNEL_CONTROL,
                     (mesh_bytes){message, entry->len});
         mesh_queue_pop(queue);
     }
@@ -139,6 +139,15 @@ void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel) {
         return;
     }
     queue_cancel(link, cancel);
+}
+
+void mesh_link_ping(mesh_link *link) {
+    static const uint8_t opaque[sizeof(uint64_t)];
+    if (link->state != MESH_LINK_OPEN) return;
+    mesh_queue_entry entry = {.type = MESH_FRAME_PING};
+    mesh_bytes body = {opaque, sizeof opaque};
+    (void)mesh_queue_push(&link->queues[MESH_CHANNEL_CONTROL], entry, body, (mesh_bytes){0});
+    link->has_control = true;
 }
 
 // ---- messages

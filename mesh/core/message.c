@@ -5,7 +5,7 @@
 #include "core/mem.h"
 #include "core/subject.h"
 
-enum { CODE_FIRST = 1, CODE_LAST = 7 }; // wire.md's table; 8 is never on the wire
+enum { CODE_FIRST = 1, CODE_LAST = 7, CODE_FORBIDDEN = 9 }; // wire.md's table
 
 static bool are_flags_known(uint8_t flags) {
     return (flags & ~MESH_MESSAGE_HAS_HEADERS) == 0;
@@ -46,7 +46,8 @@ int mesh_error_parse(mesh_bytes body, mesh_reply *out) {
     if (body.len < MESH_ERROR_HEAD_LEN) return MESH_EPROTO;
     uint16_t code = load_be16(body.data + 8);
     uint8_t delivered = body.data[10], flags = body.data[11];
-    if (!is_wire_code(code) || delivered > 1 || !are_flags_known(flags)) return MESH_EPROTO;
+    bool is_code = is_wire_code(code) || code == CODE_FORBIDDEN; // nobody cancels with that one
+    if (!is_code || delivered > 1 || !are_flags_known(flags)) return MESH_EPROTO;
     *out = (mesh_reply){
         .call_id = load_be64(body.data),
         .code = code,

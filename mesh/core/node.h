@@ -12,6 +12,8 @@
 #include "core/bytes.h"
 #include "core/entry.h"
 #include "core/limits.h"
+#include "secure/cert.h"
+#include "secure/cipher.h"
 
 typedef struct mesh_node mesh_node;
 
@@ -37,6 +39,7 @@ typedef enum mesh_call_code {
     MESH_CALL_CLOSED,
     MESH_CALL_NO_METHOD,
     MESH_CALL_PEER_LOST,
+    MESH_CALL_FORBIDDEN,
 } mesh_call_code;
 
 // ---- what the agent says -------------------------------------------------------------------
@@ -47,6 +50,7 @@ typedef struct mesh_peer_info {
     uint64_t node_id;
     mesh_bytes name, service, host;
     uint32_t instance, pid;
+    uint8_t host_id[MESH_ID_LEN]; // all 0: on this host
 } mesh_peer_info;
 void mesh_node_peer_up(mesh_node *node, const mesh_peer_info *info);
 int mesh_node_entry_put(mesh_node *node, uint64_t node_id,
@@ -64,6 +68,15 @@ void mesh_node_peer_down(mesh_node *node, uint64_t now_ms, uint64_t node_id, mes
 // the old one without link_down.
 int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint64_t node_id,
                       bool is_dialler);
+// The same for a socket to another host, once its handshake is over. MESH_EWRONGPEER: whoever it is
+// is not on the host that the agent said, or is said to be on this one. What its certificate does
+// not allow it to call and to publish is refused here.
+typedef struct mesh_link_secrets { // copied
+    mesh_cipher send, receive;
+    const mesh_cert *peer; // of the NODE at the other end, verified
+} mesh_link_secrets;
+int mesh_node_link_up_sealed(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, bool is_dialler,
+                             const mesh_link_secrets *secrets);
 void mesh_node_connect_failed(mesh_node *node, uint64_t now_ms, uint64_t node_id);
 // Zero-copy input: read into *out_buffer (*out_cap > 0 bytes), then say how many came. The memory
 // of events of this peer ends with `link_input`: poll to the end before. A negative result: the
@@ -173,5 +186,6 @@ typedef struct mesh_node_stats {
     uint64_t queued_bytes; // the fullest link's; above MESH_QUEUE_HIGH publish() says false
     uint64_t unsent_bytes; // of all links: not yet handed to the operating system
     uint64_t late_replies, lost_publications, unknown_targets, sent_messages, received_messages;
+    uint64_t forbidden; // calls and publications of other hosts, by their certificates
 } mesh_node_stats;
 mesh_node_stats mesh_node_stats_get(const mesh_node *node);

@@ -141,26 +141,60 @@ static int replace(mesh_node *node, mesh_peer *peer, bool is_dialler) {
     return 0;
 }
 
+// Makes the peer's link ready for a new socket.
+static int prepare(mesh_node *node, mesh_peer *peer, bool is_dialler) {
+    // A link that is ending cannot be kept, whoever dialled.
+    if (peer->link && peer->link->state == MESH_LINK_ENDING) mesh_node_links_end(node, peer);
+    if (peer->link && peer->link->state != MESH_LINK_WAITING)
+        return replace(node, peer, is_dialler);
+    if (!peer->link) (void)add_link(node, peer);
+    return 0;
+}
+
+static void keep_cert(mesh_peer *peer, const mesh_cert *cert) {
+    if (!peer->cert) peer->cert = mem_alloc(sizeof *cert);
+    *peer->cert = *cert;
+}
+
+// `secrets` NULL: on this host.
+static int link_up(mesh_node *node, mesh_peer *peer, bool is_dialler,
+                   const mesh_link_secrets *secrets) {
+    int err = prepare(node, peer, is_dialler);
+    if (err != 0) return err;
+    if (secrets) {
+        keep_cert(peer, secrets->peer);
+        mesh_link_encrypt(peer->link, &secrets->send, &secrets->receive);
+    }
+    mesh_link_up(peer->link);
+    peer->is_dialler = is_dialler;
+    peer->is_write_said = false;
+    mesh_node_links_settle(node, peer);
+    return 0;
+}
+
 int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint64_t node_id,
                       bool is_dialler) {
     node->now_ms = now_ms;
     if (node->is_closed) return MESH_ECLOSED;
     mesh_peer *peer = mesh_node_peers_find(node, node_id);
     if (!peer || peer->is_gone) return MESH_ENOTFOUND;
-    // A link that is ending cannot be kept, whoever dialled.
-    if (peer->link && peer->link->state == MESH_LINK_ENDING) mesh_node_links_end(node, peer);
-    if (peer->link && peer->link->state != MESH_LINK_WAITING) {
-        int err = replace(node, peer, is_dialler);
-        if (err != 0) return err;
-    } else if (!peer->link) {
-        (void)add_link(node, peer);
-    }
-    mesh_link_up(peer->link);
-    peer->is_dialler = is_dialler;
-    peer->is_write_said = false;
-    mesh_node_links_settle(node, peer);
-    *out_peer = peer->handle;
-    return 0;
+    int err = link_up(node, peer, is_dialler, NULL);
+    if (err == 0) *out_peer = peer->handle;
+    return err;
+}
+
+int mesh_node_link_up_sealed(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, bool is_dialler,
+                             const mesh_link_secrets *secrets) {
+    node->now_ms = now_ms;
+    if (node->is_closed) return MESH_ECLOSED;
+    mesh_peer *peer = mesh_node_peers_find(node, secrets->peer->node_id);
+    if (!peer || peer->is_gone) return MESH_ENOTFOUND;
+    // Any host can sign a certificate for any node id: whose it is, the registry says.
+    if (memcmp(peer->info.host_id, secrets->peer->host_id, MESH_ID_LEN) != 0)
+        return MESH_EWRONGPEER;
+    int err = link_up(node, peer, is_dialler, secrets);
+    if (err == 0) *out_peer = peer->handle;
+    return err;
 }
 
 void mesh_node_connect_failed(mesh_node *node, uint64_t now_ms, uint64_t node_id) {

@@ -41,6 +41,7 @@ static mesh_peer *create_peer(const mesh_peer_info *info, uint32_t handle) {
 
 void mesh_node_peers_free(mesh_peer *peer) {
     mesh_link_destroy(peer->link);
+    free(peer->cert);
     free(peer->reason);
     free(peer);
 }

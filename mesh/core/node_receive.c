@@ -38,10 +38,22 @@ static int take_cancel(mesh_node *node, mesh_peer *peer, const mesh_link_message
     return 0;
 }
 
+static bool may_request(const mesh_peer *peer, const mesh_entry *entry, mesh_bytes name) {
+    if (!peer->cert) return true;
+    return entry->kind == MESH_ENTRY_SERVICE
+               ? mesh_scope_allows(peer->cert, MESH_VERB_CALL, entry->name)
+               : mesh_scope_allows(peer->cert, MESH_VERB_PUBLISH, name);
+}
+
 // The code to refuse a request with, or 0.
-static uint32_t judge_request(mesh_node *node, const mesh_peer *peer, const mesh_entry *entry) {
+static uint32_t judge_request(mesh_node *node, const mesh_peer *peer, const mesh_entry *entry,
+                              mesh_bytes name) {
     if (node->is_closed) return MESH_CALL_CLOSED;
     if (!entry) return MESH_CALL_NO_RESPONDERS;
+    if (!may_request(peer, entry, name)) {
+        node->stats.forbidden++;
+        return MESH_CALL_FORBIDDEN;
+    }
     if (peer->serve_count >= MESH_NODE_SERVES_PER_LINK_MAX) return MESH_CALL_OVERLOADED;
     return node->serves.used_count >= MESH_CALLS_MAX ? MESH_CALL_OVERLOADED : 0;
 }
@@ -60,7 +72,7 @@ static int take_request(mesh_node *node, mesh_peer *peer, mesh_link_message *mes
         mesh_registry_find(node->registry, node->options.node_id, request.endpoint);
     bool is_subject = entry && entry->kind == MESH_ENTRY_SUBSCRIPTION;
     if (is_subject && !mesh_subject_is_valid(request.name)) return MESH_EPROTO;
-    uint32_t refusal = judge_request(node, peer, entry);
+    uint32_t refusal = judge_request(node, peer, entry, request.name);
     if (refusal != 0) {
         mesh_link_consumed(peer->link, MESH_CHANNEL_REQUEST, message->cost);
         mesh_node_calls_refuse(node, peer, request.call_id, refusal);
@@ -120,7 +132,9 @@ static int take_pub(mesh_node *node, mesh_peer *peer, mesh_link_message *message
     int err = mesh_pub_parse(message->body, &pub);
     if (err != 0) return err;
     mesh_output *last = NULL;
-    for (size_t i = 0; i < pub.target_count; i++) {
+    bool is_allowed = !peer->cert || mesh_scope_allows(peer->cert, MESH_VERB_PUBLISH, pub.subject);
+    node->stats.forbidden += !is_allowed;
+    for (size_t i = 0; is_allowed && i < pub.target_count; i++) {
         uint32_t entry_id = mesh_pub_target(&pub, i);
         const mesh_entry *entry =
             mesh_registry_find(node->registry, node->options.node_id, entry_id);

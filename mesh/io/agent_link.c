@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "agent.pb-c.h"
+#include "core/error.h"
 #include "core/mem.h"
-#include "node.pb-c.h"
 
 enum { PROTOCOL = 1 };
 
@@ -73,6 +73,37 @@ void mesh_agent_link_failed(mesh_channel *channel, uint64_t node_id, const char 
     failed.node_id = node_id;
     failed.text = (char *)(uintptr_t)text;
     SEND(channel, LINK_FAILED, link_failed, &failed);
+}
+
+void mesh_agent_link_ask_credentials(mesh_channel *channel,
+                                     const uint8_t link_key[MESH_LINK_KEY_LEN]) {
+    Warren__Node__CredentialsRequest request = WARREN__NODE__CREDENTIALS_REQUEST__INIT;
+    request.link_key = (ProtobufCBinaryData){MESH_LINK_KEY_LEN, (uint8_t *)(uintptr_t)link_key};
+    SEND(channel, CREDENTIALS_REQUEST, credentials_request, &request);
+}
+
+static bool take_key(ProtobufCBinaryData from, uint8_t *out, size_t len) {
+    if (from.len != len) return false;
+    memcpy(out, from.data, len);
+    return true;
+}
+
+int mesh_agent_link_credentials(const Warren__Node__Credentials *from,
+                                mesh_abroad_credentials *out) {
+    *out = (mesh_abroad_credentials){.psk_id = (uint16_t)from->psk_id};
+    if (from->n_chain > MESH_CHAIN_MAX || from->n_root > MESH_ROOTS_MAX) return MESH_EPROTO;
+    for (; out->chain_count < from->n_chain; out->chain_count++)
+        out->chain[out->chain_count] =
+            (mesh_bytes){from->chain[out->chain_count].data, from->chain[out->chain_count].len};
+    mesh_trust *trust = &out->trust;
+    for (; trust->root_count < from->n_root; trust->root_count++)
+        if (!take_key(from->root[trust->root_count], trust->roots[trust->root_count],
+                      MESH_SIGN_KEY_LEN))
+            return MESH_EPROTO;
+    bool is_whole = take_key(from->cluster_id, out->cluster_id, sizeof out->cluster_id) &&
+                    take_key(from->link_psk, out->link_psk, sizeof out->link_psk) &&
+                    take_key(from->knock_key, out->knock_key, sizeof out->knock_key);
+    return is_whole ? 0 : MESH_EPROTO;
 }
 
 void mesh_agent_link_listen(mesh_channel *channel, const mesh_listen_request *request) {

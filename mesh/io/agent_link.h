@@ -2,7 +2,9 @@
 #pragma once
 
 #include "core/node.h"
+#include "io/abroad.h"
 #include "io/channel.h"
+#include "node.pb-c.h"
 
 void mesh_agent_link_join(mesh_channel *channel);
 void mesh_agent_link_leave(mesh_channel *channel);
@@ -11,6 +13,12 @@ void mesh_agent_link_withdraw(mesh_channel *channel, uint32_t entry_id);
 // `links` is how many Link messages came so far (node.proto, Connect).
 void mesh_agent_link_connect(mesh_channel *channel, uint64_t node_id, uint32_t links);
 void mesh_agent_link_failed(mesh_channel *channel, uint64_t node_id, const char *text);
+
+void mesh_agent_link_ask_credentials(mesh_channel *channel,
+                                     const uint8_t link_key[MESH_LINK_KEY_LEN]);
+// What the agent answers; borrows it. MESH_EPROTO: it cannot be that.
+int mesh_agent_link_credentials(const Warren__Node__Credentials *from,
+                                mesh_abroad_credentials *out);
 
 typedef struct mesh_listen_request {
     uint32_t request_id, port, backlog;

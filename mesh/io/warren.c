@@ -42,7 +42,8 @@ struct warren {
     warren_output_cb on_output;
     warren_agent_cb on_agent;
     void *user;
-    peer_link **links; // by peer handle
+    mesh_abroad *abroad; // links to other hosts; NULL: there was none yet
+    peer_link **links;   // by peer handle
     uint32_t link_cap, link_count;
     peer_link **dirty;
     uint32_t dirty_count, dirty_cap;
@@ -271,6 +272,81 @@ static void add_link(warren *w, uint64_t node_id, int fd) {
         hang_up(l);
 }
 
+// ---- links to other hosts (abroad.h)
+
+// What came with the handshake's last bytes.
+static void feed(peer_link *l, mesh_bytes rest) {
+    if (rest.len == 0) return;
+    uint8_t *buffer;
+    size_t cap;
+    mesh_node_link_input(l->w->node, l->peer, &buffer, &cap);
+    CHECK(rest.len <= cap); // a greeting reads little ahead
+    memcpy(buffer, rest.data, rest.len);
+    int err = mesh_node_link_received(l->w->node, now_ms(l->w), l->peer, rest.len);
+    if (err != 0) fail_link(l, err);
+}
+
+static int on_abroad_link(const mesh_abroad_link *from, void *user) {
+    warren *w = user;
+    mesh_link_secrets secrets = {.send = from->send, .receive = from->receive, .peer = from->peer};
+    uint32_t peer;
+    int err = mesh_node_link_up_sealed(w->node, now_ms(w), &peer, from->is_dialler, &secrets);
+    mesh_cipher_deinit(&secrets.send);
+    mesh_cipher_deinit(&secrets.receive);
+    if (err != 0) return err;
+    peer_link *l = create_link(w, from->peer->node_id, from->fd);
+    if (l == NULL) {
+        mesh_node_link_down(w->node, now_ms(w), peer);
+        return 0;
+    }
+    place_link(l, peer);
+    feed(l, from->rest);
+    return 0;
+}
+
+static void on_abroad_failed(uint64_t node_id, bool is_dialler, int err, void *user) {
+    warren *w = user;
+    if (!w->is_closing)
+        mesh_agent_link_failed(w->control, node_id,
+                               err < UV_EOF ? mesh_error_text(err) : uv_strerror(err));
+    if (is_dialler) mesh_node_connect_failed(w->node, now_ms(w), node_id);
+}
+
+static void on_abroad_ask(const uint8_t link_key[MESH_LINK_KEY_LEN], void *user) {
+    warren *w = user;
+    mesh_agent_link_ask_credentials(w->control, link_key);
+}
+
+static void on_abroad_settled(void *user) {
+    deliver(user);
+}
+
+static void add_remote_link(warren *w, const Warren__Node__Link *link, int fd) {
+    static const mesh_abroad_events events = {on_abroad_ask, on_abroad_link, on_abroad_failed,
+                                              on_abroad_settled};
+    bool is_dialler = link->remote->host_id.len == MESH_ID_LEN;
+    if (is_dialler) (void)take_connecting(w, link->node_id);
+    if (fd < 0) {
+        if (is_dialler) mesh_node_connect_failed(w->node, now_ms(w), link->node_id);
+        return;
+    }
+    if (w->abroad == NULL) w->abroad = mesh_abroad_create(w->loop, w->self.node_id, &events, w);
+    if (is_dialler)
+        mesh_abroad_dialled(w->abroad, fd, link->node_id, link->remote->host_id.data);
+    else
+        mesh_abroad_accepted(w->abroad, fd);
+}
+
+static void take_credentials(warren *w, const Warren__Node__Credentials *given) {
+    mesh_abroad_credentials credentials;
+    if (w->abroad == NULL) return; // nobody asked
+    int err = mesh_agent_link_credentials(given, &credentials);
+    // Of nothing, so that who waits for them hears of it.
+    if (err != 0) credentials = (mesh_abroad_credentials){0};
+    (void)mesh_abroad_take_credentials(w->abroad, &credentials);
+    sodium_memzero(&credentials, sizeof credentials);
+}
+
 // ---- output
 // ----------------------------------------------------------------------------------------
 
@@ -374,6 +450,7 @@ static void take_registry(warren *w, const Warren__Node__Registry *registry) {
                                .host = text(p->host),
                                .instance = p->instance,
                                .pid = p->pid};
+        if (p->host_id.len == MESH_ID_LEN) memcpy(info.host_id, p->host_id.data, MESH_ID_LEN);
         mesh_node_peer_up(w->node, &info);
     }
     for (size_t i = 0; i < registry->n_put; i++) {
@@ -392,6 +469,7 @@ static void take_registry(warren *w, const Warren__Node__Registry *registry) {
         if (registry->removed[i]->entry != NULL)
             mesh_node_entry_removed(w->node, registry->removed[i]->node_id,
                                     registry->removed[i]->entry->entry_id);
+    if (registry->n_up > 0) mesh_abroad_retry(w->abroad);
 }
 
 static int take_fd(mesh_packet *packet) {
@@ -422,8 +500,12 @@ static void take_message(warren *w, const Warren__Node__ToNode *m, mesh_packet *
         break;
     case WARREN__NODE__TO_NODE__KIND_LINK:
         w->links_received++;
-        add_link(w, m->link->node_id, take_fd(packet));
+        if (m->link->remote != NULL)
+            add_remote_link(w, m->link, take_fd(packet));
+        else
+            add_link(w, m->link->node_id, take_fd(packet));
         break;
+    case WARREN__NODE__TO_NODE__KIND_CREDENTIALS: take_credentials(w, m->credentials); break;
     case WARREN__NODE__TO_NODE__KIND_CONNECT_FAILED:
         (void)take_connecting(w, m->connect_failed->node_id);
         mesh_node_connect_failed(w->node, now_ms(w), m->connect_failed->node_id);
@@ -626,6 +708,7 @@ void warren_destroy(warren *w) {
     for (uint32_t peer = 0; peer < w->link_cap; peer++)
         if (w->links[peer] != NULL) close_link(w->links[peer]);
     w->link_cap = 0;
+    mesh_abroad_destroy(w->abroad);
     mesh_channel_close(w->control);
     mesh_node_destroy(w->node);
     free(w->links);

@@ -8,14 +8,12 @@
 #include "core/budget.h"
 #include "core/error.h"
 #include "core/mem.h"
-#include "core/subject.h"
 
 // A zero byte ends the label, so that no label begins another one.
 static const char signature_label[] = "warren-cert-v1";
 static const char cluster_label[] = "warren-cluster-v1", host_label[] = "warren-host-v1";
-static const char *const verbs[] = {"serve", "call", "subscribe", "publish"};
 
-enum { VERSION = 1, TBS_LEN_MAX = MESH_CERT_LEN_MAX, VERB_COUNT = sizeof verbs / sizeof *verbs };
+enum { VERSION = 1, TBS_LEN_MAX = MESH_CERT_LEN_MAX };
 
 // ---- ids
 
@@ -34,57 +32,6 @@ void mesh_cluster_id_of(const uint8_t root[MESH_SIGN_KEY_LEN], uint8_t out[MESH_
 
 void mesh_host_id_of(const uint8_t ed25519[MESH_SIGN_KEY_LEN], uint8_t out[MESH_ID_LEN]) {
     hash_id(host_label, ed25519, out);
-}
-
-// ---- scopes
-
-// The pattern of a scope that is "VERB:PATTERN", or nothing.
-static mesh_bytes pattern_of(const char *scope, mesh_verb verb) {
-    size_t len = strlen(verbs[verb]);
-    bool is_verb = strncmp(scope, verbs[verb], len) == 0 && scope[len] == ':';
-    return is_verb ? mesh_bytes_text(scope + len + 1) : (mesh_bytes){0};
-}
-
-static bool is_scope(const char *scope) {
-    if (strlen(scope) > MESH_SCOPE_LEN_MAX) return false;
-    if (strcmp(scope, "*") == 0) return true;
-    for (size_t verb = 0; verb < VERB_COUNT; verb++)
-        if (mesh_subject_is_pattern(pattern_of(scope, (mesh_verb)verb))) return true;
-    return false;
-}
-
-// `name` may be a pattern: then all that it matches must be allowed. Its wildcards count as tokens
-// like any other, but only a ">" covers a ">".
-static bool covers(const mesh_cert *cert, mesh_verb verb, mesh_bytes name) {
-    bool is_open = name.data[name.len - 1] == '>';
-    for (size_t i = 0; i < cert->scope_count; i++) {
-        if (strcmp(cert->scopes[i], "*") == 0) return true;
-        mesh_bytes pattern = pattern_of(cert->scopes[i], verb);
-        if (pattern.len == 0 || (is_open && pattern.data[pattern.len - 1] != '>')) continue;
-        if (mesh_subject_matches(pattern, name)) return true;
-    }
-    return false;
-}
-
-bool mesh_scope_allows(const mesh_cert *cert, mesh_verb verb, mesh_bytes name) {
-    bool is_name =
-        verb == MESH_VERB_SUBSCRIBE ? mesh_subject_is_pattern(name) : mesh_subject_is_valid(name);
-    return is_name && covers(cert, verb, name);
-}
-
-// Every scope of `below` is allowed to `above`.
-static bool is_within(const mesh_cert *below, const mesh_cert *above) {
-    for (size_t i = 0; i < below->scope_count; i++) {
-        bool is_allowed = false;
-        for (size_t j = 0; j < above->scope_count; j++)
-            is_allowed |= strcmp(above->scopes[j], "*") == 0;
-        for (size_t verb = 0; verb < VERB_COUNT; verb++) {
-            mesh_bytes pattern = pattern_of(below->scopes[i], (mesh_verb)verb);
-            is_allowed |= pattern.len > 0 && covers(above, (mesh_verb)verb, pattern);
-        }
-        if (!is_allowed) return false;
-    }
-    return true;
 }
 
 // ---- what a certificate must be
@@ -110,7 +57,7 @@ static bool is_sound(const mesh_cert *cert) {
     if ((cert->node_id != 0) != is_node || (!is_node && !has_own_id(cert))) return false;
     if (cert->scope_count > MESH_SCOPES_MAX) return false;
     for (size_t i = 0; i < cert->scope_count; i++)
-        if (!is_scope(cert->scopes[i])) return false;
+        if (!mesh_scope_is_valid(cert->scopes[i])) return false;
     return true;
 }
 
@@ -217,7 +164,7 @@ static bool has_right_roles(const mesh_chain *chain) {
         return chain->host.role == MESH_ROLE_HOST || chain->host.role == MESH_ROLE_ADMIN;
     return chain->host.role == MESH_ROLE_HOST && chain->node.role == MESH_ROLE_NODE &&
            memcmp(chain->node.host_id, chain->host.host_id, MESH_ID_LEN) == 0 &&
-           is_within(&chain->node, &chain->host);
+           mesh_scope_is_within(&chain->node, &chain->host);
 }
 
 // The cluster is the one of a trusted root, and all of the chain name it.

@@ -92,3 +92,6 @@ typedef enum mesh_verb {
 // whose name has no dot). To subscribe to a pattern its own text must match, so
 // "subscribe:orders.>" allows "orders.*" and not ">".
 bool mesh_scope_allows(const mesh_cert *cert, mesh_verb verb, mesh_bytes name);
+bool mesh_scope_is_valid(const char *scope);
+// Every scope of `below` is allowed to `above`.
+bool mesh_scope_is_within(const mesh_cert *below, const mesh_cert *above);

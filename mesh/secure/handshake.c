@@ -132,8 +132,9 @@ static bool is_role_right(const mesh_handshake *h, const mesh_chain *chain) {
 static bool is_wanted(const mesh_handshake *h, const mesh_chain *chain) {
     if (!h->options.is_dialler || h->preamble.kind == MESH_KIND_ENROL) return true;
     const mesh_cert *leaf = mesh_chain_leaf(chain);
-    return memcmp(leaf->host_id, h->options.peer_host_id, MESH_ID_LEN) == 0 &&
-           leaf->node_id == h->options.peer_node_id;
+    bool is_host =
+        h->options.is_any_host || memcmp(leaf->host_id, h->options.peer_host_id, MESH_ID_LEN) == 0;
+    return is_host && leaf->node_id == h->options.peer_node_id;
 }
 
 static int judge_chain(mesh_handshake *h, const Warren__Handshake__Hello *hello, uint64_t now_s) {

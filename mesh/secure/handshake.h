@@ -36,6 +36,7 @@ typedef struct mesh_handshake_options {
     mesh_link_kind kind;
     uint64_t salt; // random
     uint8_t peer_host_id[MESH_ID_LEN];
+    bool is_any_host;      // whichever host of the cluster answers: only its address was known
     uint64_t peer_node_id; // 0: the agent
     // Of kind ENROL only, which is then the only kind a listener takes: the ticket, whose keys
     // stand in place of the cluster's. Borrowed as `self` is. The dialler sends no certificate and

@@ -107,12 +107,26 @@ static bool is_crossing(agent_member *member, uint64_t peer, uint32_t seen) {
     return is_found;
 }
 
-static void say_link(agent_member *to, uint64_t peer, int fd) {
+// `remote` NULL: on this host.
+static void say_link(agent_member *to, uint64_t peer, Warren__Node__Remote *remote, int fd) {
     Warren__Node__Link link = WARREN__NODE__LINK__INIT;
     link.node_id = peer;
+    link.remote = remote;
     AGENT_TO_NODE(message, LINK, link, &link);
     to->link_count++;
     agent_member_send(to, &message, fd);
+}
+
+void agent_member_give_link(agent_member *member, uint64_t node_id, const uint8_t *host_id,
+                            int fd) {
+    Warren__Node__Remote remote = WARREN__NODE__REMOTE__INIT;
+    if (host_id != NULL)
+        remote.host_id = (ProtobufCBinaryData){MESH_ID_LEN, (uint8_t *)(uintptr_t)host_id};
+    say_link(member, node_id, &remote, fd);
+}
+
+void agent_member_refuse_link(agent_member *member, uint64_t node_id, const char *why) {
+    say_connect_failed(member, node_id, why);
 }
 
 static void connect_to(agent_member *member, const Warren__Node__Connect *connect) {
@@ -139,11 +153,57 @@ static void connect_to(agent_member *member, const Warren__Node__Connect *connec
         say_connect_failed(member, peer, "the host is out of descriptors");
         return;
     }
-    say_link(member, peer, fds[0]);
-    say_link(other, self, fds[1]);
+    say_link(member, peer, NULL, fds[0]);
+    say_link(other, self, NULL, fds[1]);
     remember_unseen(other, self);
     close(fds[0]);
     close(fds[1]);
+}
+
+static ProtobufCBinaryData view(const void *bytes, size_t len) {
+    return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)bytes};
+}
+
+void agent_member_give_credentials(agent_member *member, const mesh_credentials *host,
+                                   mesh_bytes cert) {
+    Warren__Node__Credentials given = WARREN__NODE__CREDENTIALS__INIT;
+    ProtobufCBinaryData chain[MESH_CHAIN_MAX], roots[MESH_ROOTS_MAX];
+    given.chain = chain;
+    given.root = roots;
+    if (cert.len > 0) {
+        CHECK(host->chain_count == MESH_CHAIN_MAX - 1);
+        for (; given.n_chain < host->chain_count; given.n_chain++)
+            chain[given.n_chain] =
+                view(host->chain[given.n_chain].data, host->chain[given.n_chain].len);
+        chain[given.n_chain++] = view(cert.data, cert.len);
+        for (; given.n_root < host->trust.root_count; given.n_root++)
+            roots[given.n_root] = view(host->trust.roots[given.n_root], MESH_SIGN_KEY_LEN);
+        given.cluster_id = view(host->cluster_id, sizeof host->cluster_id);
+        given.link_psk = view(host->link_psk, sizeof host->link_psk);
+        given.knock_key = view(host->knock_key, sizeof host->knock_key);
+        given.psk_id = host->psk_id;
+    }
+    AGENT_TO_NODE(message, CREDENTIALS, credentials, &given);
+    agent_member_send(member, &message, -1);
+}
+
+static void request_credentials(agent_member *member, ProtobufCBinaryData link_key) {
+    const agent_members *members = member->members;
+    if (link_key.len != MESH_LINK_KEY_LEN)
+        agent_member_refuse(member, "it asked for a certificate for what is no key");
+    else if (members->abroad != NULL && members->abroad->on_credentials != NULL)
+        members->abroad->on_credentials(member, link_key.data, members->abroad_user);
+    else
+        agent_member_give_credentials(member, NULL, (mesh_bytes){0});
+}
+
+static void say_link_failed(const agent_member *member, const Warren__Node__LinkFailed *failed) {
+    if (failed->node_id == 0)
+        agent_say("%s closed a link that another host dialled: %s", member->identity.name,
+                  failed->text);
+    else
+        agent_say("%s closed its link to %016" PRIx64 ": %s", member->identity.name,
+                  failed->node_id, failed->text);
 }
 
 static void listen_on(agent_member *member, const Warren__Node__Listen *listen) {
@@ -177,9 +237,9 @@ void agent_member_on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet
     case WARREN__NODE__TO_AGENT__KIND_LEAVE:
         agent_member_leave(member, &(agent_member_end){.reason = "left"});
         break;
-    case WARREN__NODE__TO_AGENT__KIND_LINK_FAILED:
-        agent_say("%s closed its link to %016" PRIx64 ": %s", member->identity.name,
-                  m->link_failed->node_id, m->link_failed->text);
+    case WARREN__NODE__TO_AGENT__KIND_LINK_FAILED: say_link_failed(member, m->link_failed); break;
+    case WARREN__NODE__TO_AGENT__KIND_CREDENTIALS_REQUEST:
+        request_credentials(member, m->credentials_request->link_key);
         break;
     default: agent_member_refuse(member, "it sent a message that cannot be read"); break;
     }

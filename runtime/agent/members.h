@@ -9,6 +9,7 @@
 #include "agent/roster.h"
 #include "agent/sockets.h"
 #include "core/bytes.h"
+#include "secure/handshake.h"
 
 enum { AGENT_MEMBERS_MAX = 16384 };
 
@@ -62,6 +63,9 @@ typedef struct agent_members_abroad {
     void (*on_newcomer)(agent_roster *roster, void *user); // adds who is there on other hosts
     // A link is wanted to a node of another host. False: there is none of this id.
     bool (*on_connect)(agent_member *member, uint64_t node_id, void *user);
+    // It wants a certificate for this key: agent_member_give_credentials.
+    void (*on_credentials)(agent_member *member, const uint8_t link_key[MESH_LINK_KEY_LEN],
+                           void *user);
 } agent_members_abroad;
 
 // From now on; says at once what is known here. NULL: no longer. `abroad` is borrowed.
@@ -70,6 +74,17 @@ void agent_members_set_abroad(agent_members *members, const agent_members_abroad
 // To all members here, of members of other hosts.
 void agent_members_tell(agent_members *members, const Warren__Node__Registry *news);
 void agent_members_tell_down(agent_members *members, uint64_t node_id, const agent_member_end *end);
+
+// A connected socket to another host (borrowed): to `node_id`, which must prove that it is of this
+// host; or of somebody there who dialled this member: 0 and NULL.
+void agent_member_give_link(agent_member *member, uint64_t node_id, const uint8_t *host_id, int fd);
+void agent_member_refuse_link(agent_member *member, uint64_t node_id, const char *why);
+// `host`: this host's, whose keys and chain the member gets; `cert` its own. Nothing: it gets none.
+void agent_member_give_credentials(agent_member *member, const mesh_credentials *host,
+                                   mesh_bytes cert);
+
+agent_member *agent_members_find(agent_members *members,
+                                 uint64_t node_id); // NULL: not on this host
 
 // All members, in the order they came.
 typedef void (*agent_members_cb)(const agent_member *member, void *user);

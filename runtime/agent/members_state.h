@@ -50,8 +50,6 @@ struct agent_members {
     NAME.MEMBER = (BODY)
 
 // ---- members.c
-agent_member *agent_members_find(agent_members *members,
-                                 uint64_t node_id); // NULL: not on this host
 void agent_member_send(agent_member *member, const Warren__Node__ToNode *message, int fd);
 void agent_member_say_all(agent_member *newcomer);     // who else is there, on all hosts
 void agent_member_say_announced(agent_member *member); // of what all others know

@@ -60,6 +60,7 @@ const CODE = {
   CLOSED: 6,
   NO_METHOD: 7,
   PEER_LOST: 8,
+  FORBIDDEN: 9,
 }
 
 const LIMIT = {

@@ -12,6 +12,7 @@ const CALL_CODES = [
   ['ERR_WARREN_CLOSED', 'the mesh is closed, here or there'],
   ['ERR_WARREN_NO_METHOD', 'the service has no such method'],
   ['ERR_WARREN_PEER_LOST', 'the peer is gone'],
+  ['ERR_WARREN_FORBIDDEN', "this node's certificate does not allow it"],
 ]
 
 // What mesh/core/error.h says when a command of ours could not be carried out.

@@ -43,3 +43,26 @@ mesh_bytes pki_issue(const mesh_cert *cert, uint8_t signer, uint8_t *room) {
     CHECK(mesh_cert_issue(cert, secret, room, &len) == 0);
     return (mesh_bytes){room, len};
 }
+
+void pki_host_init(pki_host *host, uint8_t key, uint64_t now_s, const char *scope) {
+    mesh_cert issuer = pki_cert(MESH_ROLE_ISSUER, PKI_ISSUER, 0);
+    mesh_cert cert = pki_cert(MESH_ROLE_HOST, key, (uint8_t)(8 * key));
+    issuer.not_before_s = cert.not_before_s = now_s - PKI_DAY_S;
+    issuer.not_after_s = cert.not_after_s = now_s + PKI_DAY_S;
+    strcpy(cert.scopes[0], scope);
+    *host = (pki_host){.self = {.chain = host->chain,
+                                .chain_count = 2,
+                                .link_secret = {(uint8_t)(8 * key)},
+                                .link_psk = {11},
+                                .knock_key = {12},
+                                .psk_id = 1,
+                                .trust = pki_trust(),
+                                .boot_id = key,
+                                .minor_min = 1,
+                                .minor_max = 1},
+                       .signer.cert = cert};
+    memcpy(host->self.cluster_id, cert.cluster_id, MESH_ID_LEN);
+    pki_sign_key(key, cert.ed25519, host->signer.secret);
+    host->chain[0] = pki_issue(&issuer, PKI_ROOT, host->certs[0]);
+    host->chain[1] = pki_issue(&cert, PKI_ISSUER, host->certs[1]);
+}

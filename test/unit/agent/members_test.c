@@ -353,7 +353,7 @@ static bool abroad_connect(agent_member *member, uint64_t node_id, void *user) {
 }
 
 static const agent_members_abroad hooks = {abroad_up,   abroad_entry,    abroad_removed,
-                                           abroad_down, abroad_newcomer, abroad_connect};
+                                           abroad_down, abroad_newcomer, abroad_connect, NULL};
 
 TEST(other_hosts_hear_of_members_in_order_and_of_those_who_were_there_before) {
     set_up();

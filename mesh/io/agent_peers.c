@@ -1,0 +1,500 @@
+#include "io/agent_peers.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "core/error.h"
+#include "core/limits.h"
+#include "core/link.h"
+#include "core/mem.h"
+#include "io/tcp.h"
+
+enum { SWEEP_EVERY_MS = 1000, READS_PER_TURN = 8 };
+
+typedef enum peer_stage {
+    STAGE_DIALS,
+    STAGE_GREETS,   // the handshake is under way
+    STAGE_LINKED,   // it is over; up once the other end has said READY
+    STAGE_REPLACED, // another link stays. The other end closes this one when it sees that: closed
+                    // first, it could seem to be lost
+    STAGE_FAILED,   // told from the loop
+} peer_stage;
+
+typedef struct peer {
+    struct peer *next;
+    mesh_agent_peers *peers;
+    peer_stage stage;
+    bool is_dialler, is_any_host;
+    bool is_up; // on_up was told
+    bool is_blocked;
+    mesh_addr to; // where it was dialled
+    uint8_t host_id[MESH_ID_LEN];
+    int err;         // why a dial failed
+    const char *why; // it is over, and this is what on_down says
+    uint64_t heard_at_ms, pinged_at_ms, due_ms;
+    mesh_dial *dial;
+    mesh_greeting *greeting;
+    mesh_identity identity;
+    mesh_link *link;
+    int fd;
+    uv_poll_t poll;
+    bool is_polled;
+} peer;
+
+struct mesh_agent_peers {
+    uv_loop_t *loop;
+    uv_timer_t *sweep;
+    const mesh_credentials *self;
+    uint8_t host_id[MESH_ID_LEN];
+    mesh_agent_peers_events events;
+    void *user;
+    peer *first;
+    uint32_t count, accepted_count; // accepted: handshakes that others began
+};
+
+static uint64_t now_ms(const mesh_agent_peers *peers) {
+    return uv_now(peers->loop);
+}
+
+// ---- the list
+
+static void on_sweep(uv_timer_t *timer);
+
+static void sweep_in(mesh_agent_peers *peers, uint64_t wait_ms) {
+    (void)uv_timer_start(peers->sweep, on_sweep, wait_ms, SWEEP_EVERY_MS);
+}
+
+static peer *add(mesh_agent_peers *peers, peer_stage stage) {
+    peer *p = mem_alloc(sizeof *p);
+    p->peers = peers;
+    p->stage = stage;
+    p->fd = -1;
+    p->due_ms = UINT64_MAX;
+    p->next = peers->first;
+    peers->first = p;
+    peers->count++;
+    if (!uv_is_active((uv_handle_t *)peers->sweep)) sweep_in(peers, SWEEP_EVERY_MS);
+    return p;
+}
+
+static void free_peer(peer *p) {
+    mesh_link_destroy(p->link);
+    sodium_memzero(p, sizeof *p);
+    free(p);
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+    free_peer(handle->data);
+}
+
+static void leave_greeting(peer *p) {
+    p->greeting = NULL;
+    p->peers->accepted_count -= !p->is_dialler;
+}
+
+static void drop(peer *p) {
+    mesh_agent_peers *peers = p->peers;
+    peer **at = &peers->first;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    peers->count--;
+    mesh_dial_close(p->dial);
+    if (p->greeting != NULL) {
+        mesh_greeting_close(p->greeting);
+        leave_greeting(p);
+    }
+    if (p->is_polled) uv_close((uv_handle_t *)&p->poll, on_poll_closed);
+    if (p->fd >= 0) close(p->fd);
+    if (!p->is_polled) free_peer(p);
+}
+
+// Tells what there is to tell, and forgets it.
+static void end(peer *p) {
+    mesh_agent_peers *peers = p->peers;
+    mesh_identity identity = p->identity;
+    mesh_addr to = p->to;
+    bool is_up = p->is_up, is_dial = p->is_dialler && !p->is_up;
+    const char *why = p->why != NULL ? p->why : "it is closed";
+    int err = p->err != 0 ? p->err : MESH_ECLOSED;
+    drop(p);
+    if (is_up) peers->events.on_down(&identity, why, peers->user);
+    if (is_dial) peers->events.on_dial_failed(&to, err, peers->user);
+}
+
+static void fail(peer *p, int err) {
+    p->err = err;
+    end(p);
+}
+
+static peer *find(const mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
+    for (peer *p = peers->first; p != NULL; p = p->next)
+        if (p->stage == STAGE_LINKED && memcmp(p->host_id, host_id, MESH_ID_LEN) == 0) return p;
+    return NULL;
+}
+
+// ---- a link
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(peer *p) {
+    (void)uv_poll_start(&p->poll, UV_READABLE | (p->is_blocked ? UV_WRITABLE : 0), on_poll);
+}
+
+// It ends from the loop, not in the middle of whatever found out.
+static void finish(peer *p, const char *why) {
+    if (p->why != NULL) return;
+    p->why = why;
+    (void)shutdown(p->fd, SHUT_RDWR); // so that the loop calls back
+}
+
+static void write_link(peer *p) {
+    bool was_blocked = p->is_blocked;
+    p->is_blocked = false;
+    while (p->why == NULL) {
+        mesh_bytes bytes = mesh_link_output(p->link);
+        if (bytes.len == 0) break;
+        ssize_t sent = send(p->fd, bytes.data, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0 && errno == EAGAIN) {
+            p->is_blocked = true;
+            break;
+        }
+        if (sent < 0) {
+            finish(p, uv_strerror(-errno));
+            break;
+        }
+        mesh_link_sent(p->link, (size_t)sent);
+        mesh_link_pump(p->link, now_ms(p->peers));
+    }
+    if (!p->is_blocked && p->link->state == MESH_LINK_ENDING) finish(p, "it was closed");
+    if (p->is_blocked != was_blocked) watch(p);
+}
+
+static void flush(peer *p) {
+    mesh_link_pump(p->link, now_ms(p->peers));
+    if (!p->is_blocked) write_link(p);
+}
+
+static void take_message(peer *p, const mesh_link_message *message) {
+    const mesh_agent_peers_events *events = &p->peers->events;
+    switch (message->type) {
+    case MESH_FRAME_READY:
+        p->is_up = true;
+        p->due_ms = UINT64_MAX;
+        events->on_up(&p->identity, p->peers->user);
+        break;
+    case MESH_FRAME_AGENT:
+        events->on_message(&p->identity, message->body, p->peers->user);
+        mesh_link_consumed(p->link, MESH_CHANNEL_PUBLISH, message->cost);
+        break;
+    default: break; // CREDIT and GOAWAY: the link keeps them
+    }
+}
+
+static void take_messages(peer *p) {
+    mesh_link_message message;
+    int result;
+    while (p->why == NULL && (result = mesh_link_next(p->link, &message)) != 0) {
+        if (result < 0) {
+            mesh_link_fail(p->link, result);
+            p->err = result;
+            flush(p);
+            finish(p, mesh_error_text(result));
+            return;
+        }
+        take_message(p, &message);
+        free(message.owned);
+    }
+    if (p->why == NULL) flush(p);
+}
+
+static void read_link(peer *p) {
+    for (int i = 0; i < READS_PER_TURN && p->why == NULL; i++) {
+        uint8_t *buffer;
+        size_t cap;
+        mesh_link_input(p->link, &buffer, &cap);
+        ssize_t len = recv(p->fd, buffer, cap, MSG_DONTWAIT);
+        if (len < 0 && errno == EINTR) continue;
+        if (len < 0 && errno == EAGAIN) return;
+        if (len <= 0) {
+            finish(p, len < 0 ? uv_strerror(-errno) : "the other end closed it");
+            return;
+        }
+        p->heard_at_ms = now_ms(p->peers);
+        mesh_link_received(p->link, (size_t)len);
+        take_messages(p);
+        if ((size_t)len < cap) return; // the socket is empty: the next read would only say so
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    peer *p = poll->data;
+    if (status < 0) events = UV_READABLE;
+    if (p->why == NULL && (events & UV_WRITABLE)) write_link(p);
+    if (p->why == NULL && (events & UV_READABLE)) read_link(p);
+    if (p->why != NULL) end(p);
+}
+
+// ---- a handshake that is over
+
+// Of two links to one host. Both ends know the same of both, so both choose the same one.
+static bool is_better(const peer *p, const peer *old) {
+    uint64_t boot_id = p->identity.boot_id, old_boot_id = old->identity.boot_id;
+    if (boot_id != old_boot_id) return boot_id > old_boot_id; // it was started again
+    if (p->is_dialler == old->is_dialler) return true;
+    bool is_self_smaller = memcmp(p->peers->host_id, p->host_id, MESH_ID_LEN) < 0;
+    return p->is_dialler == is_self_smaller;
+}
+
+static void replace(peer *old) {
+    old->why = "another link to it takes its place";
+    old->err = MESH_EEXIST;
+    end(old);
+}
+
+// 0, or why it is not needed.
+static int make_place(peer *p) {
+    mesh_agent_peers *peers = p->peers;
+    if (memcmp(p->host_id, peers->host_id, MESH_ID_LEN) == 0) return MESH_EEXIST; // ourselves
+    peer *old = find(peers, p->host_id);
+    if (old == NULL) return peers->count > MESH_AGENT_LINKS_MAX ? MESH_EQUOTA : 0;
+    if (!is_better(p, old)) return MESH_EEXIST;
+    replace(old);
+    return 0;
+}
+
+static int start_link(peer *p, const mesh_greeted *greeted) {
+    mesh_agent_peers *peers = p->peers;
+    int err = uv_poll_init(peers->loop, &p->poll, p->fd);
+    if (err != 0) return err;
+    p->is_polled = true;
+    p->poll.data = p;
+    p->stage = STAGE_LINKED;
+    p->heard_at_ms = p->pinged_at_ms = now_ms(peers);
+    p->due_ms = now_ms(peers) + MESH_GREETING_TIMEOUT_MS;
+    p->link = mesh_link_create(&(mesh_link_options){.self_id = peers->self->boot_id,
+                                                    .peer_id = p->identity.boot_id,
+                                                    .is_agent = true,
+                                                    .max_message = MESH_AGENT_MESSAGE_MAX,
+                                                    .window = MESH_CREDIT_DEFAULT});
+    mesh_link_encrypt(p->link, &greeted->send, &greeted->receive);
+    mesh_link_up(p->link);
+    watch(p);
+    write_link(p);
+    if (greeted->rest.len == 0) return 0;
+    uint8_t *buffer;
+    size_t cap;
+    mesh_link_input(p->link, &buffer, &cap);
+    CHECK(greeted->rest.len <= cap); // a greeting reads little ahead
+    memcpy(buffer, greeted->rest.data, greeted->rest.len);
+    mesh_link_received(p->link, greeted->rest.len);
+    take_messages(p);
+    return 0;
+}
+
+// Nobody needs this link; the other end is given time to see it too.
+static void park(peer *p, int err) {
+    mesh_agent_peers *peers = p->peers;
+    mesh_addr to = p->to;
+    p->stage = STAGE_REPLACED;
+    p->due_ms = now_ms(peers) + MESH_GREETING_TIMEOUT_MS;
+    if (p->is_dialler) peers->events.on_dial_failed(&to, err, peers->user);
+}
+
+static void on_greeted(int err, const mesh_greeted *greeted, void *user) {
+    peer *p = user;
+    leave_greeting(p);
+    p->fd = greeted->fd;
+    p->stage = STAGE_REPLACED; // until it is known to be needed
+    if (err != 0) {
+        fail(p, err);
+        return;
+    }
+    p->identity = *greeted->peer;
+    memcpy(p->host_id, p->identity.chain.host.host_id, MESH_ID_LEN);
+    err = make_place(p);
+    if (err != 0) {
+        park(p, err);
+        return;
+    }
+    err = start_link(p, greeted);
+    if (err != 0) fail(p, err);
+}
+
+static void greet(peer *p, int fd) {
+    mesh_agent_peers *peers = p->peers;
+    mesh_handshake_options options = {.self = peers->self,
+                                      .is_dialler = p->is_dialler,
+                                      .kind = MESH_KIND_AGENT,
+                                      .is_any_host = p->is_any_host};
+    memcpy(options.peer_host_id, p->host_id, MESH_ID_LEN);
+    p->stage = STAGE_GREETS;
+    p->err = mesh_greeting_open(peers->loop, fd, &options, MESH_GREETING_TIMEOUT_MS, on_greeted, p,
+                                &p->greeting);
+    peers->accepted_count += !p->is_dialler;
+    if (p->err == 0) return;
+    leave_greeting(p);
+    p->stage = STAGE_FAILED;
+    sweep_in(peers, 0);
+}
+
+// ---- dialling and accepting
+
+static void on_dialled(int err, int fd, void *user) {
+    peer *p = user;
+    p->dial = NULL;
+    bool is_late = err == 0 && !p->is_any_host && find(p->peers, p->host_id) != NULL;
+    if (is_late) close(fd); // it has dialled us meanwhile
+    if (err != 0 || is_late)
+        fail(p, is_late ? MESH_EEXIST : err);
+    else
+        greet(p, fd);
+}
+
+static bool is_under_way(const mesh_agent_peers *peers, const mesh_addr *to) {
+    for (const peer *p = peers->first; p != NULL; p = p->next) {
+        bool is_early = p->stage == STAGE_DIALS || p->stage == STAGE_GREETS;
+        if (is_early && p->is_dialler && mesh_addr_equal(&p->to, to)) return true;
+    }
+    return false;
+}
+
+void mesh_agent_peers_dial(mesh_agent_peers *peers, const mesh_addr *to, const uint8_t *host_id) {
+    if (host_id != NULL && find(peers, host_id) != NULL) return;
+    if (is_under_way(peers, to)) return;
+    peer *p = add(peers, STAGE_DIALS);
+    p->is_dialler = true;
+    p->is_any_host = host_id == NULL;
+    if (host_id != NULL) memcpy(p->host_id, host_id, MESH_ID_LEN);
+    p->to = *to;
+    p->err = mesh_dial_open(peers->loop, to, MESH_DIAL_TIMEOUT_MS, on_dialled, p, &p->dial);
+    if (p->err == 0) return;
+    p->stage = STAGE_FAILED;
+    sweep_in(peers, 0);
+}
+
+static peer *oldest_accepted(const mesh_agent_peers *peers) {
+    peer *oldest = NULL;
+    for (peer *p = peers->first; p != NULL; p = p->next)
+        if (p->stage == STAGE_GREETS && !p->is_dialler) oldest = p; // new ones are put in front
+    return oldest;
+}
+
+void mesh_agent_peers_accept(mesh_agent_peers *peers, int fd) {
+    if (peers->accepted_count >= MESH_GREETINGS_MAX) drop(oldest_accepted(peers));
+    greet(add(peers, STAGE_GREETS), fd);
+}
+
+// ---- life
+
+// A loop that was busy for long comes here first: what waits in the socket still counts.
+static bool is_dead(peer *p) {
+    uint64_t limit_ms = p->heard_at_ms + MESH_DEAD_AFTER_MS;
+    if (now_ms(p->peers) >= limit_ms) read_link(p);
+    return p->why == NULL && now_ms(p->peers) >= p->heard_at_ms + MESH_DEAD_AFTER_MS;
+}
+
+static void keep_alive(peer *p) {
+    uint64_t now = now_ms(p->peers);
+    if (now < p->heard_at_ms + MESH_PING_AFTER_MS || now < p->pinged_at_ms + MESH_PING_AFTER_MS)
+        return;
+    p->pinged_at_ms = now;
+    mesh_link_ping(p->link);
+    flush(p);
+}
+
+static void sweep_one(peer *p) {
+    bool is_due = p->due_ms <= now_ms(p->peers);
+    switch (p->stage) {
+    case STAGE_DIALS:
+    case STAGE_GREETS: break; // have a timer of their own
+    case STAGE_FAILED: end(p); break;
+    case STAGE_REPLACED:
+        if (is_due) drop(p);
+        break;
+    case STAGE_LINKED:
+        if (is_due) p->err = UV_ETIMEDOUT;
+        if (is_due) finish(p, "it did not say READY in time");
+        if (p->why == NULL && is_dead(p)) finish(p, "it said nothing for 15 s");
+        if (p->why == NULL) keep_alive(p);
+        break;
+    }
+}
+
+static void on_sweep(uv_timer_t *timer) {
+    mesh_agent_peers *peers = timer->data;
+    for (peer *p = peers->first, *next; p != NULL; p = next) {
+        next = p->next;
+        sweep_one(p);
+    }
+    if (peers->first == NULL) (void)uv_timer_stop(timer);
+}
+
+mesh_agent_peers *mesh_agent_peers_open(uv_loop_t *loop, const mesh_credentials *self,
+                                        const uint8_t host_id[MESH_ID_LEN],
+                                        const mesh_agent_peers_events *events, void *user) {
+    mesh_agent_peers *peers = mem_alloc(sizeof *peers);
+    peers->loop = loop;
+    peers->self = self;
+    memcpy(peers->host_id, host_id, MESH_ID_LEN);
+    peers->events = *events;
+    peers->user = user;
+    peers->sweep = mem_alloc(sizeof *peers->sweep);
+    peers->sweep->data = peers;
+    (void)uv_timer_init(loop, peers->sweep); // never fails
+    return peers;
+}
+
+static void on_timer_closed(uv_handle_t *timer) {
+    free(timer);
+}
+
+void mesh_agent_peers_close(mesh_agent_peers *peers) {
+    if (peers == NULL) return;
+    while (peers->first != NULL)
+        drop(peers->first);
+    uv_close((uv_handle_t *)peers->sweep, on_timer_closed);
+    free(peers);
+}
+
+// ---- sending
+
+static peer *find_up(const mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
+    peer *p = find(peers, host_id);
+    return p != NULL && p->is_up && p->why == NULL ? p : NULL;
+}
+
+int mesh_agent_peers_send(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN],
+                          mesh_bytes message) {
+    peer *p = find_up(peers, host_id);
+    if (p == NULL) return MESH_ENOTFOUND;
+    if (message.len > MESH_AGENT_MESSAGE_MAX || !mesh_link_fits(p->link, message.len))
+        return MESH_ETOOBIG;
+    if (mesh_link_queued(p->link) + message.len > MESH_AGENT_QUEUE_MAX) {
+        finish(p, "it does not read: too much waits for it");
+        return MESH_EQUOTA;
+    }
+    (void)mesh_link_send(p->link, &(mesh_link_send_options){.type = MESH_FRAME_AGENT,
+                                                            .expires_at_ms = UINT64_MAX,
+                                                            .payload = message});
+    flush(p);
+    return 0;
+}
+
+void mesh_agent_peers_hang_up(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
+    peer *p = find_up(peers, host_id);
+    if (p == NULL) return;
+    (void)mesh_link_close(p->link, now_ms(peers));
+    flush(p);
+}
+
+const mesh_identity *mesh_agent_peers_find(const mesh_agent_peers *peers,
+                                           const uint8_t host_id[MESH_ID_LEN]) {
+    const peer *p = find_up(peers, host_id);
+    return p != NULL ? &p->identity : NULL;
+}

@@ -1,0 +1,3 @@
+#include "agent/links.h"
+#include "test.h"
+TEST(x) {}
