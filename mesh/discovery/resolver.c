@@ -228,7 +228,11 @@ static void on_services(void *user, int status, int timeouts, unsigned char *byt
     (void)timeouts;
     question *asked = user;
     struct ares_srv_reply *found = NULL, *sorted[MESH_ENDPOINTS_MAX];
-    if (status == ARES_SUCCESS) status = ares_parse_srv_reply(bytes, len, &found);
+    if (status == ARES_SUCCESS) {
+        status = ares_parse_srv_reply(bytes, len, &found);
+        if (status == ARES_EBADNAME)
+            status = ARES_EBADRESP; // a name in the answer, not the one asked
+    }
     size_t found_count = sort_services(status == ARES_SUCCESS ? found : NULL, sorted);
     mesh_endpoint *endpoints = mem_alloc(MESH_ENDPOINTS_MAX * sizeof *endpoints);
     mesh_answer answer = {.endpoints = endpoints};
