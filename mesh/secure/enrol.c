@@ -48,6 +48,7 @@ mesh_enrol *mesh_enrol_dial(const mesh_enrol_dial_options *options) {
     memcpy(e->own.cluster_id, token->cluster_id, MESH_ID_LEN);
     memcpy(e->sign_secret, options->sign_secret, MESH_SIGN_SECRET_LEN);
     memcpy(e->request.name, options->name, strlen(options->name) + 1);
+    e->request.is_name_open = options->is_name_open;
     (void)crypto_sign_ed25519_sk_to_pk(e->request.ed25519, options->sign_secret);
     (void)crypto_scalarmult_base(e->request.x25519, options->link_secret);
     mesh_ticket_keys_of(token->ticket_id, token->secret, &e->ticket);
@@ -105,6 +106,7 @@ static void write_request(mesh_enrol *e) {
     Warren__Enrol__Request request = WARREN__ENROL__REQUEST__INIT;
     request.ed25519 = view(e->request.ed25519, MESH_SIGN_KEY_LEN);
     request.name = e->request.name;
+    request.is_name_open = e->request.is_name_open;
     request.proof = view(proof, sizeof proof);
     CHECK(warren__enrol__request__get_packed_size(&request) <= MESH_ENROL_REQUEST_LEN_MAX);
     seal(e, warren__enrol__request__pack(&request, e->record + HEAD_LEN));
@@ -171,6 +173,7 @@ static bool take_request(mesh_enrol *e, const Warren__Enrol__Request *packed) {
         return false;
     if (!take_bytes(packed->ed25519, request->ed25519, MESH_SIGN_KEY_LEN)) return false;
     memcpy(request->name, packed->name, strlen(packed->name) + 1);
+    request->is_name_open = packed->is_name_open;
     memcpy(request->x25519, mesh_handshake_peer_key(e->handshake), MESH_LINK_KEY_LEN);
     put_proof_text(e, text);
     return packed->proof.len == crypto_sign_BYTES &&
@@ -301,7 +304,7 @@ const char *mesh_enrol_refusal(const mesh_enrol *e) {
 
 static const char *refusal_of(const mesh_ticket *ticket, const mesh_enrol_request *request,
                               uint64_t now_s) {
-    bool is_any_name = ticket->name[0] == '\0' || request->name[0] == '\0';
+    bool is_any_name = ticket->name[0] == '\0' || request->name[0] == '\0' || request->is_name_open;
     if (ticket->used_s != 0)
         return "this token was used already (a token lets one host in: make another one)";
     if (now_s > ticket->expires_s)
@@ -319,7 +322,7 @@ int mesh_enrol_judge(const mesh_signer *issuer, const mesh_ticket *ticket,
     *out_refusal = refusal_of(ticket, request, at->now_s);
     if (*out_refusal != NULL) return MESH_EREFUSED;
     mesh_cert wanted = {.scope_count = ticket->scope_count};
-    const char *name = request->name[0] != '\0' ? request->name : ticket->name;
+    const char *name = ticket->name[0] != '\0' ? ticket->name : request->name;
     memcpy(wanted.name, name, strlen(name) + 1);
     memcpy(wanted.scopes, ticket->scopes, sizeof wanted.scopes);
     memcpy(wanted.ed25519, request->ed25519, MESH_SIGN_KEY_LEN);

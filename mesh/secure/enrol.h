@@ -20,6 +20,7 @@ enum {
 typedef struct mesh_enrol_request {
     uint8_t ed25519[MESH_SIGN_KEY_LEN], x25519[MESH_LINK_KEY_LEN]; // it has proved both
     char name[MESH_CERT_NAME_LEN_MAX + 1];                         // empty: the ticket says it
+    bool is_name_open; // the ticket's name, when it has one, goes before
 } mesh_enrol_request;
 
 typedef struct mesh_enrol_answer {
@@ -34,7 +35,8 @@ typedef struct mesh_enrol mesh_enrol;
 
 typedef struct mesh_enrol_dial_options { // all copied
     const mesh_token *token;
-    const char *name; // that the host wants; "": the ticket says it
+    const char *name;  // that the host wants; "": the ticket says it
+    bool is_name_open; // it takes the ticket's as well
     uint8_t sign_secret[MESH_SIGN_SECRET_LEN];
     uint8_t link_secret[MESH_LINK_KEY_LEN];
     uint8_t ephemeral_secret[MESH_NOISE_KEY_LEN]; // random

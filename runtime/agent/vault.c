@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,8 +18,12 @@ enum {
     HEAD_LEN_MAX = 64,
     CHECK_LEN = 16,
     FILE_LEN_MAX = AGENT_VAULT_BODY_LEN_MAX + 128,
+    LOCK_TRIES = 200,
+    LOCK_PAUSE_US = 5000,
     PATH_LEN_MAX = AGENT_VAULT_PATH_MAX + 32, // with a name
 };
+
+static const char lock_name[] = "tickets.lock";
 
 // What to do when a file is no good. The two lists can be lost; the rest is who this host is.
 static const char *advice_of(const char *name) {
@@ -280,8 +285,8 @@ int agent_vault_finish(const char *state, const char *vault, char text[AGENT_VAU
 
 void agent_vault_abandon(const char *vault) {
     static const char *const names[] = {
-        AGENT_VAULT_ROOT,    AGENT_VAULT_ISSUER, AGENT_VAULT_HOST,  AGENT_VAULT_GENERATION,
-        AGENT_VAULT_TICKETS, AGENT_VAULT_PEERS,  AGENT_VAULT_CONFIG};
+        AGENT_VAULT_ROOT,    AGENT_VAULT_ISSUER, AGENT_VAULT_HOST,   AGENT_VAULT_GENERATION,
+        AGENT_VAULT_TICKETS, AGENT_VAULT_PEERS,  AGENT_VAULT_CONFIG, lock_name};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[PATH_LEN_MAX];
         path_of(vault, names[i], path);
@@ -290,16 +295,33 @@ void agent_vault_abandon(const char *vault) {
     (void)rmdir(vault);
 }
 
+int agent_vault_retire(const char *state, uint64_t now_s, char out_vault[AGENT_VAULT_PATH_MAX],
+                       char text[AGENT_VAULT_TEXT_MAX]) {
+    char vault[AGENT_VAULT_PATH_MAX], aside[AGENT_VAULT_PATH_MAX];
+    agent_vault_path(state, vault);
+    (void)snprintf(aside, sizeof aside, "%s/cluster.left-%" PRIu64, state, now_s);
+    text[0] = '\0';
+    if (rename(vault, aside) != 0)
+        return errno == ENOENT ? -ENOENT : fail(text, errno, "put aside", vault, "");
+    int err = sync_directory(state);
+    if (err != 0) return fail(text, -err, "write", state, "");
+    memcpy(out_vault, aside, sizeof aside);
+    return 0;
+}
+
 int agent_vault_lock(const char *vault, char text[AGENT_VAULT_TEXT_MAX]) {
     char path[PATH_LEN_MAX];
-    path_of(vault, "tickets.lock", path);
+    path_of(vault, lock_name, path);
     int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return fail(text, errno, "open", path, "");
-    int err;
-    do
-        err = flock(fd, LOCK_EX) == 0 ? 0 : errno;
-    while (err == EINTR);
-    if (err == 0) return fd;
+    // A command holds it for a millisecond; one that was stopped in there must not stop the agent.
+    int err = 0;
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        err = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+        if (err == 0) return fd;
+        if (err != EINTR && err != EWOULDBLOCK) break;
+        (void)usleep(LOCK_PAUSE_US);
+    }
     close(fd);
-    return fail(text, err, "lock", path, "");
+    return fail(text, err, "lock", path, "a `warren token create` holds it: is it stopped?");
 }

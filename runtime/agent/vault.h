@@ -59,6 +59,11 @@ int agent_vault_begin(const char *state, char out_vault[AGENT_VAULT_PATH_MAX],
                       char text[AGENT_VAULT_TEXT_MAX]);
 int agent_vault_finish(const char *state, const char *vault, char text[AGENT_VAULT_TEXT_MAX]);
 void agent_vault_abandon(const char *vault); // removes it, files and all
+// Puts the vault of STATE aside as STATE/cluster.left-SECONDS: this host is in no cluster then, and
+// nothing is lost. -ENOENT, with no sentence: there is none.
+int agent_vault_retire(const char *state, uint64_t now_s, char out_vault[AGENT_VAULT_PATH_MAX],
+                       char text[AGENT_VAULT_TEXT_MAX]);
 
-// Waits until nobody else changes the tickets. A descriptor (close it), or an error.
+// Waits, for a second at most, until nobody else changes the tickets. A descriptor (close it), or
+// an error; -EWOULDBLOCK: somebody does not let go of them.
 int agent_vault_lock(const char *vault, char text[AGENT_VAULT_TEXT_MAX]);

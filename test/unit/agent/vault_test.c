@@ -23,9 +23,6 @@ static void make_vault(void) {
 }
 
 static void remove_vault(void) {
-    char path[300];
-    (void)snprintf(path, sizeof path, "%s/tickets.lock", vault);
-    (void)unlink(path);
     agent_vault_abandon(vault);
     EXPECT_OK(rmdir(place)); // and nothing else is left
 }
@@ -154,4 +151,30 @@ TEST(there_is_one_vault_and_a_second_one_does_not_replace_it) {
     remove_vault();
     EXPECT_EQ(-ENOENT, agent_vault_check(vault, text));
     EXPECT_TEXT("", text);
+}
+
+TEST(who_does_not_let_go_of_the_tickets_stops_nobody_for_long) {
+    make_vault();
+    int first = agent_vault_lock(vault, text);
+    EXPECT_TRUE(first >= 0);
+    EXPECT_EQ(-EWOULDBLOCK, agent_vault_lock(vault, text));
+    assert_non_null(strstr(text, "is it stopped?"));
+    close(first);
+    int second = agent_vault_lock(vault, text);
+    EXPECT_TRUE(second >= 0);
+    close(second);
+    remove_vault();
+}
+
+TEST(a_vault_that_is_put_aside_is_whole_and_makes_room) {
+    char aside[AGENT_VAULT_PATH_MAX], again[AGENT_VAULT_PATH_MAX];
+    mesh_bytes out;
+    make_vault();
+    EXPECT_OK(agent_vault_retire(place, 1800000000, aside, text));
+    EXPECT_EQ(-ENOENT, agent_vault_check(vault, text));
+    EXPECT_OK(agent_vault_read(aside, AGENT_VAULT_HOST, &out, text));
+    agent_vault_free(out);
+    EXPECT_EQ(-ENOENT, agent_vault_retire(place, 1800000001, again, text));
+    agent_vault_abandon(aside);
+    remove_vault();
 }

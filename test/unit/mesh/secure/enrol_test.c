@@ -266,6 +266,11 @@ TEST(a_ticket_lets_in_whom_it_names_once_and_in_time) {
     make(&s);
     (void)strcpy(s.ticket.name, "other");
     expect_refused(&s, &request, "this token is for a host of another name");
+    request.is_name_open = true; // it would take that name
+    mesh_signed made;
+    const char *refusal;
+    EXPECT_OK(mesh_enrol_judge(&s.issuer, &s.ticket, &request, &(mesh_moment){PKI_NOW_S, {1}},
+                               &made, &refusal));
     make(&s);
     request.name[0] = '\0';
     expect_refused(&s, &request, "this token gives no name");
