@@ -111,7 +111,8 @@ const own = () => ({
 
 // Its list, and then its news, until its monitor says that it is gone.
 async function meet(peer) {
-  mesh.monitor(peer).down.then(() => showChanges(presence.end(peer.id)))
+  const ignore = () => {} // we leave before it does
+  mesh.monitor(peer).down.then(() => showChanges(presence.end(peer.id)), ignore)
   await readList(peer)
 }
 

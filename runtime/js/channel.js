@@ -301,6 +301,7 @@ class Channel {
     this.#flushedNow()
     for (const endpoint of [...this.endpoints.values()]) endpoint.leave()
     this.calls.close()
+    this.monitors.close()
     this.peers.close()
     this.#closed.resolve()
   }

@@ -209,6 +209,10 @@ export interface Down {
 }
 export interface Monitor extends Disposable {
   readonly peer: Peer
+  /**
+   * Rejects with ERR_WARREN_CLOSED when this mesh closes first. That is no unhandled rejection when nobody looks at it; who
+   * uses `down.then(...)` and closes the mesh takes care of it there.
+   */
   readonly down: Promise<Down>
   /** Never fires then. */
   cancel(): void

@@ -3,6 +3,7 @@
 
 const { constants } = require('os')
 const { dispose } = require('./dispose.js')
+const { MeshError } = require('./errors.js')
 const { Peer } = require('./peers.js')
 const { COMMAND } = require('./contract.js')
 
@@ -10,16 +11,25 @@ const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, numbe
 
 class Monitor {
   #resolve
+  #reject
   #cancel
 
   constructor(peer, cancel) {
     this.peer = peer
     this.#cancel = cancel
-    this.down = new Promise((resolve) => (this.#resolve = resolve))
+    this.down = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.down.catch(() => {}) // who has left may have lost interest: no unhandled rejection
   }
 
   static fire(monitor, down) {
     monitor.#resolve(down)
+  }
+
+  static fail(monitor, err) {
+    monitor.#reject(err)
   }
 
   cancel() {
@@ -72,6 +82,17 @@ class Monitors {
     const exitCode = event.arg | 0
     const code = signal !== null || exitCode < 0 ? null : exitCode
     for (const monitor of watching) Monitor.fire(monitor, { peer: monitor.peer, reason: event.name, code, signal })
+  }
+
+  // The mesh is closed: nobody tells it of ends any more.
+  close() {
+    for (const watching of this.#watched.values()) {
+      this.#channel.release()
+      for (const monitor of watching) {
+        Monitor.fail(monitor, new MeshError('ERR_WARREN_CLOSED', 'the mesh is closed', { peer: monitor.peer }))
+      }
+    }
+    this.#watched.clear()
   }
 }
 

@@ -70,6 +70,18 @@ test('after close() everything says so', async () => {
   assert.equal(stdout, `${'ERR_WARREN_CLOSED true\n'.repeat(6)}true\n`, stderr)
 })
 
+test('a monitor that is open when its mesh closes rejects, and keeps no process', async () => {
+  const peer = await cluster.member('monitored')
+  const id = await peer.run((mesh) => mesh.self.id)
+  assert.deepEqual(await module(`
+    const mesh = await join()
+    const [own, other] = [mesh.self, '${id}'].map((peer) => mesh.monitor(peer))
+    mesh.monitor(mesh.self) // nobody looks at this one
+    await mesh.close()
+    console.log(await own.down.catch((err) => err.code), await other.down.catch((err) => err.peer.id === '${id}'))
+    other.cancel()`), { code: 0, stdout: 'ERR_WARREN_CLOSED true\n', stderr: '' })
+})
+
 test('close() runs hooks last to first, waits for handlers, and emits close', async () => {
   const { stdout, stderr } = await module(`
     const mesh = await join()
