@@ -150,3 +150,28 @@ const discovery = {
   'etcd-range': [[4], `{"kvs":[{"key":"${b64('/p/hosts/a')}","value":"${b64('h:1')}"},{"value":"!"},{"key":7}],"count":"3"}`],
 }
 for (const [name, parts] of Object.entries(discovery)) save('discovery', name, ...parts)
+
+// overlay: commands (overlay_fuzz.c): 0 message, 1 delta, 2 page, 3 state, 4 relink, 5 write, 6 time
+const told = (kind, ...parts) => {
+  const bytes = join(...parts)
+  return join([kind], be(2, bytes.length), bytes)
+}
+const opNode = (id) => field(1, field(1, join(fixed64(1, id), field(2, 'app.0'), field(3, 'app'), field(4, 1), field(5, 99))))
+const opPut = (id, entryId, name) => field(1, field(2, join(fixed64(1, id), field(2, entryId), field(4, name))))
+const opRemoved = (id, entryId) => field(1, field(3, join(fixed64(1, id), field(2, entryId))))
+const opEnd = (id) => field(1, field(4, join(fixed64(1, id), field(2, 'crash'), field(3, 6))))
+const otherId = Buffer.concat([Buffer.from([2]), Buffer.alloc(15)])
+const version = (number) => join(field(1, otherId), fixed64(2, 100), fixed64(3, number))
+const life = [opNode(7), opPut(7, 1, 'prices'), opPut(7, 2, 'stock')]
+save('overlay', 'delta', told(1, ...life))
+save('overlay', 'delta-of-a-life', told(1, ...life, opRemoved(7, 1), opEnd(7)))
+save('overlay', 'delta-that-does-not-fit', told(1, ...life, opPut(8, 1, 'nobody')))
+save('overlay', 'delta-raises-the-dead', told(1, ...life, opEnd(7), opNode(7)))
+save('overlay', 'page', told(2, opEnd(5), ...life))
+save('overlay', 'page-after-delta', told(1, ...life), told(2, opEnd(7), opNode(9), opPut(9, 1, 'prices')), told(2, opNode(9), opPut(9, 1, 'other')))
+save('overlay', 'states', told(1, ...life), ...[3, 1, 4, 1, 5].map((state) => told(3, [state])), told(4), told(6, [20]))
+save('overlay', 'summary', told(0, field(3, field(1, Buffer.alloc(128, 1)))))
+save('overlay', 'have', told(0, field(4, field(1, version(9)))), told(6, [60]))
+save('overlay', 'fetch', told(1, ...life), told(0, field(5, field(1, version(0)))))
+save('overlay', 'own', told(5, [9]), told(6, [1]), told(4), told(6, [200]))
+save('overlay', 'unknown-kind', told(0, field(12, 'later')))

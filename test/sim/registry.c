@@ -69,7 +69,7 @@ static void destroy(world *w) {
 
 // Whether gossip finds a way from one host to the other.
 static bool is_heard(const world *w, int at, int of) {
-    bool is_reached[HOSTS_MAX] = {[0] = false};
+    bool is_reached[HOSTS_MAX] = {false};
     int queue[HOSTS_MAX], head = 0, tail = 0;
     is_reached[at] = true;
     queue[tail++] = at;
@@ -120,7 +120,7 @@ static void membership_step(world *w) {
 // ---- faults
 
 static void cut(world *w) {
-    bool side[HOSTS_MAX];
+    bool side[HOSTS_MAX] = {false};
     for (int i = 0; i < w->host_count; i++)
         side[i] = chance(w, 50);
     bool is_partial = chance(w, 30);

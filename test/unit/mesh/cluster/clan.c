@@ -156,6 +156,10 @@ static void note(clan *c, int host, const mesh_replica_output *out) {
     if (len + strlen(line) < CLAN_TOLD_MAX) memcpy(c->told[host] + len, line, strlen(line) + 1);
 }
 
+void clan_note_again(const mesh_replica_output *told, void *user) {
+    note(user, 1, told);
+}
+
 static void collect_from(clan *c, int host) {
     mesh_replica_output out;
     while (mesh_replica_poll(c->hosts[host], &out)) {

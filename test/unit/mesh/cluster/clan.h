@@ -39,8 +39,9 @@ void clan_put(clan *c, int host, uint64_t node_id, uint32_t entry_id, const char
 void clan_removed(clan *c, int host, uint64_t node_id, uint32_t entry_id);
 void clan_end(clan *c, int host, uint64_t node_id, const char *reason, int code);
 
-void clan_collect(clan *c);             // outputs become messages and lines
-void clan_deliver(clan *c);             // the oldest message
-void clan_settle(clan *c);              // ticks and delivers until nothing is under way
-void clan_wait(clan *c, uint64_t ms);   // time passes, in steps
+void clan_collect(clan *c);           // outputs become messages and lines
+void clan_deliver(clan *c);           // the oldest message
+void clan_settle(clan *c);            // ticks and delivers until nothing is under way
+void clan_wait(clan *c, uint64_t ms); // time passes, in steps
+void clan_note_again(const mesh_replica_output *told, void *user); // of host 1, as a line
 const char *clan_told(clan *c, int at); // what was told since the last call
