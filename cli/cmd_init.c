@@ -10,6 +10,7 @@
 #include "agent/place.h"
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/cluster.h"
 #include "cli/json.h"
 #include "io/paths.h"
 
@@ -32,38 +33,14 @@ typedef struct wish {
 
 // ---- words to wishes
 
-// What a host is called, in the letters that a certificate has.
-static const char *own_name(void) {
-    static char name[MESH_CERT_NAME_LEN_MAX + 1];
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-    if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "host";
-    for (char *at = name; *at != '\0'; at++)
-        if (strchr(letters, *at) == NULL) *at = '-';
-    return name;
-}
-
-// The port may be left out: it is 7400 then.
-static bool take_address(const char *option, const char *value, bool (*is_right)(const char *),
-                         char out[MESH_ADDRESS_LEN_MAX + 1]) {
-    (void)snprintf(out, MESH_ADDRESS_LEN_MAX + 1, "%s", value);
-    if (is_right(out) && strlen(value) <= MESH_ADDRESS_LEN_MAX) return true;
-    int len = snprintf(out, MESH_ADDRESS_LEN_MAX + 1, "%s:%d", value, AGENT_CLUSTER_PORT);
-    if (len <= MESH_ADDRESS_LEN_MAX && is_right(out)) return true;
-    cli_say("--%s is like %s, not \"%.80s\"", option,
-            is_right == mesh_is_address ? "db-1.example.com:7400 or [2001:db8::1]:7400"
-                                        : "0.0.0.0:7400 or [::]:7400",
-            value);
-    return false;
-}
-
 static bool take(const cli_args *args, int option, wish *w) {
     switch (option) {
     case OPTION_NAME: w->name = args->value; return true;
     case OPTION_LISTEN:
-        return take_address("listen", args->value, agent_is_listen_address, w->config.listen);
+        return cli_cluster_address("listen", args->value, agent_is_listen_address,
+                                   w->config.listen);
     case OPTION_ADVERTISE:
-        return take_address("advertise", args->value, mesh_is_address, w->config.advertise);
+        return cli_cluster_address("advertise", args->value, mesh_is_address, w->config.advertise);
     case OPTION_JSON: w->is_json = true; return true;
     default: cli_say("init takes no word: \"%.40s\"", args->value); return false;
     }
@@ -95,8 +72,7 @@ static void tell(const agent_identity *id, const char *cluster, const char *host
     (void)printf("%s\n  root key   %s\n\n", count == 0 ? "nowhere: --advertise says where" : "",
                  root);
     (void)printf("All trust comes from the root key, and this host does not need it: move it to a "
-                 "safe place, off\nthis machine. An agent that is running takes part once it is "
-                 "started again. `warren token create`\nlets the next host in.\n");
+                 "safe place, off\nthis machine. `warren token create` lets the next host in.\n");
 }
 
 static int report(const char *dir, bool is_json) {
@@ -123,14 +99,17 @@ static int init(const wish *w) {
     err = agent_place_prepare(dir, text);
     if (err == 0)
         err = agent_identity_create_cluster(dir, w->name, &w->config, (uint64_t)time(NULL), text);
-    if (err == 0) return report(dir, w->is_json);
+    if (err == 0) {
+        int exit_code = report(dir, w->is_json);
+        return exit_code == CLI_DONE ? cli_cluster_ask(CLI_CLUSTER_OPEN) : exit_code;
+    }
     cli_say("%s", text);
     return err == -EINVAL ? CLI_USAGE : CLI_FAILED;
 }
 
 static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_init, .argc = argc, .argv = argv};
-    wish w = {.name = own_name(), .config.listen = "0.0.0.0:7400"};
+    wish w = {.name = cli_cluster_own_name(), .config.listen = "0.0.0.0:7400"};
     for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
         if (!take(&args, arg, &w)) return CLI_USAGE;

@@ -2,6 +2,7 @@
 
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/duration.h"
 #include "cli/json.h"
 #include "cli/table.h"
 
@@ -18,23 +19,12 @@ typedef struct listing {
     size_t count;
 } listing;
 
-static void format_time(char out[CELL_MAX], uint64_t ms) {
-    uint64_t s = ms / 1000;
-    if (s < 60)
-        (void)snprintf(out, CELL_MAX, "%us", (unsigned)s);
-    else if (s < 3600)
-        (void)snprintf(out, CELL_MAX, "%um%02us", (unsigned)(s / 60), (unsigned)(s % 60));
-    else if (s < 86400)
-        (void)snprintf(out, CELL_MAX, "%uh%02um", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
-    else
-        (void)snprintf(out, CELL_MAX, "%ud%02uh", (unsigned)(s / 86400), (unsigned)(s / 3600 % 24));
-}
-
 static void add_row(cli_table *table, const Warren__Agent__NodeInfo *info) {
-    char pid[CELL_MAX] = "-", uptime[CELL_MAX] = "-", memory[CELL_MAX] = "-", restarts[CELL_MAX];
+    char pid[CELL_MAX] = "-", uptime[CLI_DURATION_MAX] = "-", memory[CELL_MAX] = "-",
+         restarts[CELL_MAX];
     if (info->pid != 0) {
         (void)snprintf(pid, CELL_MAX, "%u", info->pid);
-        format_time(uptime, info->uptime_ms);
+        cli_duration_format(uptime, info->uptime_ms);
         (void)snprintf(memory, CELL_MAX, "%.1f MB", (double)info->memory_bytes / 1e6);
     }
     (void)snprintf(restarts, CELL_MAX, "%u", info->restarts);

@@ -7,6 +7,8 @@
 
 #include "core/mem.h"
 
+enum { HOST_ID_LEN = 16 };
+
 static json_t *text_or_empty(const char *text) {
     json_t *value = json_string(text);
     return value != NULL ? value : json_string(""); // not UTF-8: we have no better word for it
@@ -73,6 +75,22 @@ json_t *cli_json_node(const Warren__Agent__NodeInfo *info) {
     json_object_set_new(object, "cold", json_boolean(info->is_cold));
     json_object_set_new(object, "reason", text_or_empty(info->reason));
     json_object_set_new(object, "entry", text_or_empty(info->entry));
+    return object;
+}
+
+json_t *cli_json_host(const Warren__Agent__HostInfo *info) {
+    json_t *object = json_object();
+    char id[2 * HOST_ID_LEN + 1] = "";
+    for (size_t i = 0; i < info->host_id.len && i < HOST_ID_LEN; i++)
+        (void)snprintf(id + 2 * i, 3, "%02x", info->host_id.data[i]);
+    json_object_set_new(object, "id", json_string(id));
+    json_object_set_new(object, "name", text_or_empty(info->name));
+    json_object_set_new(object, "state", text_or_empty(info->state));
+    json_object_set_new(object, "sinceMs", json_integer((json_int_t)info->since_ms));
+    json_object_set_new(object, "address", text_or_empty(info->address));
+    json_object_set_new(object, "nodes", json_integer(info->nodes));
+    json_object_set_new(object, "self", json_boolean(info->is_self));
+    json_object_set_new(object, "linked", json_boolean(info->is_linked));
     return object;
 }
 

@@ -10,6 +10,7 @@
 json_t *cli_json_output(const Warren__Agent__Output *output);
 json_t *cli_json_event(const Warren__Agent__NodeEvent *event);
 json_t *cli_json_node(const Warren__Agent__NodeInfo *info);
+json_t *cli_json_host(const Warren__Agent__HostInfo *info);
 
 json_t *cli_json_time(uint64_t at_ms); // Unix time, as "2026-11-23T10:51:49.764Z"
 

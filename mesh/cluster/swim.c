@@ -364,6 +364,19 @@ void mesh_swim_probed(mesh_swim *s, uint64_t now_ms, const uint8_t host_id[MESH_
     if (has_answered && host != NULL) mesh_swim_probe_answered(s, host);
 }
 
+const uint8_t *mesh_swim_key_of(const mesh_swim *s, const uint8_t host_id[MESH_ID_LEN]) {
+    const mesh_host *host = mesh_swim_hosts_find(s, host_id);
+    return host != NULL ? host->sign_key : NULL;
+}
+
+bool mesh_swim_chain_of(const mesh_swim *s, const uint8_t host_id[MESH_ID_LEN], mesh_bytes out[2]) {
+    const mesh_host *host = mesh_swim_hosts_find(s, host_id);
+    if (host == NULL || host->certs == NULL) return false;
+    out[0] = (mesh_bytes){host->certs, host->cert_lens[0]};
+    out[1] = (mesh_bytes){host->certs + host->cert_lens[0], host->cert_lens[1]};
+    return true;
+}
+
 void mesh_swim_set_payload(mesh_swim *s, const mesh_payload *payload) {
     mesh_payload *own = &s->self->alive.payload;
     if (mesh_payload_equal(own, payload)) return;

@@ -142,6 +142,15 @@ bool mesh_swim_find(const mesh_swim *swim, const uint8_t host_id[MESH_ID_LEN], m
 // The key that a host signs with (borrowed until the next call), or NULL.
 const uint8_t *mesh_swim_key(const mesh_swim *swim, const uint8_t host_id[MESH_ID_LEN]);
 
+// The Ed25519 key of a host that is known; borrowed until the next call that changes something.
+// NULL: it is not.
+const uint8_t *mesh_swim_key_of(const mesh_swim *swim, const uint8_t host_id[MESH_ID_LEN]);
+
+// The same for its certificates, issuer first, which were good when it was met. False: it is not
+// known.
+bool mesh_swim_chain_of(const mesh_swim *swim, const uint8_t host_id[MESH_ID_LEN],
+                        mesh_bytes out[2]);
+
 typedef struct mesh_swim_stats {
     uint64_t received, sent;
     uint64_t strangers;        // datagrams that name no known host, or are no datagrams

@@ -31,9 +31,10 @@ typedef struct agent {
     const agent_options *options;
     agent_services *services;
     agent_clients *clients;
+    agent_cluster *cluster; // NULL: this host is in none
     uv_signal_t signals[SIGNAL_COUNT], child;
     uv_timer_t idle; // until an ephemeral agent that is not needed ends
-    bool is_stopping, is_over;
+    bool is_stopping, is_over, is_cluster_lost;
 } agent;
 
 static void close_all(agent *a) {
@@ -43,6 +44,7 @@ static void close_all(agent *a) {
     agent_place_unlisten(a->options->dir);
     agent_clients_tell_shutdown(a->clients);
     agent_clients_close(a->clients);
+    agent_cluster_close(a->cluster); // before the members that it tells of
     agent_services_destroy(a->services);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&a->signals[i], NULL);
@@ -54,9 +56,18 @@ static bool has_work(agent *a) {
     return agent_services_running_count(a->services) > 0 || agent_clients_count(a->clients) > 0;
 }
 
+static void leave_cluster(agent *a) {
+    agent_cluster *cluster = a->cluster;
+    a->cluster = NULL;
+    a->is_cluster_lost = false;
+    agent_cluster_close(cluster);
+    agent_clients_tell_hosts(a->clients);
+}
+
 static void on_idle(uv_timer_t *timer) {
     agent *a = timer->data;
     if (a->is_over) return;
+    if (a->is_cluster_lost) leave_cluster(a);
     bool is_needed = a->is_stopping ? agent_services_running_count(a->services) > 0
                                     : !a->options->is_ephemeral || has_work(a) ||
                                           agent_clients_accept_waiting(a->clients);
@@ -70,6 +81,44 @@ static void on_changed(void *user) {
     agent *a = user;
     if (!a->is_over && (a->is_stopping || (a->options->is_ephemeral && !has_work(a))))
         uv_timer_start(&a->idle, on_idle, 0, 0);
+}
+
+// ---- the cluster
+
+static void on_hosts_changed(void *user) {
+    agent_clients_tell_hosts(((agent *)user)->clients);
+}
+
+static void on_cluster_lost(void *user, const char *text) {
+    agent *a = user;
+    agent_say("this host takes no part in its cluster any more: %s", text);
+    a->is_cluster_lost = true;
+    if (!a->is_over) uv_timer_start(&a->idle, on_idle, 0, 0);
+}
+
+static agent_cluster *cluster_of(void *user) {
+    return ((agent *)user)->cluster;
+}
+
+static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
+    agent *a = user;
+    if (a->cluster != NULL) return 0;
+    agent_cluster_options options = {.loop = &a->loop,
+                                     .dir = a->options->dir,
+                                     .members = agent_services_members(a->services),
+                                     .on_changed = on_hosts_changed,
+                                     .on_lost = on_cluster_lost,
+                                     .user = a};
+    int err = agent_cluster_open(&options, &a->cluster, text);
+    if (err == 0)
+        agent_members_set_host(options.members, agent_cluster_host_name(a->cluster));
+    else if (err == -ENOENT)
+        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "there are no keys of a cluster here");
+    return err;
+}
+
+static void on_leave_cluster(void *user) {
+    leave_cluster(user);
 }
 
 static void stop(agent *a) {
@@ -154,8 +203,18 @@ static int open_all(agent *a, int listen_fd) {
                                      .services = a->services,
                                      .on_changed = on_changed,
                                      .on_shutdown = on_shutdown,
+                                     .cluster = cluster_of,
+                                     .on_open_cluster = open_cluster,
+                                     .on_leave_cluster = on_leave_cluster,
                                      .user = a};
     return agent_clients_open(&options, &a->clients);
+}
+
+// What is wrong with the cluster's keys or address is no reason not to run what runs here alone.
+static void take_part(agent *a) {
+    char text[AGENT_VAULT_TEXT_MAX] = "";
+    int err = open_cluster(a, text);
+    if (err != 0 && err != -ENOENT) agent_say("this host takes no part in its cluster: %s", text);
 }
 
 // The agent of a `warren run` that has just returned is still ending: it is waited for.
@@ -194,6 +253,7 @@ int agent_run(const agent_options *options) {
     err = open_all(&a, listen_fd);
     CHECK(err == 0); // a fresh process has room for a loop and a socket
     agent_say("the agent (pid %d) listens on %s/agent.sock", (int)getpid(), options->dir);
+    take_part(&a);
     tell_ready(options, AGENT_READY, "");
     if (options->is_ephemeral) uv_timer_start(&a.idle, on_idle, FIRST_CLIENT_MS, 0);
     uv_run(&a.loop, UV_RUN_DEFAULT);

@@ -15,6 +15,7 @@ typedef struct agent_client {
     bool is_cut;      // a follower that was too slow: nothing more is sent
     bool is_blocking; // its run's nodes are not read
     bool wants_shutdown;
+    bool is_watching_hosts;
     uint32_t owned_service_id; // 0: none
     uint32_t stops_open;
     client_watch *watches;
@@ -41,6 +42,11 @@ void agent_client_say_error(agent_client *client, uint32_t exit_code, const char
 // The same to a connection that becomes no client.
 void agent_client_refuse(int fd, uint32_t exit_code, const char *text);
 void agent_client_say_done(agent_client *client);
+void agent_client_send(agent_client *client, const Warren__Agent__Reply *reply);
+
+// host_requests.c: what is asked about the cluster. False: it is something else.
+bool agent_client_handle_hosts(agent_client *client, const Warren__Agent__Request *request);
+
 // Its connection is over: what it owned is stopped, what it waited for is forgotten.
 void agent_client_let_go(agent_client *client);
 void agent_client_drain(uv_check_t *check); // runs while a client is blocking

@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "agent/cluster.h"
 #include "agent/services.h"
 
 enum { AGENT_CLIENTS_MAX = 256 };
@@ -15,8 +16,12 @@ typedef struct agent_clients_options {
     const char *dir;
     int listen_fd; // takes it
     agent_services *services;
-    void (*on_changed)(void *user);  // one less
-    void (*on_shutdown)(void *user); // somebody asks the agent to end
+    void (*on_changed)(void *user);        // one less
+    void (*on_shutdown)(void *user);       // somebody asks the agent to end
+    agent_cluster *(*cluster)(void *user); // that this host takes part in, or NULL
+    // 0, or a negative error and a sentence.
+    int (*on_open_cluster)(void *user, char text[AGENT_VAULT_TEXT_MAX]);
+    void (*on_leave_cluster)(void *user);
     void *user;
 } agent_clients_options;
 
@@ -25,5 +30,6 @@ int agent_clients_open(const agent_clients_options *options, agent_clients **out
 void agent_clients_close(agent_clients *clients);
 uint32_t agent_clients_count(const agent_clients *clients); // command lines that said Hello
 void agent_clients_tell_shutdown(agent_clients *clients);   // answers those who asked for it
+void agent_clients_tell_hosts(agent_clients *clients); // who watches the hosts hears of a change
 // Answers who is waiting in the queue of connections; true when somebody was.
 bool agent_clients_accept_waiting(agent_clients *clients);

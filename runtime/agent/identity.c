@@ -161,6 +161,13 @@ static int raise_generation(agent_identity *id, uint64_t wall_ms, char text[AGEN
     return err;
 }
 
+int agent_identity_keep_generation(agent_identity *id, uint64_t generation,
+                                   char text[AGENT_VAULT_TEXT_MAX]) {
+    int err = identity_file_write_generation(id->vault, generation, text);
+    if (err == 0) id->generation = generation;
+    return err;
+}
+
 int agent_identity_start(agent_identity *id, uint64_t wall_ms, char text[AGENT_VAULT_TEXT_MAX]) {
     uint64_t now_s = wall_ms / 1000;
     mesh_chain chain;

@@ -39,6 +39,10 @@ void agent_identity_free(agent_identity *identity); // wipes it; NULL is fine
 int agent_identity_start(agent_identity *identity, uint64_t wall_ms,
                          char text[AGENT_VAULT_TEXT_MAX]);
 
+// A higher one, that membership has begun by itself: on disk when this returns.
+int agent_identity_keep_generation(agent_identity *identity, uint64_t generation,
+                                   char text[AGENT_VAULT_TEXT_MAX]);
+
 // An issuer signs its own certificate anew when it is time (mesh_cert_renew_at_s of host.cert);
 // another host does nothing.
 int agent_identity_renew_own(agent_identity *identity, uint64_t now_s,

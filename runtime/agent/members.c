@@ -1,6 +1,7 @@
 #include "agent/members_state.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "agent/roster.h"
@@ -100,9 +101,10 @@ void agent_member_say_all(agent_member *newcomer) {
         add_to_roster(&roster, m);
         add_entries(&roster, m, 0);
     }
-    const agent_members *members = newcomer->members;
-    if (members->abroad != NULL) members->abroad->on_newcomer(&roster, members->abroad_user);
     agent_roster_finish(&roster);
+    const agent_members *members = newcomer->members;
+    if (members->abroad != NULL)
+        members->abroad->on_newcomer(say_registry_to, newcomer, members->abroad_user);
 }
 
 void agent_member_say_announced(agent_member *member) {
@@ -322,6 +324,10 @@ agent_members *agent_members_create(uv_loop_t *loop, const char *host, uint64_t 
     members->news_timer->data = members;
     (void)uv_timer_init(loop, members->news_timer); // never fails
     return members;
+}
+
+void agent_members_set_host(agent_members *members, const char *host) {
+    (void)snprintf(members->host, sizeof members->host, "%s", host);
 }
 
 static void on_timer_closed(uv_handle_t *timer) {

@@ -31,7 +31,8 @@ typedef struct agent_members_events {
 
 agent_members *agent_members_create(uv_loop_t *loop, const char *host, uint64_t started_at_ms,
                                     const agent_members_events *events, void *user);
-void agent_members_destroy(agent_members *members); // closes all sockets
+void agent_members_set_host(agent_members *members, const char *host); // for those to come
+void agent_members_destroy(agent_members *members);                    // closes all sockets
 
 // Takes fd (also on failure), sends Welcome. The member ends with agent_members_end, or by itself
 // when it is attached. MESH_EQUOTA, -errno.
@@ -60,7 +61,8 @@ typedef struct agent_members_abroad {
     void (*on_entry)(uint64_t node_id, const Warren__Node__Entry *entry, void *user);
     void (*on_removed)(uint64_t node_id, uint32_t entry_id, void *user);
     void (*on_down)(uint64_t node_id, const agent_member_end *end, void *user);
-    void (*on_newcomer)(agent_roster *roster, void *user); // adds who is there on other hosts
+    // Tell a newcomer, by `say`, who is there on other hosts.
+    void (*on_newcomer)(agent_roster_cb say, void *newcomer, void *user);
     // A link is wanted to a node of another host. False: there is none of this id.
     bool (*on_connect)(agent_member *member, uint64_t node_id, void *user);
     // It wants a certificate for this key: agent_member_give_credentials.

@@ -31,7 +31,7 @@ struct client_watch {
 
 typedef Warren__Agent__Reply reply;
 
-static void send_reply(agent_client *client, const reply *message) {
+void agent_client_send(agent_client *client, const reply *message) {
     if (client->is_cut) return;
     size_t len = warren__agent__reply__get_packed_size(message);
     uint8_t *bytes = mem_alloc(len);
@@ -51,7 +51,7 @@ void agent_client_say_error(agent_client *client, uint32_t exit_code, const char
     error.exit_code = exit_code;
     error.text = (char *)(uintptr_t)text;
     REPLY(message, ERROR, error, &error);
-    send_reply(client, &message);
+    agent_client_send(client, &message);
 }
 
 void agent_client_refuse(int fd, uint32_t exit_code, const char *text) {
@@ -70,13 +70,13 @@ void agent_client_greet(agent_client *client) {
     greeting.pid = (uint32_t)getpid();
     greeting.version = (char *)(uintptr_t)WARREN_VERSION;
     REPLY(message, GREETING, greeting, &greeting);
-    send_reply(client, &message);
+    agent_client_send(client, &message);
 }
 
 void agent_client_say_done(agent_client *client) {
     Warren__Agent__Done done = WARREN__AGENT__DONE__INIT;
     REPLY(message, DONE, done, &done);
-    send_reply(client, &message);
+    agent_client_send(client, &message);
 }
 
 static void say_output(agent_client *client, const agent_log_piece *piece) {
@@ -87,7 +87,7 @@ static void say_output(agent_client *client, const agent_log_piece *piece) {
     output.data.len = piece->data.len;
     output.at_ms = piece->at_ms;
     REPLY(message, OUTPUT, output, &output);
-    send_reply(client, &message);
+    agent_client_send(client, &message);
 }
 
 // ---- watches
@@ -120,7 +120,7 @@ static void on_event(agent_watch *watch, const agent_event *event) {
     body.code = event->how.code;
     body.signal = (uint32_t)event->how.signal;
     REPLY(message, EVENT, event, &body);
-    send_reply(w->client, &message);
+    agent_client_send(w->client, &message);
 }
 
 static void remove_watch(client_watch *w) {
@@ -151,7 +151,7 @@ static void on_over(agent_watch *watch, int exit_code) {
     ended.service = (char *)(uintptr_t)agent_services_name(services, service_id);
     ended.exit_code = exit_code;
     REPLY(message, ENDED, ended, &ended);
-    send_reply(client, &message);
+    agent_client_send(client, &message);
     if (kind != OWNER) return;
     client->owned_service_id = 0;
     set_blocking(client, false);
@@ -219,7 +219,7 @@ static void run(agent_client *client, Warren__Agent__Run *body, int stdin_fd) {
     started.service = (char *)(uintptr_t)agent_services_name(services, service_id);
     started.instances = instances;
     REPLY(message, STARTED, started, &started);
-    send_reply(client, &message);
+    agent_client_send(client, &message);
     if (is_detached) return;
     client->owned_service_id = service_id;
     add_watch(client, OWNER, service_id, AGENT_INSTANCE_ALL);
@@ -234,7 +234,7 @@ typedef struct node_batch {
 static void send_batch(node_batch *batch, bool has_more) {
     batch->nodes.more = has_more;
     REPLY(message, NODES, nodes, &batch->nodes);
-    send_reply(batch->client, &message);
+    agent_client_send(batch->client, &message);
     for (size_t i = 0; i < batch->nodes.n_nodes; i++)
         warren__agent__node_info__free_unpacked(batch->nodes.nodes[i], NULL);
     batch->nodes.n_nodes = batch->len = 0;
@@ -372,7 +372,10 @@ void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
     case WARREN__AGENT__REQUEST__KIND_STOP: stop(client, request->stop); return;
     case WARREN__AGENT__REQUEST__KIND_LOGS: logs(client, request->logs); return;
     case WARREN__AGENT__REQUEST__KIND_SHUTDOWN: shut_down(client); return;
-    default: agent_client_say_error(client, 2, "the agent does not know this request"); return;
+    default:
+        if (!agent_client_handle_hosts(client, request))
+            agent_client_say_error(client, 2, "the agent does not know this request");
+        return;
     }
 }
 

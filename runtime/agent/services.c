@@ -432,6 +432,10 @@ agent_services *agent_services_create(const agent_services_options *options) {
     return s;
 }
 
+agent_members *agent_services_members(const agent_services *services) {
+    return services->members;
+}
+
 static void on_timer_closed(uv_handle_t *handle) {
     free(handle->data);
 }

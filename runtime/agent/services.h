@@ -26,6 +26,8 @@ agent_services *agent_services_create(const agent_services_options *options);
 // Ends all processes at once and frees all, later from the loop.
 void agent_services_destroy(agent_services *services);
 
+agent_members *agent_services_members(const agent_services *services);
+
 typedef struct agent_refusal { // why a request can't be done
     uint32_t exit_code;        // DESIGN.md 7
     char text[512];

@@ -132,7 +132,7 @@ export class Sandbox {
   #procs = []
 
   static async open(t) {
-    const box = new Sandbox()
+    const box = new this()
     box.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'warren-agent-'))
     box.state = path.join(box.dir, 'state')
     box.env = {

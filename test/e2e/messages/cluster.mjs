@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 const here = dirname(fileURLToPath(import.meta.url))
 const bin = process.env.WARREN_BIN ?? join(here, '../../../build/bin')
 
-class Member {
+export class Member {
   #calls = new Map()
   #next = 0
   constructor(process) {

@@ -339,12 +339,14 @@ static void abroad_down(uint64_t node_id, const agent_member_end *how, void *use
     (void)user;
     note("down %u %s; ", node_id, how->reason);
 }
-static void abroad_newcomer(agent_roster *roster, void *user) {
+static void abroad_newcomer(agent_roster_cb tell, void *newcomer, void *user) {
     Warren__Node__Peer peer = WARREN__NODE__PEER__INIT;
+    agent_roster roster = {.on_packet = tell, .user = newcomer};
     (void)user;
     peer.node_id = 900;
     peer.pid = 1000;
-    agent_roster_up(roster, &peer);
+    agent_roster_up(&roster, &peer);
+    agent_roster_finish(&roster);
 }
 static bool abroad_connect(agent_member *member, uint64_t node_id, void *user) {
     (void)user;
@@ -352,8 +354,8 @@ static bool abroad_connect(agent_member *member, uint64_t node_id, void *user) {
     return node_id == 900;
 }
 
-static const agent_members_abroad hooks = {abroad_up,   abroad_entry,    abroad_removed,
-                                           abroad_down, abroad_newcomer, abroad_connect, NULL};
+static const agent_members_abroad hooks = {
+    abroad_up, abroad_entry, abroad_removed, abroad_down, abroad_newcomer, abroad_connect, NULL};
 
 TEST(other_hosts_hear_of_members_in_order_and_of_those_who_were_there_before) {
     set_up();

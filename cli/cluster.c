@@ -1,0 +1,63 @@
+#include "cli/cluster.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/args.h"
+#include "cli/client.h"
+#include "io/packet.h"
+#include "io/paths.h"
+
+const char *cli_cluster_own_name(void) {
+    static char name[MESH_CERT_NAME_LEN_MAX + 1];
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "host";
+    for (char *at = name; *at != '\0'; at++)
+        if (strchr(letters, *at) == NULL) *at = '-';
+    return name;
+}
+
+bool cli_cluster_address(const char *option, const char *value, bool (*is_right)(const char *),
+                         char out[MESH_ADDRESS_LEN_MAX + 1]) {
+    (void)snprintf(out, MESH_ADDRESS_LEN_MAX + 1, "%s", value);
+    if (is_right(out) && strlen(value) <= MESH_ADDRESS_LEN_MAX) return true;
+    int len = snprintf(out, MESH_ADDRESS_LEN_MAX + 1, "%s:%d", value, AGENT_CLUSTER_PORT);
+    if (len <= MESH_ADDRESS_LEN_MAX && is_right(out)) return true;
+    cli_say("--%s is like %s, not \"%.80s\"", option,
+            is_right == mesh_is_address ? "db-1.example.com:7400 or [2001:db8::1]:7400"
+                                        : "0.0.0.0:7400 or [::]:7400",
+            value);
+    return false;
+}
+
+static bool on_reply(const Warren__Agent__Reply *reply, void *user) {
+    (void)reply;
+    (void)user;
+    return false; // Done ends it
+}
+
+static bool is_agent_there(void) {
+    char path[MESH_PATHS_LEN_MAX];
+    int fd;
+    if (mesh_paths_socket(path) != 0 || mesh_packet_connect(path, &fd) != 0) return false;
+    close(fd);
+    return true;
+}
+
+int cli_cluster_ask(cli_cluster_news news) {
+    if (!is_agent_there()) {
+        if (news == CLI_CLUSTER_OPEN)
+            cli_say("no agent is running yet: `warren agent` takes part in the cluster");
+        return CLI_DONE;
+    }
+    if (news == CLI_CLUSTER_LEAVE) {
+        Warren__Agent__LeaveCluster body = WARREN__AGENT__LEAVE_CLUSTER__INIT;
+        CLI_REQUEST(request, LEAVE_CLUSTER, leave_cluster, &body);
+        return cli_client_ask(&request, on_reply, NULL);
+    }
+    Warren__Agent__OpenCluster body = WARREN__AGENT__OPEN_CLUSTER__INIT;
+    CLI_REQUEST(request, OPEN_CLUSTER, open_cluster, &body);
+    return cli_client_ask(&request, on_reply, NULL);
+}

@@ -1,0 +1,296 @@
+// The life of a cluster in its agent: opening and closing, time, and what membership says.
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "agent/cluster_state.h"
+#include "agent/say.h"
+#include "core/error.h"
+#include "core/mem.h"
+
+enum {
+    SAVE_EVERY_MS = 10000,
+    LEAVE_MS = 300,
+};
+
+uint64_t cluster_now_s(void) {
+    return (uint64_t)time(NULL);
+}
+
+// This host cannot go on in the cluster; the agent closes it from the loop.
+static void give_up(agent_cluster *c, const char *why) {
+    if (c->is_lost || c->is_closing) return;
+    c->is_lost = true;
+    c->options.on_lost(c->options.user, why);
+}
+
+static void keep_generation(agent_cluster *c, uint64_t generation) {
+    char text[AGENT_VAULT_TEXT_MAX] = "";
+    if (agent_identity_keep_generation(c->identity, generation, text) != 0) give_up(c, text);
+}
+
+static void take_output(agent_cluster *c, const mesh_swim_output *out) {
+    switch (out->kind) {
+    case MESH_SWIM_SEND: cluster_datagrams_send(c, &out->addr, out->bytes); return;
+    case MESH_SWIM_HOST: cluster_hosts_take(c, &out->host); return;
+    case MESH_SWIM_FORGOTTEN:
+        c->are_hosts_changed = true;
+        cluster_hosts_forget(c, out->host.host_id);
+        return;
+    case MESH_SWIM_DIAL: cluster_links_dial_seed(c, &out->addr); return;
+    case MESH_SWIM_PROBE: cluster_links_probe(c, &out->host); return;
+    case MESH_SWIM_GENERATION: keep_generation(c, out->host.stamp.generation); return;
+    case MESH_SWIM_CLONED:
+        give_up(c, "another machine is in the cluster with the keys of this host (a copied state "
+                   "directory?): `warren leave` and `warren join` give this one keys of its own");
+        return;
+    }
+}
+
+// ---- time and work
+
+static void on_timer(uv_timer_t *timer);
+static void finish_close(agent_cluster *c);
+
+static void arm(agent_cluster *c) {
+    uint64_t at_ms = mesh_swim_wake_at_ms(c->swim), now_ms = cluster_now_ms(c);
+    uint64_t others[] = {mesh_replica_wake_at_ms(c->replica), mesh_overlay_wake_at_ms(c->overlay),
+                         c->are_peers_unsaved ? c->saved_at_ms + SAVE_EVERY_MS : UINT64_MAX,
+                         c->certificate_at_ms, c->is_closing ? c->close_at_ms : UINT64_MAX};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (others[i] < at_ms) at_ms = others[i];
+    if (at_ms == UINT64_MAX)
+        uv_timer_stop(&c->timer);
+    else
+        uv_timer_start(&c->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+}
+
+static void poll_overlay(agent_cluster *c) {
+    mesh_overlay_output out;
+    while (mesh_overlay_poll(c->overlay, &out)) {
+        if (out.kind == MESH_OVERLAY_DIAL)
+            cluster_links_dial(c, out.host_id);
+        else
+            cluster_links_hang_up(c, out.host_id);
+    }
+}
+
+static void say_own_version(agent_cluster *c) {
+    uint64_t version = mesh_replica_version(c->replica);
+    if (version == c->said_version) return;
+    c->said_version = version;
+    uint32_t count = cluster_member_count(c);
+    mesh_payload payload = {.registry_version = version,
+                            .node_count = (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX)};
+    mesh_swim_set_payload(c->swim, &payload);
+}
+
+static void work(agent_cluster *c) {
+    mesh_swim_output out;
+    while (!c->is_lost && mesh_swim_poll(c->swim, &out))
+        take_output(c, &out);
+    poll_overlay(c);
+    cluster_registry_work(c);
+    say_own_version(c);
+}
+
+void cluster_work(agent_cluster *c) {
+    if (c->is_working || c->is_lost) return;
+    c->is_working = true;
+    work(c);
+    work(c); // what the first round caused: a host that is new is dialled in this turn
+    c->is_working = false;
+    if (c->are_hosts_changed) {
+        c->are_hosts_changed = false;
+        c->are_peers_unsaved = true;
+        if (!c->is_closing) c->options.on_changed(c->options.user);
+    }
+    arm(c);
+}
+
+void cluster_wake(agent_cluster *c) {
+    if (!c->is_working && !c->is_lost) arm(c);
+}
+
+static void on_timer(uv_timer_t *timer) {
+    agent_cluster *c = timer->data;
+    uint64_t now_ms = cluster_now_ms(c);
+    if (c->is_closing && now_ms >= c->close_at_ms) {
+        finish_close(c);
+        return;
+    }
+    mesh_swim_tick(c->swim, now_ms, cluster_now_s());
+    mesh_replica_tick(c->replica, now_ms);
+    mesh_overlay_tick(c->overlay, now_ms);
+    if (c->are_peers_unsaved && now_ms >= c->saved_at_ms + SAVE_EVERY_MS) cluster_hosts_save(c);
+    if (now_ms >= c->certificate_at_ms) cluster_hosts_look_at_certificate(c);
+    cluster_work(c);
+}
+
+// ---- opening
+
+static int find_addresses(agent_cluster *c, mesh_swim_options *options,
+                          char text[AGENT_VAULT_TEXT_MAX]) {
+    char addresses[MESH_TOKEN_ADDRESSES_MAX][MESH_ADDRESS_LEN_MAX + 1];
+    size_t count = agent_cluster_addresses(&c->identity->config, addresses);
+    for (size_t i = 0; i < count && options->addr_count < MESH_HOST_ADDRS_MAX; i++) {
+        int err = cluster_resolve(addresses[i], &options->addrs[options->addr_count], text);
+        if (err != 0) return err;
+        options->addr_count++;
+    }
+    if (options->addr_count > 0) return 0;
+    (void)snprintf(text, AGENT_VAULT_TEXT_MAX,
+                   "this host has no address that others could reach: it has no network, or "
+                   "`advertise` in %.150s/config.json must name one",
+                   c->identity->vault);
+    return -EADDRNOTAVAIL;
+}
+
+static void random_bytes(void *user, uint8_t *out, size_t len) {
+    (void)user;
+    randombytes_buf(out, len);
+}
+
+static int open_membership(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]) {
+    const agent_identity *id = c->identity;
+    mesh_swim_options options = {.chain = {id->chain[0], id->chain[1]},
+                                 .trust = id->credentials.trust,
+                                 .psk_id = id->credentials.psk_id,
+                                 .generation = id->generation,
+                                 .minor_min = AGENT_MINOR_MIN,
+                                 .minor_max = AGENT_MINOR_MAX,
+                                 .is_founder = id->is_issuer,
+                                 .random = random_bytes,
+                                 .now_ms = cluster_now_ms(c),
+                                 .now_s = cluster_now_s()};
+    int err = find_addresses(c, &options, text);
+    if (err != 0) return err;
+    memcpy(options.sign_secret, id->host.secret, sizeof options.sign_secret);
+    memcpy(options.gossip_key, id->gossip_key, sizeof options.gossip_key);
+    randombytes_buf(options.boot_secret, sizeof options.boot_secret);
+    randombytes_buf(&options.seed, sizeof options.seed);
+    err = mesh_swim_create(&options, &c->swim);
+    sodium_memzero(&options, sizeof options);
+    if (err != 0)
+        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "cannot take part in the cluster: %s",
+                       mesh_error_text(err));
+    return err;
+}
+
+static const uint8_t *key_of(const uint8_t host_id[MESH_ID_LEN], void *user) {
+    return mesh_swim_key_of(((agent_cluster *)user)->swim, host_id);
+}
+
+static void open_registry(agent_cluster *c) {
+    mesh_replica_options options = {
+        .generation = c->identity->generation, .key_of = key_of, .user = c};
+    uint64_t seed;
+    memcpy(options.host_id, c->host_id, MESH_ID_LEN);
+    memcpy(options.secret, c->identity->host.secret, sizeof options.secret);
+    randombytes_buf(&options.seed, sizeof options.seed);
+    randombytes_buf(&seed, sizeof seed);
+    c->replica = mesh_replica_create(&options);
+    sodium_memzero(&options, sizeof options);
+    c->overlay = mesh_overlay_create(c->host_id, seed);
+    cluster_registry_open(c);
+}
+
+static uint64_t wall_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void add_peers(agent_cluster *c) {
+    for (size_t i = 0; i < c->identity->peer_count; i++) {
+        mesh_addr addr;
+        if (mesh_addr_parse(c->identity->peers[i], &addr) == 0)
+            mesh_swim_add_candidate(c->swim, &addr);
+    }
+}
+
+static int open_all(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]) {
+    mesh_addr listen;
+    int err = agent_identity_start(c->identity, wall_ms(), text);
+    if (err == 0) err = cluster_resolve(c->identity->config.listen, &listen, text);
+    if (err == 0) err = cluster_datagrams_open(c, &listen, text);
+    if (err == 0) err = open_membership(c, text);
+    if (err != 0) return err;
+    err = cluster_links_open(c, &listen, text);
+    if (err == 0) open_registry(c);
+    if (err == 0) add_peers(c);
+    return err;
+}
+
+int agent_cluster_open(const agent_cluster_options *options, agent_cluster **out,
+                       char text[AGENT_VAULT_TEXT_MAX]) {
+    uint8_t key[MESH_MAP_KEY_LEN];
+    agent_identity *identity;
+    int err = agent_identity_load(options->dir, &identity, text);
+    if (err != 0) return err;
+    agent_cluster *c = mem_alloc(sizeof *c);
+    c->options = *options;
+    c->identity = identity;
+    memcpy(c->host_id, identity->host.cert.host_id, MESH_ID_LEN);
+    randombytes_buf(key, sizeof key);
+    mesh_map_init(&c->said, key);
+    (void)uv_timer_init(options->loop, &c->timer); // never fails
+    (void)uv_udp_init(options->loop, &c->udp);     // nor this: its socket comes with bind
+    c->timer.data = c->udp.data = c;
+    c->handles = 2;
+    err = open_all(c, text);
+    if (err != 0) {
+        c->is_lost = true; // nobody has heard of it
+        agent_cluster_close(c);
+        return err;
+    }
+    agent_say("this host is %s in its cluster, generation %llu", identity->host.cert.name,
+              (unsigned long long)identity->generation);
+    cluster_work(c);
+    *out = c;
+    return 0;
+}
+
+// ---- closing
+
+static void free_all(agent_cluster *c) {
+    cluster_hosts_close(c);
+    mesh_overlay_destroy(c->overlay);
+    mesh_replica_destroy(c->replica);
+    mesh_swim_destroy(c->swim);
+    agent_identity_free(c->identity);
+    free(c);
+}
+
+void cluster_handle_closed(agent_cluster *c) {
+    if (--c->handles == 0) free_all(c);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    cluster_handle_closed(handle->data);
+}
+
+static void finish_close(agent_cluster *c) {
+    c->is_lost = true;
+    cluster_enrol_close(c);
+    cluster_links_close(c);
+    uv_close((uv_handle_t *)&c->timer, on_closed);
+    uv_close((uv_handle_t *)&c->udp, on_closed);
+}
+
+void agent_cluster_close(agent_cluster *c) {
+    if (c == NULL || c->is_closing) return;
+    c->is_closing = true;
+    if (c->replica != NULL) cluster_registry_close(c);
+    if (c->is_lost) {
+        finish_close(c);
+        return;
+    }
+    // A moment more, so that the good-bye spreads and the others need not find out.
+    c->close_at_ms = cluster_now_ms(c) + LEAVE_MS;
+    if (c->are_peers_unsaved) cluster_hosts_save(c);
+    mesh_swim_leave(c->swim, cluster_now_ms(c));
+    cluster_work(c);
+}

@@ -1,0 +1,41 @@
+// The agent among the agents of other hosts: membership (swim), the registry of all hosts
+// (replica), links to other agents (overlay), and discovery, wired to sockets and to the members of
+// this host. Opened when this host is one of a cluster (identity.h); without it the agent is alone.
+#pragma once
+
+#include <uv.h>
+
+#include "agent/identity.h"
+#include "agent/members.h"
+
+typedef struct agent_cluster agent_cluster;
+
+typedef struct agent_cluster_options {
+    uv_loop_t *loop;
+    const char *dir; // the state directory
+    agent_members *members;
+    void (*on_changed)(void *user); // something about the hosts has changed
+    void (*on_lost)(void *user,
+                    const char *text); // this host cannot go on in the cluster: close it
+    void *user;
+} agent_cluster_options;
+
+// 0; -ENOENT, with no sentence: this host is in no cluster; else a negative error and a sentence.
+int agent_cluster_open(const agent_cluster_options *options, agent_cluster **out,
+                       char text[AGENT_VAULT_TEXT_MAX]);
+// Says good-bye to the others, tells the members here that all others are gone, and frees all,
+// later from the loop. NULL is fine.
+void agent_cluster_close(agent_cluster *cluster);
+
+typedef struct agent_host_info {
+    const uint8_t *host_id;   // MESH_ID_LEN bytes
+    const char *name, *state; // of its certificate; "up", "suspect" ...
+    const char *address;      // where the others reach it
+    uint64_t since_ms;        // how long in this state
+    uint32_t node_count;
+    bool is_self, is_linked;
+} agent_host_info;
+typedef void (*agent_host_cb)(const agent_host_info *info, void *user);
+// Every host that is known, this one first.
+void agent_cluster_each(agent_cluster *cluster, agent_host_cb each, void *user);
+const char *agent_cluster_host_name(const agent_cluster *cluster); // of this host

@@ -1,0 +1,104 @@
+// The inside of agent_cluster: cluster.c (life and time), cluster_hosts.c (what
+// membership says), cluster_datagrams.c, cluster_links.c (links
+// to other agents), cluster_enrol.c (letting hosts in), cluster_registry.c (members here and
+// there).
+#pragma once
+
+#include "agent/cluster.h"
+#include "agent/links.h"
+#include "cluster/overlay.h"
+#include "cluster/replica.h"
+#include "cluster/swim.h"
+#include "core/map.h"
+
+typedef struct cluster_dial cluster_dial;
+typedef struct cluster_enrol cluster_enrol;
+
+enum { CLUSTER_ENROLMENTS_MAX = 8 };
+
+struct agent_cluster {
+    agent_cluster_options options;
+    agent_identity *identity;
+    mesh_swim *swim;
+    mesh_replica *replica;
+    mesh_overlay *overlay;
+    uv_udp_t udp;     // datagrams of membership
+    uv_timer_t timer; // the next time one of the three has work
+    uint8_t host_id[MESH_ID_LEN];
+    agent_links *links;      // the port of this host, and all that goes over it
+    mesh_ticket_keys ticket; // that was asked for last
+    cluster_dial *dials;
+    mesh_cert judged; // of the host whose entries were judged last
+    cluster_enrol *enrolments;
+    uint32_t enrolment_count;
+    uint32_t handles; // libuv's, still open
+    bool is_working, is_closing;
+    bool is_lost;           // nothing is done any more: it waits to be closed
+    bool are_hosts_changed; // said at the end of this turn
+    bool are_peers_unsaved;
+    uint64_t saved_at_ms; // when the addresses of the others were kept last
+    uint64_t close_at_ms, certificate_at_ms, said_clock_at_ms;
+    uint64_t said_version; // of our registry, in our Alive
+    mesh_map said;         // states of hosts, as the log has them
+};
+
+static inline uint64_t cluster_now_ms(const agent_cluster *c) {
+    return uv_now(c->options.loop);
+}
+uint64_t cluster_now_s(void); // wall clock
+static inline bool cluster_is_same(const uint8_t *a, const uint8_t *b) {
+    return memcmp(a, b, MESH_ID_LEN) == 0;
+}
+
+// ---- cluster.c
+// After anything was given to one of the cores: carries out what they want, sets the timer.
+void cluster_work(agent_cluster *c);
+void cluster_wake(agent_cluster *c);          // the same, by the timer: cheap when much is given
+void cluster_handle_closed(agent_cluster *c); // one of c->handles
+
+// ---- cluster_hosts.c
+void cluster_hosts_take(agent_cluster *c, const mesh_swim_host *host); // it is new, or has changed
+void cluster_hosts_forget(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
+void cluster_hosts_close(agent_cluster *c);
+// The addresses of the others, for the next start of this agent.
+void cluster_hosts_save(agent_cluster *c);
+// The name of a host for people; "?" for one that is not known.
+void cluster_name_of(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN],
+                     char out[MESH_CERT_NAME_LEN_MAX + 1]);
+uint32_t cluster_member_count(const agent_cluster *c); // of this host
+void cluster_renewed(agent_cluster *c);                // the certificate of this host is a new one
+bool cluster_is_renewal_due(const agent_cluster *c);
+// Once a minute. An issuer renews its own; others ask all they have links to, and dial one more of
+// the cluster each time, until one of them is an issuer.
+void cluster_hosts_look_at_certificate(agent_cluster *c);
+void cluster_say_clock(agent_cluster *c); // a link failed because of the time: at most once an hour
+
+// ---- cluster_datagrams.c
+// A name is resolved while everybody waits: only before this host takes part.
+int cluster_resolve(const char *text, mesh_addr *out, char why[AGENT_VAULT_TEXT_MAX]);
+int cluster_datagrams_open(agent_cluster *c, const mesh_addr *listen,
+                           char text[AGENT_VAULT_TEXT_MAX]);
+void cluster_datagrams_send(agent_cluster *c, const mesh_addr *to, mesh_bytes bytes);
+
+// ---- cluster_links.c
+int cluster_links_open(agent_cluster *c, const mesh_addr *listen, char text[AGENT_VAULT_TEXT_MAX]);
+void cluster_links_close(agent_cluster *c);
+// A seed: whoever answers there, as long as it is of this cluster.
+void cluster_links_dial_seed(agent_cluster *c, const mesh_addr *addr);
+void cluster_links_dial(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
+void cluster_links_hang_up(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
+// Whether its agent answers; mesh_swim_probed follows if it does.
+void cluster_links_probe(agent_cluster *c, const mesh_swim_host *host);
+// For the replica of that neighbour; without a link it is lost, as the replica expects.
+void cluster_links_send(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN], mesh_bytes message);
+bool cluster_links_has(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
+void cluster_links_ask_renewal(agent_cluster *c); // of our certificate, by whoever is an issuer
+
+// ---- cluster_enrol.c
+void cluster_enrol_accept(agent_cluster *c, int fd, const mesh_ticket_keys *ticket); // takes fd
+void cluster_enrol_close(agent_cluster *c);
+
+// ---- cluster_registry.c
+void cluster_registry_open(agent_cluster *c);
+void cluster_registry_close(agent_cluster *c); // all others are gone, for the members here
+void cluster_registry_work(agent_cluster *c);  // what the replica wants said and told

@@ -1,0 +1,108 @@
+// What the command line asks about the cluster.
+#include "agent/client.h"
+#include "core/mem.h"
+
+enum { HOSTS_PER_PACKET = 256, NOT_IN_CLUSTER = 3 };
+
+static const char no_cluster[] =
+    "this host is in no cluster: `warren init` begins one, `warren join TOKEN` takes part in one";
+
+// ---- the list
+
+typedef struct host_batch {
+    agent_client *client;
+    Warren__Agent__Hosts hosts;
+    Warren__Agent__HostInfo infos[HOSTS_PER_PACKET], *list[HOSTS_PER_PACKET];
+} host_batch;
+
+static void send_batch(host_batch *batch, bool has_more) {
+    Warren__Agent__Reply reply = WARREN__AGENT__REPLY__INIT;
+    batch->hosts.more = has_more;
+    batch->hosts.hosts = batch->list;
+    reply.kind_case = WARREN__AGENT__REPLY__KIND_HOSTS;
+    reply.hosts = &batch->hosts;
+    agent_client_send(batch->client, &reply);
+    for (size_t i = 0; i < batch->hosts.n_hosts; i++) {
+        free(batch->infos[i].host_id.data);
+        free(batch->infos[i].name);
+        free(batch->infos[i].address);
+    }
+    batch->hosts.n_hosts = 0;
+}
+
+static void add_host(const agent_host_info *from, void *user) {
+    host_batch *batch = user;
+    if (batch->hosts.n_hosts == HOSTS_PER_PACKET) send_batch(batch, true);
+    Warren__Agent__HostInfo *info = &batch->infos[batch->hosts.n_hosts];
+    batch->list[batch->hosts.n_hosts++] = info;
+    warren__agent__host_info__init(info);
+    info->host_id = (ProtobufCBinaryData){MESH_ID_LEN, mem_copy(from->host_id, MESH_ID_LEN)};
+    info->name = mem_copy(from->name, strlen(from->name) + 1);
+    info->address = mem_copy(from->address, strlen(from->address) + 1);
+    info->state = (char *)(uintptr_t)from->state; // static
+    info->since_ms = from->since_ms;
+    info->nodes = from->node_count;
+    info->is_self = from->is_self;
+    info->is_linked = from->is_linked;
+}
+
+static agent_cluster *cluster_of(const agent_client *client) {
+    const agent_clients_options *options = &client->clients->options;
+    return options->cluster(options->user);
+}
+
+static void send_hosts(agent_client *client) {
+    host_batch *batch = mem_alloc(sizeof *batch);
+    batch->client = client;
+    warren__agent__hosts__init(&batch->hosts);
+    agent_cluster_each(cluster_of(client), add_host, batch);
+    send_batch(batch, false);
+    free(batch);
+}
+
+static void list_hosts(agent_client *client, bool is_watching) {
+    if (cluster_of(client) == NULL) {
+        agent_client_say_error(client, NOT_IN_CLUSTER, no_cluster);
+        return;
+    }
+    client->is_watching_hosts = is_watching;
+    send_hosts(client);
+}
+
+void agent_clients_tell_hosts(agent_clients *clients) {
+    for (agent_client *c = clients->first; c != NULL; c = c->next) {
+        if (!c->is_watching_hosts) continue;
+        if (cluster_of(c) == NULL)
+            agent_client_say_error(c, NOT_IN_CLUSTER, no_cluster);
+        else
+            send_hosts(c);
+    }
+}
+
+// ---- coming and going
+
+static void open_cluster(agent_client *client) {
+    const agent_clients_options *options = &client->clients->options;
+    char text[AGENT_VAULT_TEXT_MAX] = "";
+    if (options->on_open_cluster(options->user, text) == 0)
+        agent_client_say_done(client);
+    else
+        agent_client_say_error(client, 1, text);
+}
+
+static void leave_cluster(agent_client *client) {
+    const agent_clients_options *options = &client->clients->options;
+    options->on_leave_cluster(options->user);
+    agent_client_say_done(client);
+}
+
+bool agent_client_handle_hosts(agent_client *client, const Warren__Agent__Request *request) {
+    switch (request->kind_case) {
+    case WARREN__AGENT__REQUEST__KIND_LIST_HOSTS:
+        list_hosts(client, request->list_hosts->watch);
+        return true;
+    case WARREN__AGENT__REQUEST__KIND_OPEN_CLUSTER: open_cluster(client); return true;
+    case WARREN__AGENT__REQUEST__KIND_LEAVE_CLUSTER: leave_cluster(client); return true;
+    default: return false;
+    }
+}

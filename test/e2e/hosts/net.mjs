@@ -1,0 +1,71 @@
+// Hosts on one machine: a network namespace each, on one switch, with faults by nftables. Needs root, as CI has.
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { Sandbox } from '../agent/harness.mjs'
+
+const run = promisify(execFile)
+const inside = (ns, ...command) => run('ip', ['netns', 'exec', ns, ...command])
+
+// A state directory, an agent and nodes, in a namespace of their own.
+export class Host extends Sandbox {
+  start(command, args, options) {
+    return super.start('ip', ['netns', 'exec', this.ns, command, ...args], options)
+  }
+  nft(...rules) {
+    return inside(this.ns, 'nft', rules.join('; '))
+  }
+}
+
+export class Net {
+  hosts = []
+  #switch = `warren${process.pid}`
+
+  // `names` of the hosts; they are 10.77.0.1, 10.77.0.2 ...
+  static async open(t, names) {
+    const net = new Net()
+    t.after(() => net.#close())
+    await run('ip', ['netns', 'add', net.#switch])
+    await inside(net.#switch, 'ip', 'link', 'add', 'br0', 'type', 'bridge')
+    await inside(net.#switch, 'ip', 'link', 'set', 'br0', 'up')
+    for (const name of names) net.hosts.push(await net.#plug(t, name))
+    return net
+  }
+
+  async #plug(t, name) {
+    const number = this.hosts.length + 1
+    const host = await Host.open(t)
+    Object.assign(host, { name, address: `10.77.0.${number}`, ns: `${this.#switch}h${number}` })
+    const port = `port${number}`
+    await run('ip', ['netns', 'add', host.ns])
+    await inside(host.ns, 'ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', port, 'netns', this.#switch)
+    await inside(this.#switch, 'ip', 'link', 'set', port, 'master', 'br0', 'up')
+    await inside(host.ns, 'ip', 'address', 'add', `${host.address}/24`, 'dev', 'eth0')
+    for (const device of ['lo', 'eth0']) await inside(host.ns, 'ip', 'link', 'set', device, 'up')
+    await host.nft('add table ip faults', 'add chain ip faults in { type filter hook input priority 0 ; }')
+    return host
+  }
+
+  // From now on `to` hears nothing from `from`, and nobody is told: packets are dropped.
+  async cutOneWay(from, to) {
+    await to.nft(`add rule ip faults in ip saddr ${from.address} drop`)
+  }
+  async cut(one, other) {
+    await Promise.all([this.cutOneWay(one, other), this.cutOneWay(other, one)])
+  }
+  // The power cord: nothing of this host reaches anybody, nor anything it.
+  async isolate(host) {
+    await Promise.all(this.hosts.filter((other) => other !== host).map((other) => this.cut(host, other)))
+  }
+  // Every packet from another host is lost with this chance.
+  async lose(percent) {
+    const rule = `add rule ip faults in iifname eth0 numgen random mod 100 < ${percent} drop`
+    await Promise.all(this.hosts.map((host) => host.nft(rule)))
+  }
+  async heal() {
+    await Promise.all(this.hosts.map((host) => host.nft('flush chain ip faults in')))
+  }
+
+  async #close() {
+    for (const ns of [...this.hosts.map((host) => host.ns), this.#switch]) await run('ip', ['netns', 'delete', ns]).catch(() => {})
+  }
+}
