@@ -18,6 +18,7 @@ export class Host extends Sandbox {
 
 export class Net {
   hosts = []
+  #all = []
   #switch = `warren${process.pid}`
 
   // `names` of the hosts; they are 10.77.0.1, 10.77.0.2 ...
@@ -27,13 +28,20 @@ export class Net {
     await run('ip', ['netns', 'add', net.#switch])
     await inside(net.#switch, 'ip', 'link', 'add', 'br0', 'type', 'bridge')
     await inside(net.#switch, 'ip', 'link', 'set', 'br0', 'up')
-    for (const name of names) net.hosts.push(await net.#plug(t, name))
+    net.hosts = await net.add(t, names)
     return net
   }
 
+  async add(t, names) {
+    const added = []
+    for (const name of names) added.push(await this.#plug(t, name))
+    return added
+  }
+
   async #plug(t, name) {
-    const number = this.hosts.length + 1
+    const number = this.#all.length + 1
     const host = await Host.open(t)
+    this.#all.push(host)
     Object.assign(host, { name, address: `10.77.0.${number}`, ns: `${this.#switch}h${number}` })
     const port = `port${number}`
     await run('ip', ['netns', 'add', host.ns])
@@ -66,6 +74,6 @@ export class Net {
   }
 
   async #close() {
-    for (const ns of [...this.hosts.map((host) => host.ns), this.#switch]) await run('ip', ['netns', 'delete', ns]).catch(() => {})
+    for (const ns of [...this.#all.map((host) => host.ns), this.#switch]) await run('ip', ['netns', 'delete', ns]).catch(() => {})
   }
 }

@@ -1,0 +1,122 @@
+// Three hosts as one cluster: formed by commands, and whatever happens to a host, the others know it.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Cluster } from './cluster.mjs'
+
+// Runs in a member: waits until `count` instances serve the name; where they are.
+const hostsOf = async (mesh, keep, name, count) => (await mesh.available(name, { count, timeout: 20_000 })).map((peer) => peer.host).sort()
+const serve = (mesh, keep, name) => mesh.serve(name, { where: () => mesh.self.host, echo: (x) => x }).then(() => true)
+
+test('two commands add a host, and nodes of all hosts call each other and publish', async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd'])
+  const [ada, bob, cyd] = cluster.hosts
+  const members = await Promise.all(cluster.hosts.map((host) => cluster.member(host, `on-${host.name}`)))
+  for (const member of members) await member.run(serve, 'place')
+  for (const member of members) assert.deepEqual(await member.run(hostsOf, 'place', 3), ['ada', 'bob', 'cyd'])
+  const answers = await members[0].run(async (mesh) => {
+    const place = mesh.client('place')
+    return Promise.all(mesh.instances('place').map((to) => place.where(undefined, { to })))
+  })
+  assert.deepEqual(answers.sort(), ['ada', 'bob', 'cyd'])
+  // A publication reaches the subscribers of every host once.
+  for (const member of members)
+    await member.run(async (mesh, keep) => {
+      keep.heard = mesh.subscribe('news.*')
+      await keep.heard.ready
+      await mesh.serve('listening', { yes: () => true })
+    })
+  await members[1].run(async (mesh) => {
+    await mesh.available('listening', { count: 3 })
+    for (let i = 0; i < 10; i++) mesh.publish('news.today', { i, from: mesh.self.host })
+    await mesh.flush()
+  })
+  for (const member of members) {
+    const heard = await member.run(async (mesh, keep) => {
+      const got = []
+      while (got.length < 10) got.push((await keep.heard.next()).value.data)
+      return got
+    })
+    assert.deepEqual(heard, Array.from({ length: 10 }, (_, i) => ({ i, from: 'bob' })))
+  }
+  // A large message goes in pieces; a call that nobody answers is told.
+  assert.equal(await members[2].run(async (mesh) => {
+    const [to] = mesh.instances('place').filter((peer) => peer.host === 'ada')
+    return (await mesh.client('place').echo('x'.repeat(1_000_000), { to })).length
+  }), 1_000_000)
+  assert.deepEqual(await cluster.states(cyd), { ada: 'up', bob: 'up', cyd: 'up' })
+  void ada, bob
+})
+
+test('the end of a node and of a host is told on the others', async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd'])
+  const [ada, bob, cyd] = cluster.hosts
+  const watcher = await cluster.member(ada, 'watcher')
+  const watch = async (mesh, keep, name) => {
+    const [peer] = await mesh.available(name, { timeout: 20_000 })
+    keep[name] = mesh.monitor(peer).down
+    return peer.host
+  }
+  const told = async (mesh, keep, name) => {
+    const { reason, code, signal } = await keep[name]
+    return { reason, code, signal }
+  }
+  // A launched node that is killed: its host's agent knows how it ended.
+  const victim = await cluster.member(bob, 'victim')
+  await victim.run(serve, 'victim')
+  assert.equal(await watcher.run(watch, 'victim'), 'bob')
+  await victim.kill()
+  assert.deepEqual(await watcher.run(told, 'victim'), { reason: 'crash', code: null, signal: null })
+  // An agent that is stopped says good-bye; its nodes end with it.
+  const leaver = await cluster.member(bob, 'leaver')
+  await leaver.run(serve, 'leaver')
+  await watcher.run(watch, 'leaver')
+  bob.agentProcess.kill('SIGTERM')
+  await bob.agentProcess.ended
+  const end = await watcher.run(told, 'leaver')
+  assert.match(end.reason, /^(left|crash|unreachable)$/)
+  await cluster.until(ada, { bob: 'left' })
+  // And comes back as it was.
+  bob.agentProcess = await bob.agent()
+  await cluster.sees(ada, [bob])
+  const again = await cluster.member(bob, 'again')
+  await again.run(serve, 'again')
+  assert.equal(await watcher.run(watch, 'again'), 'bob')
+  // The power cord: nobody says anything.
+  await cluster.net.isolate(bob)
+  await cluster.until(ada, { bob: ['unreachable', 'down'], cyd: 'up' })
+  await cluster.until(cyd, { bob: 'down', ada: 'up' })
+  assert.equal((await watcher.run(told, 'again')).reason, 'unreachable')
+  await cluster.net.heal()
+  await cluster.until(cyd, { bob: 'up', ada: 'up' })
+  await cluster.until(bob, { cyd: 'up', ada: 'up' })
+  assert.equal(await watcher.run(async (mesh) => {
+    const [to] = await mesh.available('again', { timeout: 60_000 })
+    return mesh.client('again').where(undefined, { to })
+  }), 'bob')
+})
+
+test('a token is good for one host and one time, and a host that leaves is let go', async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob'])
+  const [ada, bob] = cluster.hosts
+  const [eve] = await cluster.net.add(t, ['eve'])
+  const token = await cluster.token()
+  const changed = token.slice(0, 20) + (token[20] === 'A' ? 'B' : 'A') + token.slice(21)
+  for (const bad of ['warren1:AAAA', 'hello', changed]) assert.equal((await eve.done(['join', bad])).code, 2)
+  assert.equal((await eve.done(['join', token, '--name', 'eve'])).code, 0)
+  const again = await bob.done(['join', token])
+  assert.match(again.stderr, /is in a cluster already/)
+  await cluster.done(eve, 'leave')
+  const used = await eve.done(['join', token])
+  assert.equal(used.code, 1)
+  assert.match(used.stderr, /not joined: .*used/)
+  // A stranger at the port hears nothing.
+  const stranger = eve.start(process.env.WARREN_NODE, ['-e', `
+    const socket = require('net').connect(7400, '${ada.address}', () => socket.write(Buffer.alloc(90, 7)))
+    let heard = 0
+    socket.on('data', (data) => { heard += data.length }).on('close', () => console.log('heard', heard)).on('error', () => {})`])
+  await stranger.until(/heard 0/)
+  assert.deepEqual(await cluster.states(ada), { ada: 'up', bob: 'up' })
+  await cluster.done(bob, 'leave')
+  await cluster.until(ada, { bob: 'left' })
+  assert.equal((await bob.done(['hosts'])).code, 3)
+})
