@@ -13,11 +13,19 @@ const RESERVED_METHODS = new Set(['then', 'toJSON', ...Object.getOwnPropertyName
 
 // eslint-disable-next-line no-control-regex
 const BLANK_OR_CONTROL = /[\u0000-\u0020\u007f]/
+// Half a character: it has no UTF-8, so all of them would be one and the same name to the others.
+const LONE_SURROGATE = /\p{Surrogate}/u
+
+function problemOfText(text) {
+  if (typeof text !== 'string' || text === '') return 'it must be a text'
+  if (Buffer.byteLength(text) > NAME_LEN_MAX) return `it is longer than ${NAME_LEN_MAX} bytes`
+  if (BLANK_OR_CONTROL.test(text)) return 'it has a blank or a control character in it'
+  return LONE_SURROGATE.test(text) ? 'it has half a character (a lone surrogate) in it' : null
+}
 
 function problemOfSubject(subject, hasWildcards) {
-  if (typeof subject !== 'string' || subject === '') return 'it must be a text'
-  if (Buffer.byteLength(subject) > NAME_LEN_MAX) return `it is longer than ${NAME_LEN_MAX} bytes`
-  if (BLANK_OR_CONTROL.test(subject)) return 'it has a blank or a control character in it'
+  const problem = problemOfText(subject)
+  if (problem !== null) return problem
   const tokens = subject.split('.')
   if (tokens.length > TOKENS_MAX) return `it has more than ${TOKENS_MAX} tokens`
   for (const [i, token] of tokens.entries()) {
@@ -30,15 +38,9 @@ function problemOfSubject(subject, hasWildcards) {
   return null
 }
 
-function problemOfName(name) {
-  if (typeof name !== 'string' || name === '') return 'it must be a text'
-  if (Buffer.byteLength(name) > NAME_LEN_MAX) return `it is longer than ${NAME_LEN_MAX} bytes`
-  return BLANK_OR_CONTROL.test(name) ? 'it has a blank or a control character in it' : null
-}
-
 function problemOfMethod(name) {
   if (RESERVED_METHODS.has(name)) return 'it means something to JavaScript itself'
-  return problemOfName(name)
+  return problemOfText(name)
 }
 
 // Text -> its bytes, when `problemOf` finds nothing wrong with it.
@@ -74,7 +76,7 @@ function printed(value) {
 
 const subjects = new Names((text) => problemOfSubject(text, false), 'ERR_WARREN_BAD_SUBJECT', 'subject')
 const patterns = new Names((text) => problemOfSubject(text, true), 'ERR_WARREN_BAD_SUBJECT', 'subject')
-const names = new Names(problemOfName, 'ERR_WARREN_BAD_NAME', 'name')
+const names = new Names(problemOfText, 'ERR_WARREN_BAD_NAME', 'name')
 const methods = new Names(problemOfMethod, 'ERR_WARREN_BAD_NAME', 'method')
 
 module.exports = { subjects, patterns, names, methods, RESERVED_METHODS }

@@ -60,9 +60,9 @@ test('methods of a class are served with their object as `this`', async () => {
 
 test('names that cannot work are refused when serving, not when calling', async () => {
   const codes = await server.run((mesh) => Promise.all([
-    ['', { f() {} }], ['a b', { f() {} }], ['x'.repeat(256), { f() {} }], ['ok', { then() {} }], ['ok', { toString() {} }], ['ok', { 'a b'() {} }],
+    ['', { f() {} }], ['a b', { f() {} }], ['x'.repeat(256), { f() {} }], ['ok', { then() {} }], ['ok', { toString() {} }], ['ok', { 'a b'() {} }], ['\udc00', { f() {} }],
   ].map(([name, handlers]) => mesh.serve(name, handlers).then(() => 'served', (err) => err.code))))
-  assert.deepEqual(codes, Array(6).fill('ERR_WARREN_BAD_NAME'))
+  assert.deepEqual(codes, Array(7).fill('ERR_WARREN_BAD_NAME'))
   const types = await server.run((mesh) => Promise.all([{}, null, 7].map((handlers) => mesh.serve('ok', handlers).catch((err) => err.name))))
   assert.deepEqual(types, ['TypeError', 'TypeError', 'TypeError'])
 })
