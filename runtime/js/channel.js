@@ -145,6 +145,13 @@ class Channel {
     return ++this.#lastId
   }
 
+  // Throws for the entry that would be one too many, before anything of it is made.
+  mustHaveRoom(name) {
+    if (this.endpoints.size < LIMIT.ENTRIES) return
+    const text = `${name}: this node has ${LIMIT.ENTRIES} subscriptions and services, the most that one may have`
+    throw new MeshError('ERR_WARREN_OVERLOADED', text, { subject: name })
+  }
+
   // Settles when every peer knows of the entry.
   announce(entryId, endpoint, { kind, name, queue }) {
     const pending = new Pending()
@@ -306,12 +313,18 @@ class Channel {
     this.#closed.resolve()
   }
 
+  // Nothing will ever come for it.
+  #announceFailed(entryId, err) {
+    this.#settle(this.#announced, entryId, err)
+    this.endpoints.get(entryId)?.leave()
+  }
+
   #commandFailed(event) {
     const err = MeshError.ofCommand(event.arg | 0, event.name)
     switch (event.extra) {
       case COMMAND.JOIN: return this.#joined?.reject(err)
       case COMMAND.CALL: return this.calls.refuse(event.id, err)
-      case COMMAND.ANNOUNCE: return this.#settle(this.#announced, event.id, err)
+      case COMMAND.ANNOUNCE: return this.#announceFailed(event.id, err)
       case COMMAND.LISTEN: return this.#settle(this.#listening, event.id, err)
       default: return this.tellError(err)
     }

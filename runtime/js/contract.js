@@ -68,6 +68,7 @@ const LIMIT = {
   MESSAGE_LEN_DEFAULT: 1 << 20,
   MESSAGE_LEN_MAX: 16 << 20,
   CALLS: 65536,
+  ENTRIES: 4096, // subscriptions and services
   QUEUE_HIGH: 1 << 20,
   QUEUE_MAX: 16 << 20,
 }

@@ -2,8 +2,9 @@
 // installation and no configuration: `import { join } from 'warren'` or `const { join } = require('warren')`.
 //
 // Units: times are milliseconds, sizes bytes. Subjects follow NATS: tokens between dots, `*` matches one token, a
-// final `>` one or more; at most 255 bytes and 16 tokens, without blanks and control characters. Names of services,
-// methods and queue groups: 1 to 255 bytes, without those too. A message is at most 1 MiB (JoinOptions.maxMessage).
+// final `>` one or more; at most 255 bytes and 16 tokens, without blanks, control characters and lone surrogates. Names
+// of services, methods and queue groups: 1 to 255 bytes, without those too. A node has at most 4,096 subscriptions and
+// services at a time; a wildcard is one subscription. A message is at most 1 MiB (JoinOptions.maxMessage).
 //
 // What a message carries: everything that is data, as it was. undefined, NaN, -0, BigInt, holes of arrays, cycles
 // and objects that are there twice, Date, Map, Set, RegExp, URL, Buffer (stays one), typed arrays, DataView,
@@ -63,6 +64,10 @@ export interface Mesh extends EventEmitter<MeshEvents> {
    * and _OVERLOADED when 16 MiB wait for a peer; then nothing was sent. Nobody subscribed: true.
    */
   publish(subject: string, data: unknown, options?: { headers?: Headers }): boolean
+  /**
+   * Throws ERR_WARREN_BAD_SUBJECT, _BAD_NAME (of the queue), _CLOSED, and _OVERLOADED when this node has 4,096
+   * subscriptions and services; then there is no subscription.
+   */
   subscribe<T = unknown>(subject: string, options?: SubscribeOptions): Subscription<T>
   /** Asks one of the subscribers of the subject (any, chosen by load) and resolves to what it responds. */
   request<R = unknown>(subject: string, data?: unknown, options?: CallOptions): Promise<R>
@@ -72,7 +77,7 @@ export interface Mesh extends EventEmitter<MeshEvents> {
   /**
    * Offers the functions of an object, or of an instance of a class, under a name; one node serves a name once.
    * Resolves when the agent has told every peer. What means something to JavaScript is no name of a method: `then`,
-   * `toJSON`, and what every object has.
+   * `toJSON`, and what every object has. ERR_WARREN_OVERLOADED: this node has 4,096 subscriptions and services.
    */
   serve<H extends Handlers>(name: string, handlers: H): Promise<Service<H>>
   /**
@@ -134,7 +139,10 @@ export interface Subscription<T = unknown> extends AsyncIterableIterator<Msg<T>>
   readonly queued: number
   /** Messages thrown away by the overflow policy. */
   readonly dropped: number
-  /** Resolves when the agent has told every peer of it. */
+  /**
+   * Resolves when the agent has told every peer of it. Rejects, and the loop ends, when that cannot be (the agent is gone:
+   * ERR_WARREN_AGENT_LOST); who never looked at it is told by the mesh's 'error'.
+   */
   readonly ready: Promise<void>
   /** Takes no new messages; the queued ones can still be read (or are thrown away with discard). */
   unsubscribe(options?: { discard?: boolean }): void

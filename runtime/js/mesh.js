@@ -73,12 +73,10 @@ class Mesh extends EventEmitter {
     const name = patterns.bytes(subject)
     const queue = options.queue === undefined ? undefined : names.bytes(options.queue)
     Subscription.check(options)
+    this.#channel.mustHaveRoom(subject)
     const entryId = this.#channel.nextId()
     const subscription = new Subscription(this.#channel, entryId, { subject, options })
-    const ready = this.#channel.announce(entryId, subscription, { kind: ENTRY.SUBSCRIPTION, name, queue })
-    subscription.ready = ready
-    // Who does not look at `ready` is told by 'error', unless it was unsubscribed.
-    ready.catch((err) => err.code === 'ERR_WARREN_CLOSED' || this.#channel.tellError(err))
+    subscription.begin(this.#channel.announce(entryId, subscription, { kind: ENTRY.SUBSCRIPTION, name, queue }))
     if (options.signal?.aborted) subscription.unsubscribe()
     return subscription
   }
@@ -104,6 +102,7 @@ class Mesh extends EventEmitter {
     this.#mustTakeWork()
     const nameBytes = names.bytes(name)
     if (this.#services.has(name)) throw new MeshError('ERR_WARREN_BAD_NAME', `this node serves ${name} already`)
+    this.#channel.mustHaveRoom(name)
     const entryId = this.#channel.nextId()
     const service = new Service(this.#channel, entryId, { name, handlers, onClose: () => this.#services.delete(name) })
     this.#services.set(name, service)

@@ -105,6 +105,8 @@ class Subscription {
   #queue = new Queue()
   #readers = [] // of next(), that wait
   #isEnded = false
+  #ready
+  #isReadyRead = false
   #onAbort = () => this.unsubscribe({ discard: true })
   dropped = 0
 
@@ -116,7 +118,6 @@ class Subscription {
     this.#signal = options.signal ?? undefined
     this.subject = subject
     this.#isLiteral = !/[*>]/.test(subject)
-    this.ready = undefined // set by the mesh
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
@@ -126,6 +127,17 @@ class Subscription {
     }
     signalOf(signal)
     if (!POLICIES.has(overflow)) throw new RangeError(`overflow must be one of ${[...POLICIES].join(', ')}`)
+  }
+
+  // Who does not look at `ready` is told of its failure by 'error', unless it was unsubscribed.
+  begin(ready) {
+    this.#ready = ready
+    ready.catch((err) => this.#isReadyRead || err.code === 'ERR_WARREN_CLOSED' || this.#channel.tellError(err))
+  }
+
+  get ready() {
+    this.#isReadyRead = true
+    return this.#ready
   }
 
   get queued() {
@@ -219,7 +231,7 @@ class Subscription {
     for (const reader of this.#readers.splice(0)) reader({ value: undefined, done: true })
   }
 
-  // The mesh is closed: what is queued can still be read.
+  // The mesh is closed, or never got to know of it: what is queued can still be read.
   leave() {
     this.unsubscribe()
   }

@@ -160,6 +160,8 @@ test('a lost agent is a warning when nobody listens to errors', async () => {
     await subscription.ready
     process.on('warning', async (warning) => {
       console.log(warning.code, await mesh.serve('new', { f() {} }).catch((err) => err.code))
+      const late = mesh.subscribe('late') // nobody is told of it: its loop ends
+      console.log(await late.ready.catch((err) => err.code), (await late.next()).done)
       subscription.unsubscribe()
     })
     console.log('joined')`
@@ -170,7 +172,7 @@ test('a lost agent is a warning when nobody listens to errors', async () => {
     if (text === 'joined\n') own.agent.kill('SIGKILL')
   })
   const [code] = await once(child, 'close')
-  assert.equal(stdout, 'joined\nERR_WARREN_AGENT_LOST ERR_WARREN_AGENT_LOST\n')
+  assert.equal(stdout, 'joined\nERR_WARREN_AGENT_LOST ERR_WARREN_AGENT_LOST\nERR_WARREN_AGENT_LOST true\n')
   assert.equal(code, 0)
   await own.stop()
 })

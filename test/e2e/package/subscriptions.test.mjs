@@ -138,9 +138,30 @@ test('flush() waits for the operating system, not for the readers of this node i
 
 test('bad subjects, marks and policies throw at once', async () => {
   const got = await node.run((mesh) => [
-    ['a..b'], ['>.a'], ['a*'], [7], ['a', { queue: 'two words' }], ['a', { highWaterMark: 0 }], ['a', { overflow: 'explode' }],
+    ['a..b'], ['>.a'], ['a*'], [7], ['half.\ud800'], ['a', { queue: 'two words' }], ['a', { highWaterMark: 0 }], ['a', { overflow: 'explode' }],
   ].map((args) => { try { return mesh.subscribe(...args) } catch (err) { return err.code ?? err.name } }))
-  assert.deepEqual(got, [...Array(4).fill('ERR_WARREN_BAD_SUBJECT'), 'ERR_WARREN_BAD_NAME', 'RangeError', 'RangeError'])
+  assert.deepEqual(got, [...Array(5).fill('ERR_WARREN_BAD_SUBJECT'), 'ERR_WARREN_BAD_NAME', 'RangeError', 'RangeError'])
+})
+
+test('a node has 4,096 subscriptions and services; one more is refused where it is asked for', async () => {
+  const full = await cluster.member('full')
+  const got = await full.run(async (mesh) => {
+    const errors = []
+    mesh.on('error', (err) => errors.push(err.message))
+    const subscriptions = Array.from({ length: 4096 }, (_, i) => mesh.subscribe(`full.${i}`))
+    await Promise.all(subscriptions.map(({ ready }) => ready))
+    const refused = []
+    try { mesh.subscribe('full.more') } catch (err) { refused.push(err.code, err.message, err.subject) }
+    await mesh.serve('more', { f: () => 1 }).catch((err) => refused.push(err.message))
+    subscriptions.pop().unsubscribe()
+    const last = mesh.subscribe('full.more')
+    await last.ready
+    mesh.publish('full.more', 'arrives')
+    const { value } = await last.next()
+    return [errors, refused, value.data]
+  })
+  const why = 'this node has 4096 subscriptions and services, the most that one may have'
+  assert.deepEqual(got, [[], ['ERR_WARREN_OVERLOADED', `full.more: ${why}`, 'full.more', `more: ${why}`], 'arrives'])
 })
 
 test('100,000 messages of a reader that stops and goes come in order, with little kept here', async () => {
