@@ -132,7 +132,8 @@ TEST(targets_that_are_no_names_are_left_out) {
         uint8_t record[300];
         size_t len = srv_record(record, targets[i]);
         expect_nothing("srv:a.test",
-                       (reply){.answer_count = 1, .answer = record, .answer_len = len}, "the name");
+                       (reply){.answer_count = 1, .answer = record, .answer_len = len},
+                       "has no record");
     }
 }
 
