@@ -4,6 +4,7 @@
 #include "cli/client.h"
 #include "cli/duration.h"
 #include "cli/json.h"
+#include "cli/streams.h"
 #include "cli/table.h"
 
 enum { OPTION_WATCH, OPTION_JSON };
@@ -42,15 +43,16 @@ static void add_row(cli_table *table, const Warren__Agent__HostInfo *info) {
         cli_table_add(table, cells[i]);
 }
 
-static void print(listing *list) {
+// False: nobody can read it.
+static bool print(listing *list) {
     if (list->is_json)
         cli_json_print(json_pack("{s:o}", "hosts", list->hosts));
     else
         cli_table_print(&list->table, cli_table_terminal_width());
     if (list->is_watching && !list->is_json) (void)printf("\n");
-    (void)fflush(stdout);
     cli_table_deinit(&list->table);
     begin(list);
+    return cli_streams_flush();
 }
 
 static bool on_reply(const Warren__Agent__Reply *reply, void *user) {
@@ -63,8 +65,7 @@ static bool on_reply(const Warren__Agent__Reply *reply, void *user) {
             add_row(&list->table, reply->hosts->hosts[i]);
     }
     if (reply->hosts->more) return false;
-    print(list);
-    return !list->is_watching;
+    return !print(list) || !list->is_watching;
 }
 
 static int list_hosts(listing *list) {

@@ -1,7 +1,6 @@
 #include "cli/foreground.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -180,7 +179,7 @@ static int start(foreground *f) {
     int err = cli_printer_open(&f->loop, &options, &f->printer);
     if (err == 0) err = cli_client_open(&f->loop, on_reply, f, &f->client);
     if (err != 0) return err;
-    bool has_stdin = f->run->instances == 1 && !f->run->detach && fcntl(STDIN_FILENO, F_GETFD) >= 0;
+    bool has_stdin = f->run->instances == 1 && !f->run->detach;
     CLI_REQUEST(request, RUN, run, f->run);
     return cli_client_send(f->client, &request, has_stdin ? STDIN_FILENO : -1);
 }

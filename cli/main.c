@@ -11,6 +11,7 @@
 
 #include "agent/target.h"
 #include "cli/args.h"
+#include "cli/streams.h"
 
 static const cli_command *const commands[] = {&cli_run,   &cli_ps,    &cli_logs,   &cli_stop,
                                               &cli_agent, &cli_init,  &cli_token,  &cli_join,
@@ -71,7 +72,7 @@ static int make_dir_absolute(void) {
     return setenv("WARREN_DIR", whole, 1) == 0 ? 0 : CLI_FAILED;
 }
 
-int main(int argc, char **argv) {
+static int dispatch(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN); // a reader that went away is an error of a write, handled there
     // Before any thread; it chooses the fastest code for this processor.
     if (sodium_init() < 0) {
@@ -90,4 +91,9 @@ int main(int argc, char **argv) {
     if (command == NULL) return unknown(name);
     int err = make_dir_absolute();
     return err != 0 ? err : command->run(argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv) {
+    cli_streams_open();
+    return cli_streams_close(dispatch(argc, argv));
 }

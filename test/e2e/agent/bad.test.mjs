@@ -99,6 +99,40 @@ test('a warren-node that is not there, or does not work, is one clear failure', 
     [1, `warren: args.0 could not be started: cannot start warren-node: ${script}: its interpreter or loader is not there\n`])
 })
 
+// `warren ARGS` in a shell, with `redirections`.
+const redirected = (box, args, redirections) => box.start('sh', ['-c', `"$0" "$@" ${redirections}`, WARREN, ...args]).ended
+
+test('closed standard streams are as /dev/null', async (t) => {
+  const box = await Sandbox.open(t)
+  const none = '<&- >&- 2>&-'
+  assert.equal((await redirected(box, ['ps'], none)).code, 4)
+  for (const closed of ['<&-', '>&-', '2>&-', none]) assert.equal((await redirected(box, ['run', 'exit.js', '3'], closed)).code, 3, closed)
+  await redirected(box, ['run', '-d', 'probe.js'], none)
+  await box.probes.next()
+  assert.equal((await box.nodes()).length, 1)
+  assert.deepEqual(await redirected(box, ['ps'], '<&- >&-'), { code: 0, signal: null, stdout: '', stderr: '' })
+  assert.equal((await redirected(box, ['stop', 'probe'], none)).code, 0)
+})
+
+test('what cannot be written is a failure', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  const run = ['run', '-d', 'probe.js', '--json']
+  for (const args of [run, ['ps'], ['ps', '--json'], ['version'], ['help'], ['ps', '--help'], ['stop', 'probe'], ['init'], ['token', 'create'], ['hosts', '--watch']]) {
+    const { code, stderr } = await redirected(box, args, '> /dev/full')
+    assert.equal(code, 1, args.join(' '))
+    assert.match(stderr, /(^|\n)warren: cannot write the output: No space left on device\n$/)
+  }
+})
+
+test('a reader that went away is no failure to tell of', async (t) => {
+  const box = await Sandbox.open(t)
+  const proc = box.start('sh', ['-c', '{ read go; "$0" version; echo $? >&2; } | { exec <&-; echo gone >&2; }', WARREN])
+  await proc.until(/gone\n/)
+  proc.stdin.end('go\n')
+  assert.equal((await proc.ended).stderr, 'gone\n141\n')
+})
+
 // Everything of the program is seen, and the agent says once that it could not be kept.
 async function checkFullLog(box, agent) {
   const { code, stdout } = await box.done(['run', 'last_words.js', '--no-prefix'])
