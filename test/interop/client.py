@@ -28,7 +28,7 @@ class Peer:
 
     def __init__(self, info):
         self.info, self.entries = info, {}
-        self.sock, self.link, self.sent_shapes = None, None, 0
+        self.sock, self.link, self.output = None, None, bytearray()
         self.calls = {}
 
 
@@ -116,7 +116,7 @@ class Node:
         peer.link = Link(self.welcome.node_id, message.node_id,
                          lambda kind, body, wire_len: self.on_message(peer, kind, body, wire_len),
                          **self.link_options)
-        self.selector.register(peer.sock, selectors.EVENT_READ, lambda: self.on_readable(peer))
+        self.selector.register(peer.sock, selectors.EVENT_READ, lambda: self.on_ready(peer))
         self.write(peer)
 
     def on_connect_failed(self, message, _):
@@ -131,13 +131,19 @@ class Node:
         return peer.link
 
     def write(self, peer):
-        """All of it now: what the other end sends meanwhile is read, so that neither waits for the other."""
-        data = peer.link.pump_out()
-        while data and peer.sock:
-            try:
-                data = data[peer.sock.send(data):]
-            except BlockingIOError:
-                self.turn(0.05)
+        """What the socket does not take waits in peer.output until it does."""
+        peer.output += peer.link.pump_out()
+        try:
+            del peer.output[:peer.sock.send(peer.output)]
+        except (BlockingIOError, ConnectionError):
+            pass  # a broken one shows its end when it is read
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.output else 0)
+        self.selector.modify(peer.sock, events, lambda: self.on_ready(peer))
+
+    def on_ready(self, peer):
+        self.on_readable(peer)
+        if peer.sock:
+            self.write(peer)
 
     def on_readable(self, peer):
         try:
@@ -152,7 +158,6 @@ class Node:
             peer.sock = peer.link = None
             return
         peer.link.feed(data)
-        self.write(peer)
 
     def on_message(self, peer, kind, body, wire_len):
         if kind == REQUEST:
