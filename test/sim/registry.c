@@ -87,6 +87,7 @@ static bool is_heard(const world *w, int at, int of) {
 static mesh_host_state judge(world *w, int at, int of) {
     belief *b = &w->beliefs[at][of];
     if (w->hosts[of].has_left) return MESH_HOST_LEFT;
+    if (w->now_ms < b->wrong_until_ms) return b->wrong;
     if (is_heard(w, at, of)) {
         b->lost_at_ms = 0;
         return MESH_HOST_UP;
@@ -149,9 +150,19 @@ static void restart(world *w) {
     w->result.restarts++;
 }
 
+// A false alarm: its links stay, and what it says goes on coming.
+static void suspect(world *w) {
+    belief *b = &w->beliefs[pick(w, (uint32_t)w->host_count)][pick(w, (uint32_t)w->host_count)];
+    if (!b->is_known) return;
+    b->wrong = MESH_HOST_SUSPECT + pick(w, 3);
+    b->wrong_until_ms = w->now_ms + pick(w, 6000);
+}
+
 static void fault(world *w) {
     uint32_t kind = pick(w, 100);
-    if (kind < 50)
+    if (kind < 20)
+        suspect(w);
+    else if (kind < 50)
         network_break(w, (int)pick(w, (uint32_t)w->host_count),
                       (int)pick(w, (uint32_t)w->host_count), 8000);
     else if (kind < 60)
@@ -187,6 +198,9 @@ static void chaos(world *w) {
 static void calm(world *w) {
     w->is_calm = true;
     heal(w);
+    for (int at = 0; at < w->host_count; at++)
+        for (int of = 0; of < w->host_count; of++)
+            w->beliefs[at][of].wrong_until_ms = 0;
     for (int at = 0; at < w->host_count; at++)
         if (w->hosts[at].replica == NULL) {
             host *h = &w->hosts[at];

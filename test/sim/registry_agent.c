@@ -166,11 +166,9 @@ void agent_believe(world *w, int at, int of, mesh_host_state state) {
     const host *other = &w->hosts[of];
     belief *b = &w->beliefs[at][of];
     if (b->is_known && b->state == state && b->generation == other->generation) return;
-    *b = (belief){.state = state,
-                  .generation = other->generation,
-                  .lost_at_ms = b->lost_at_ms,
-                  .pace = b->pace,
-                  .is_known = true};
+    b->state = state;
+    b->generation = other->generation;
+    b->is_known = true;
     if (!has_bug(w, REGISTRY_BUG_STATE_FORGOTTEN) || state < MESH_HOST_DOWN)
         mesh_replica_host_state(h->replica, other->id, b->generation, state);
     mesh_overlay_host(h->overlay, other->id, state < MESH_HOST_UNREACHABLE);
