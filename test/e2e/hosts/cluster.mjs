@@ -7,6 +7,7 @@ import { Member } from '../messages/cluster.mjs'
 import { Net } from './net.mjs'
 
 const PORT = 7400
+const statesOf = (line) => Object.fromEntries(JSON.parse(line).hosts.map(({ name, state }) => [name, state]))
 const peer = fileURLToPath(new URL('../messages/peer.mjs', import.meta.url))
 
 export class Cluster {
@@ -43,8 +44,7 @@ export class Cluster {
 
   // What this host says of all hosts: { ada: 'up', ... }
   async states(host) {
-    const { hosts } = JSON.parse(await this.done(host, 'hosts', '--json'))
-    return Object.fromEntries(hosts.map(({ name, state }) => [name, state]))
+    return statesOf(await this.done(host, 'hosts', '--json'))
   }
 
   // Until `host` says what is expected of the others: { ada: 'up', bob: 'down' }. `warren hosts --watch` tells of changes.
@@ -54,7 +54,7 @@ export class Cluster {
       for (let from = 0; ; ) {
         const { 0: line, index } = await watch.until(/^.*\n/, from)
         from += index + line.length
-        const states = Object.fromEntries(JSON.parse(line).hosts.map(({ name, state }) => [name, state]))
+        const states = statesOf(line)
         if (Object.entries(expected).every(([name, state]) => [].concat(state).includes(states[name]))) return states
       }
     } finally {
@@ -63,6 +63,13 @@ export class Cluster {
   }
   sees(host, others) {
     return this.until(host, Object.fromEntries(others.map(({ name }) => [name, 'up'])))
+  }
+
+  // All that this host says of the others from now on.
+  async history(host) {
+    const watch = host.warren(['hosts', '--watch', '--json'])
+    await watch.until(/\n/)
+    return new History(watch)
   }
 
   // A member of the mesh on this host that runs what a test gives it.
@@ -77,5 +84,23 @@ export class Cluster {
 
   async #close() {
     for (const child of this.#children) child.kill('SIGKILL')
+  }
+}
+
+// What `warren hosts --watch` of one host has told so far.
+export class History {
+  #watch
+  constructor(watch) {
+    this.#watch = watch
+  }
+  get states() {
+    return this.#watch.text('stdout').split('\n').slice(0, -1).map(statesOf)
+  }
+  // Which states this host was ever said to be in.
+  of(name) {
+    return [...new Set(this.states.map((states) => states[name]))]
+  }
+  end() {
+    this.#watch.kill('SIGTERM')
   }
 }

@@ -3,6 +3,9 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { Sandbox } from '../agent/harness.mjs'
 
+// Why tests are skipped, or false: they never pass without having run.
+export const skip = process.getuid() !== 0 && 'network namespaces need root'
+
 const run = promisify(execFile)
 const inside = (ns, ...command) => run('ip', ['netns', 'exec', ns, ...command])
 
@@ -16,10 +19,12 @@ export class Host extends Sandbox {
   }
 }
 
+let nets = 0
+
 export class Net {
   hosts = []
   #all = []
-  #switch = `warren${process.pid}`
+  #switch = `warren${process.pid}n${nets++}`
 
   // `names` of the hosts; they are 10.77.0.1, 10.77.0.2 ...
   static async open(t, names) {
@@ -63,6 +68,10 @@ export class Net {
   // The power cord: nothing of this host reaches anybody, nor anything it.
   async isolate(host) {
     await Promise.all(this.hosts.filter((other) => other !== host).map((other) => this.cut(host, other)))
+  }
+  // Two groups that hear each other no more.
+  async split(these, those) {
+    await Promise.all(these.flatMap((one) => those.map((other) => this.cut(one, other))))
   }
   // Every packet from another host is lost with this chance.
   async lose(percent) {

@@ -1,0 +1,65 @@
+// Calls from every host to every host while a test breaks things, and what must be true of them however badly it goes:
+// each ends in one outcome, none runs twice, what answered did run, and what was `not delivered` did not.
+import assert from 'node:assert/strict'
+
+const serve = async (mesh, keep) => {
+  keep.runs = new Map()
+  await mesh.serve('count', { run: (id) => (keep.runs.set(id, (keep.runs.get(id) ?? 0) + 1), id) })
+}
+
+const start = async (mesh, keep, count) => {
+  await mesh.available('count', { count, timeout: 30_000 })
+  const client = mesh.client('count')
+  const call = async (id) => {
+    try {
+      return (await client.run(id, { timeout: 2000 })) === id ? 'answered' : 'another answer'
+    } catch (error) {
+      return { no: 'not delivered', maybe: 'maybe delivered' }[error.delivered] ?? String(error.stack)
+    }
+  }
+  keep.outcomes = new Map()
+  const loop = async (lane) => {
+    for (let n = 0; !keep.isOver; n++) {
+      const id = `${mesh.self.host} ${lane} ${n}`
+      keep.outcomes.set(id, await call(id))
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+  }
+  keep.loops = Promise.all([0, 1, 2, 3].map(loop)) // one that waits for a time-out does not stop the others
+}
+
+const end = async (mesh, keep) => {
+  keep.isOver = true
+  await keep.loops
+  return keep.outcomes
+}
+
+export class Load {
+  // A member on each host that serves, and calls all others.
+  static async open(cluster) {
+    const load = new Load()
+    load.members = await Promise.all(cluster.hosts.map((host) => cluster.member(host, `load-on-${host.name}`)))
+    await Promise.all(load.members.map((member) => member.run(serve)))
+    await Promise.all(load.members.map((member) => member.run(start, load.members.length)))
+    return load
+  }
+
+  // { answered: 123, 'maybe delivered': 1 }. Members that are dead are asked nothing.
+  async end(members = this.members) {
+    const outcomes = new Map((await Promise.all(members.map((member) => member.run(end)))).flatMap((each) => [...each]))
+    const runs = new Map()
+    for (const member of members)
+      for (const [id, times] of await member.run((mesh, keep) => keep.runs)) runs.set(id, (runs.get(id) ?? 0) + times)
+    const counts = {}
+    for (const [id, outcome] of outcomes) {
+      counts[outcome] = (counts[outcome] ?? 0) + 1
+      const times = runs.get(id) ?? 0
+      assert.ok(times <= 1, `call ${id} ran ${times} times`)
+      if (outcome === 'answered' && members === this.members) assert.equal(times, 1, `call ${id} answered and never ran`)
+      if (outcome === 'not delivered') assert.equal(times, 0, `call ${id} ran though it was not delivered`)
+      assert.match(outcome, /^(answered|not delivered|maybe delivered)$/)
+    }
+    assert.ok(counts.answered > 0)
+    return counts
+  }
+}
