@@ -73,8 +73,8 @@ static bool take_restart(run_request *r, const char *value) {
 static bool take_name(run_request *r, const char *value) {
     r->body.name = (char *)(uintptr_t)value;
     if (agent_target_check_name(value) == 0) return true;
-    cli_say("\"%.80s\" cannot be a name: it has up to %d letters, digits, - and _, and is not "
-            "\"all\"",
+    cli_say("\"%.80s\" cannot be a name: it begins with a letter or digit, has up to %d letters, "
+            "digits, - and _, and is not \"all\"",
             value, AGENT_NAME_LEN_MAX);
     return false;
 }

@@ -14,7 +14,8 @@ static bool is_name_byte(char c) {
 
 int agent_target_check_name(const char *name) {
     size_t len = strlen(name);
-    if (len == 0 || len > AGENT_NAME_LEN_MAX || strcmp(name, "all") == 0) return MESH_EINVAL;
+    if (len > AGENT_NAME_LEN_MAX || strcmp(name, "all") == 0) return MESH_EINVAL;
+    if (!isalnum((unsigned char)name[0])) return MESH_EINVAL;
     for (size_t i = 0; i < len; i++)
         if (!is_name_byte(name[i])) return MESH_EINVAL;
     return 0;
@@ -24,6 +25,7 @@ static int parse_instance(const char *text, uint32_t *out) {
     size_t len = strlen(text);
     uint32_t value = 0;
     if (len == 0 || len > 6) return MESH_EINVAL;
+    if (text[0] == '0' && len > 1) return MESH_EINVAL; // one instance has one name
     for (size_t i = 0; i < len; i++) {
         if (!isdigit((unsigned char)text[i])) return MESH_EINVAL;
         value = value * 10 + (uint32_t)(text[i] - '0');
@@ -69,6 +71,10 @@ void agent_target_name_of(const char *entry, char out[AGENT_NAME_LEN_MAX + 1]) {
     const char *start;
     size_t len;
     name_part(entry, &start, &len);
+    while (len > 0 && !isalnum((unsigned char)*start)) {
+        start++;
+        len--;
+    }
     if (len > AGENT_NAME_LEN_MAX - 8) len = AGENT_NAME_LEN_MAX - 8; // room for -2, -3 ...
     for (size_t i = 0; i < len; i++)
         out[i] = (char)(is_name_byte(start[i]) ? start[i] : '-');

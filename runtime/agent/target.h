@@ -14,9 +14,11 @@ typedef struct agent_target {
 // 0 or MESH_EINVAL.
 int agent_target_parse(const char *text, agent_target *out);
 
-// 0, or MESH_EINVAL: 1 to 63 letters, digits, - and _, and not "all".
+// 0, or MESH_EINVAL: 1 to 63 letters, digits, - and _, first a letter or digit (else it would look
+// like an option), and not "all".
 int agent_target_check_name(const char *name);
-// A name for a program: app of /x/app.js, shop of /x/shop/index.js; other bytes become -.
+// A name for a program: app of /x/app.js, shop of /x/shop/index.js; other bytes become
+// -, and none of them comes first. "app" when nothing is left.
 void agent_target_name_of(const char *entry, char out[AGENT_NAME_LEN_MAX + 1]);
 
 // The one of `words` that is nearest to what was typed, or NULL when none is near.

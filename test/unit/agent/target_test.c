@@ -16,9 +16,9 @@ TEST(a_service_an_instance_and_all_are_targets) {
 }
 
 TEST(what_names_no_nodes_is_refused) {
-    static const char *const wrong[] = {"",    ".",    "app.",   "app.x",         "app.1.2",
-                                        ".1",  "a b",  "../etc", "app.999999999", "app.-1",
-                                        "a/b", "all.1"};
+    static const char *const wrong[] = {
+        "",       ".",   "app.",  "app.x", "app.1.2", ".1", "a b",    "../etc", "app.999999999",
+        "app.-1", "a/b", "all.1", "-x",    "--",      "_x", "app.00", "app.01"};
     agent_target t;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         EXPECT_EQ(MESH_EINVAL, agent_target_parse(wrong[i], &t));
@@ -43,7 +43,12 @@ TEST(a_service_is_called_after_its_program) {
     expect_name("index", "/index.js");
     expect_name("a-b---", "/x/a b\xc3\xbc!.js");
     expect_name("app", "/x/all.js");
-    expect_name("-hidden", "/x/.hidden");
+    expect_name("hidden", "/x/.hidden");
+    expect_name("js", "/x/.js");
+    expect_name("app", "/x/\xc3\xa9.js");
+    expect_name("x", "/x/--_x.js");
+    expect_name("app", "/x/_all.js");
+    expect_name("0", "/x/0.js");
 }
 
 TEST(a_program_with_a_very_long_name_leaves_room_for_a_number) {
