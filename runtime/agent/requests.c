@@ -15,6 +15,7 @@ enum {
     QUEUE_LOW = 256 << 10,        // and are again below
     FOLLOWER_QUEUE_MAX = 8 << 20, // a follower of logs is cut off above
     NODES_BATCH_LEN = 64 << 10,
+    NODE_WORD_MAX = AGENT_NAME_LEN_MAX + 12, // "app.0"
 };
 
 typedef enum watch_kind { OWNER, FOLLOWER, STOPPER } watch_kind;
@@ -307,11 +308,28 @@ static void tail_service(const Warren__Agent__NodeInfo *info, void *user) {
                          on_tail, all->client); // one that wrote nothing has no file
 }
 
-// The log of a service that is not in the lists any more is still there to be read.
+// The one node that the target means; NULL when it means several.
+static const char *node_of(const agent_target *target, char out[NODE_WORD_MAX]) {
+    if (target->instance == UINT32_MAX) return NULL;
+    (void)snprintf(out, NODE_WORD_MAX, "%s.%u", target->name, target->instance);
+    return out;
+}
+
+static void note_piece(const agent_log_piece *piece, void *user) {
+    (void)piece;
+    *(bool *)user = true;
+}
+
+// What a service wrote that is not in the lists any more is still there to be read, and so is what
+// an instance wrote that it does not have now.
 static bool has_log(const char *dir, const char *target) {
     agent_target parsed;
-    return agent_target_parse(target, &parsed) == 0 && parsed.name[0] != '\0' &&
-           agent_log_tail(dir, parsed.name, NULL, 0, on_tail, NULL) == 0;
+    char name[NODE_WORD_MAX];
+    bool has_piece = false;
+    if (agent_target_parse(target, &parsed) != 0 || parsed.name[0] == '\0') return false;
+    const char *node = node_of(&parsed, name);
+    int err = agent_log_tail(dir, parsed.name, node, 1, note_piece, &has_piece);
+    return err == 0 && (node == NULL || has_piece);
 }
 
 static void tail(agent_client *client, const Warren__Agent__Logs *body) {
@@ -323,10 +341,9 @@ static void tail(agent_client *client, const Warren__Agent__Logs *body) {
         agent_services_each(client->clients->options.services, tail_service, &all);
         return;
     }
-    char node[AGENT_NODE_NAME_LEN_MAX];
-    (void)snprintf(node, sizeof node, "%s.%u", target.name, target.instance);
-    (void)agent_log_tail(dir, target.name, target.instance == UINT32_MAX ? NULL : node,
-                         body->tail_lines, on_tail, client); // one that wrote nothing has no file
+    char name[NODE_WORD_MAX];
+    (void)agent_log_tail(dir, target.name, node_of(&target, name), body->tail_lines, on_tail,
+                         client); // one that wrote nothing has no file
 }
 
 static void logs(agent_client *client, const Warren__Agent__Logs *body) {

@@ -97,6 +97,11 @@ test('logs -n shows the last lines, of one instance or all', async (t) => {
   await agent.until(/args is over/)
   const one = await box.done(['logs', 'args.1', '-n', '10'])
   assert.deepEqual([one.stdout, one.stderr], ['args.1 | ["x"]\n', 'args.1 | to stderr\n'])
+  // A service that runs with fewer instances now: what the others wrote is still there.
+  await box.done(['run', '-d', 'args.js', '--name', 'args'])
+  await agent.until(/args is over[^]*args is over/)
+  const old = await box.done(['logs', 'args.1', '-n', '10', '--no-prefix'])
+  assert.deepEqual([old.code, old.stdout], [0, '["x"]\n'])
   const all = await box.done(['logs', '-n', '3', '--json'])
   assert.equal(all.stdout.trimEnd().split('\n').length, 3)
 })
@@ -185,6 +190,8 @@ test('an unknown target is told with what was meant', async (t) => {
     [['stop', 'prboe'], 3, 'no service is called prboe: did you mean probe?'],
     [['logs', 'zebra'], 3, 'no service is called zebra (`warren ps` lists them)'],
     [['stop', 'probe.4'], 3, 'probe has no instance 4: it has 0 to 0'],
+    [['stop', 'probe.00'], 2, '"probe.00" names no nodes: app, app.2 or all would'],
+    [['logs', 'probe.4'], 3, 'probe has no instance 4: it has 0 to 0'],
     [['stop', '../x'], 2, '"../x" names no nodes: app, app.2 or all would'],
   ]) {
     const { code, stderr } = await box.done(args)
