@@ -135,17 +135,13 @@ static int enrol(const join_request *r, const char *dir) {
     agent_new_host keys;
     mesh_enrol_answer answer;
     agent_new_host_make(&keys);
-    cli_enrol_options asking = {.token = &r->token,
-                                .name = r->name,
-                                .sign_secret = keys.sign_secret,
-                                .link_secret = keys.link_secret,
-                                .on_try = say_try};
+    const cli_enrol_options asking = {.token = &r->token,
+                                      .name = r->name,
+                                      .is_name_open = !r->is_named,
+                                      .sign_secret = keys.sign_secret,
+                                      .link_secret = keys.link_secret,
+                                      .on_try = say_try};
     int err = cli_enrol(&asking, &answer, text), exit_code = CLI_FAILED;
-    if (err == MESH_EREFUSED && !r->is_named) { // perhaps for a host of another name: take that
-        char again[CLI_ENROL_TEXT_MAX] = "";
-        asking.name = "";
-        err = cli_enrol(&asking, &answer, again);
-    }
     if (err == 0)
         exit_code = keep(r, dir, &keys, &answer);
     else

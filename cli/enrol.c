@@ -154,6 +154,7 @@ static int try_address(const cli_enrol_options *options, const char *address,
     mesh_enrol_dial_options dialling = {
         .token = options->token,
         .name = options->name,
+        .is_name_open = options->is_name_open,
         .minor_min = MESH_MINOR_MIN,
         .minor_max = MESH_MINOR_MAX,
     };

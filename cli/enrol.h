@@ -9,6 +9,7 @@ enum { CLI_ENROL_TEXT_MAX = 1024 };
 typedef struct cli_enrol_options {
     const mesh_token *token;
     const char *name;                         // that the host wants; "": the ticket says it
+    bool is_name_open;                        // it takes the ticket's as well
     const uint8_t *sign_secret, *link_secret; // of MESH_SIGN_SECRET_LEN and MESH_LINK_KEY_LEN
     void (*on_try)(const char *address);      // says where it is being tried
 } cli_enrol_options;

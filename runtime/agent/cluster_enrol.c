@@ -1,5 +1,6 @@
 // Letting a new host in: the issuer's side of an enrolment link (secure/enrol.h), on a socket.
 #include <errno.h>
+#include <inttypes.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,7 +48,10 @@ static void end(cluster_enrol *e) {
 }
 
 static void on_timer(uv_timer_t *timer) {
-    end(timer->data);
+    cluster_enrol *e = timer->data;
+    agent_say("enrolment: a host with ticket %016" PRIx64 " is let go: it was not done in %d s",
+              e->ticket_id, ENROL_MS / 1000);
+    end(e);
 }
 
 // Seeds for the new host: ourselves, and who else is up.
@@ -69,7 +73,7 @@ static void answer(cluster_enrol *e) {
                                  .seed_count = count,
                                  .now_s = cluster_now_s()};
     (void)agent_tickets_admit(c->identity, &admission, text);
-    agent_say("%s", text);
+    agent_say("enrolment: %s", text);
     e->is_answered = true;
 }
 
@@ -98,7 +102,10 @@ static bool read_some(cluster_enrol *e) {
     memmove(e->input, input.data, input.len);
     e->len = input.len;
     if (err == 0) answer(e);
-    return err == 0 || err == MESH_EAGAIN;
+    if (err == 0 || err == MESH_EAGAIN) return true;
+    agent_say("enrolment: a host with ticket %016" PRIx64 " is let go: %s", e->ticket_id,
+              mesh_error_text(err));
+    return false;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {

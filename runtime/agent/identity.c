@@ -163,6 +163,7 @@ static int raise_generation(agent_identity *id, uint64_t wall_ms, char text[AGEN
 
 int agent_identity_keep_generation(agent_identity *id, uint64_t generation,
                                    char text[AGENT_VAULT_TEXT_MAX]) {
+    if (generation <= id->generation) return 0; // it never falls
     int err = identity_file_write_generation(id->vault, generation, text);
     if (err == 0) id->generation = generation;
     return err;

@@ -21,6 +21,7 @@ enum {
     LOCK_TRIES = 200,
     LOCK_PAUSE_US = 5000,
     PATH_LEN_MAX = AGENT_VAULT_PATH_MAX + 32, // with a name
+    NEW_PATH_LEN_MAX = PATH_LEN_MAX + 4,
 };
 
 static const char lock_name[] = "tickets.lock";
@@ -45,6 +46,11 @@ static int fail(char text[AGENT_VAULT_TEXT_MAX], int err, const char *what, cons
 
 static void path_of(const char *vault, const char *name, char out[PATH_LEN_MAX]) {
     (void)snprintf(out, PATH_LEN_MAX, "%s/%s", vault, name);
+}
+
+// Where it is written, before it is renamed.
+static void new_path_of(const char *path, char out[NEW_PATH_LEN_MAX]) {
+    (void)snprintf(out, NEW_PATH_LEN_MAX, "%s.new", path);
 }
 
 void agent_vault_path(const char *state, char out[AGENT_VAULT_PATH_MAX]) {
@@ -211,11 +217,11 @@ static int write_new(const char *path, mesh_bytes head, mesh_bytes body, mesh_by
 
 int agent_vault_write(const char *vault, const char *name, mesh_bytes body,
                       char text[AGENT_VAULT_TEXT_MAX]) {
-    char path[PATH_LEN_MAX], fresh[PATH_LEN_MAX + 8], head[HEAD_LEN_MAX];
+    char path[PATH_LEN_MAX], fresh[NEW_PATH_LEN_MAX], head[HEAD_LEN_MAX];
     uint8_t check[CHECK_LEN];
     CHECK(body.len <= AGENT_VAULT_BODY_LEN_MAX);
     path_of(vault, name, path);
-    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
+    new_path_of(path, fresh);
     mesh_bytes first = {(const uint8_t *)head, put_head(name, head)}, last = {check, CHECK_LEN};
     crypto_generichash_state state;
     (void)crypto_generichash_init(&state, NULL, 0, CHECK_LEN);
@@ -288,9 +294,11 @@ void agent_vault_abandon(const char *vault) {
         AGENT_VAULT_ROOT,    AGENT_VAULT_ISSUER, AGENT_VAULT_HOST,   AGENT_VAULT_GENERATION,
         AGENT_VAULT_TICKETS, AGENT_VAULT_PEERS,  AGENT_VAULT_CONFIG, lock_name};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char path[PATH_LEN_MAX];
+        char path[PATH_LEN_MAX], fresh[NEW_PATH_LEN_MAX];
         path_of(vault, names[i], path);
         (void)unlink(path);
+        new_path_of(path, fresh); // of a life that was cut short
+        (void)unlink(fresh);
     }
     (void)rmdir(vault);
 }

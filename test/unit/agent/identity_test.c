@@ -143,6 +143,16 @@ TEST(generations_rise_and_are_never_below_the_clock) {
         EXPECT_TRUE(lives[i].want == id->generation);
         agent_identity_free(id);
     }
+    agent_identity *id = load();
+    EXPECT_OK(agent_identity_start(id, NOW_MS, text));
+    EXPECT_OK(agent_identity_keep_generation(id, NOW_MS + 500, text)); // membership raised it
+    EXPECT_OK(agent_identity_keep_generation(id, NOW_MS + 400, text));
+    EXPECT_TRUE(id->generation == NOW_MS + 500);
+    agent_identity_free(id);
+    id = load();
+    EXPECT_OK(agent_identity_start(id, NOW_MS, text));
+    EXPECT_TRUE(id->generation == NOW_MS + 501);
+    agent_identity_free(id);
     remove_state();
 }
 

@@ -1,0 +1,178 @@
+// `warren join`: a host with a token becomes one of the cluster, once; whatever is wrong is told, and leaves nothing behind.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import { test } from 'node:test'
+import { Sandbox } from './harness.mjs'
+
+const freePort = async () => {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  return port
+}
+
+// An issuer with its agent, and a second sandbox that would like to come in.
+async function scene(t) {
+  const issuer = await Sandbox.open(t)
+  issuer.port = await freePort()
+  const { code, stdout, stderr } = await issuer.done(['init', '--json', '--name', 'first', '--listen', `127.0.0.1:${issuer.port}`])
+  assert.equal(code, 0, stderr)
+  issuer.said = JSON.parse(stdout)
+  issuer.open = async () => {
+    issuer.door = await issuer.agent()
+    await issuer.door.until(/this host is first in its cluster/)
+  }
+  issuer.token = async (...args) => {
+    const made = await issuer.done(['token', 'create', ...args])
+    assert.equal(made.code, 0, made.stderr)
+    return made.stdout.trim()
+  }
+  await issuer.open()
+  const host = await Sandbox.open(t)
+  host.vault = path.join(host.state, 'cluster')
+  return { issuer, host }
+}
+
+async function refused(host, args, exitCode, pattern) {
+  const { code, stdout, stderr } = await host.done(['join', ...args])
+  assert.match(stderr, pattern)
+  assert.equal(stdout, '')
+  assert.equal(code, exitCode)
+  assert.ok(!fs.existsSync(host.vault))
+  if (fs.existsSync(host.state)) assert.deepEqual(fs.readdirSync(host.state).filter((name) => name.startsWith('cluster')), [])
+}
+
+test('a host with a token becomes one of the cluster', async (t) => {
+  const { issuer, host } = await scene(t)
+  const token = await issuer.token()
+  const { code, stdout, stderr } = await host.done(['join', token, '--name', 'second', '--listen', '127.0.0.1:7500', '--json'])
+  assert.match(stderr, new RegExp(`^warren: asks 127\\.0\\.0\\.1:${issuer.port}\nwarren: no agent is running yet: [^\n]*\n$`))
+  assert.equal(code, 0)
+  const said = JSON.parse(stdout)
+  assert.equal(said.cluster, issuer.said.cluster)
+  assert.notEqual(said.host, issuer.said.host)
+  assert.equal(said.name, 'second')
+  assert.equal(JSON.parse(fs.readFileSync(path.join(host.vault, 'config.json'))).listen, '127.0.0.1:7500')
+  await issuer.door.until(new RegExp(`let host "second" \\(${said.host}\\) in with ticket [0-9a-f]{16}`))
+  assert.deepEqual(fs.readdirSync(host.vault).sort(), ['config.json', 'generation', 'host.key', 'peers'])
+  for (const name of fs.readdirSync(host.vault)) assert.equal(fs.statSync(path.join(host.vault, name)).mode & 0o777, 0o600, name)
+  assert.ok(fs.readFileSync(path.join(host.vault, 'peers')).includes(`127.0.0.1:${issuer.port}`))
+  const again = await host.done(['token', 'create'])
+  assert.equal(again.code, 1)
+  assert.match(again.stderr, /this host has no issuer\.key/)
+})
+
+test('a token lets one host in, and the second one and the log are told', async (t) => {
+  const { issuer, host } = await scene(t)
+  const token = await issuer.token()
+  const hosts = [host, ...(await Promise.all(Array.from({ length: 4 }, () => Sandbox.open(t))))]
+  const ends = await Promise.all(hosts.map((one, i) => one.done(['join', token, '--name', `h${i}`])))
+  assert.equal(ends.filter(({ code }) => code === 0).length, 1)
+  for (const { code, stderr } of ends)
+    if (code !== 0) assert.match(stderr, /\nwarren: not joined: 127\.0\.0\.1:\d+ refuses: this token was used already [^\n]*\n$/)
+  await issuer.door.until(/refused host "h\d" \([0-9a-f]{32}\) with ticket [0-9a-f]{16}, used before by [0-9a-f]{32}/)
+  // Nor after the issuer's agent was started again.
+  issuer.door.kill('SIGKILL')
+  await issuer.door.ended
+  await issuer.open()
+  const late = await Sandbox.open(t)
+  assert.match((await late.done(['join', token])).stderr, /was used already/)
+})
+
+test('a token can be read from stdin', async (t) => {
+  const { issuer, host } = await scene(t)
+  const join = host.warren(['join', '-'])
+  join.stdin.end(`  ${await issuer.token()}\r\n`)
+  const { code, stdout } = await join.ended
+  assert.equal(code, 0)
+  assert.match(stdout, /^This host is .* in cluster [0-9a-f]{32}\.\n$/)
+})
+
+test('the name of a token goes before the one of the machine, and not before --name', async (t) => {
+  const { issuer, host } = await scene(t)
+  const token = await issuer.token('--name', 'db-1')
+  await refused(host, [token, '--name', 'db-2'], 1, /refuses: this token is for a host of another name/)
+  const { code, stdout } = await host.done(['join', token, '--json'])
+  assert.equal(code, 0)
+  assert.equal(JSON.parse(stdout).name, 'db-1')
+})
+
+test('what is no token, and what has expired, is told', async (t) => {
+  const { issuer, host } = await scene(t)
+  const token = await issuer.token()
+  await refused(host, [], 2, /join with which token\?/)
+  await refused(host, ['warren1:abc'], 2, /that is not a whole token/)
+  await refused(host, [token.slice(0, -1)], 2, /that is not a whole token/)
+  await refused(host, [token.replace('warren1', 'warren2')], 2, /by a newer Warren/)
+  await refused(host, [token, 'x'], 2, /join takes one token/)
+  await refused(host, [token, '--name', 'a b'], 1, /refuses: a host's name is/)
+  await refused(host, [token, '--name', 'a'.repeat(64)], 2, /--name is at most 63 bytes long/)
+  const short = await issuer.token('--ttl', '1s')
+  const until = Date.now() + 60_000
+  let said
+  do said = await host.done(['join', '--name', 'a b', short]) // which uses it up in no case
+  while (!/expired/.test(said.stderr) && Date.now() < until)
+  assert.match(said.stderr, /token has expired/)
+  assert.equal((await host.done(['join', token])).code, 0) // none of it used that one up
+})
+
+test('who is in a cluster stays in it', async (t) => {
+  const { issuer, host } = await scene(t)
+  assert.equal((await host.done(['init'])).code, 0)
+  const key = fs.readFileSync(path.join(host.vault, 'host.key'))
+  const token = await issuer.token()
+  const { code, stderr } = await host.done(['join', token])
+  assert.equal(code, 1)
+  assert.match(stderr, /in a cluster already/)
+  assert.deepEqual(fs.readFileSync(path.join(host.vault, 'host.key')), key)
+  const other = await Sandbox.open(t)
+  assert.equal((await other.done(['join', token])).code, 0) // it was not used up
+})
+
+test('an issuer that is away, deaf, or somebody else is told', async (t) => {
+  const { issuer, host } = await scene(t)
+  const token = await issuer.token()
+  issuer.door.kill('SIGKILL')
+  await issuer.door.ended
+  await refused(host, [token], 1, /127\.0\.0\.1:\d+ cannot be reached: Connection refused/)
+  const sockets = new Set()
+  let answer = (socket) => socket.end()
+  const server = net.createServer((socket) => {
+    sockets.add(socket.on('error', () => {}))
+    socket.once('data', () => answer(socket))
+  })
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  server.listen(issuer.port, '127.0.0.1')
+  await once(server, 'listening')
+  await refused(host, [token], 1, /closed the connection without a word: it does not know this token/)
+  answer = (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')
+  await refused(host, [token], 1, /the peer announced more than the limit/)
+  answer = (socket) => socket.write(Buffer.concat([Buffer.from([0, 100]), Buffer.alloc(100)]))
+  await refused(host, [token], 1, /was not sealed by the other end/)
+  answer = () => {}
+  await refused(host, [token], 1, /took the connection and does not answer/)
+  server.close()
+  for (const socket of sockets) socket.destroy()
+  await issuer.open()
+  assert.equal((await host.done(['join', token])).code, 0)
+})
+
+test('strangers at the door get not a byte', async (t) => {
+  const { issuer } = await scene(t)
+  for (const bytes of [Buffer.alloc(90), Buffer.from('wrn!\x01\x04'.padEnd(90, '\0'), 'latin1'), Buffer.alloc(200, 0x41)]) {
+    const socket = net.connect(issuer.port, '127.0.0.1')
+    const seen = []
+    socket.on('data', (data) => seen.push(data)).on('error', () => {})
+    const closed = new Promise((resolve) => socket.on('close', resolve))
+    socket.write(bytes)
+    await closed
+    assert.equal(Buffer.concat(seen).length, 0)
+  }
+})
