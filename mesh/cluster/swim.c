@@ -8,11 +8,12 @@
 
 enum {
     LATE_MS = 200,  // a timer that fires so late says that this process was not running
-    GRACE_MS = 300, // what then remains at least for answers that wait in the socket
+    GRACE_MS = 300, // for answers that then wait in the socket
     REFRESH_MS = 60000,
     REFRESH_HOSTS = 32, // above so many hosts, rarer in proportion
     GOODBYES = 16,
     FIRST_SYNC_MS = 1000,
+    EPOCH_MS = 1000,
     MS_PER_DAY = 86400000,
 };
 
@@ -103,7 +104,9 @@ static void init(mesh_swim *s, const mesh_swim_options *options) {
     uint64_t key[2];
     s->options = *options;
     set_defaults(&s->options);
-    s->now_ms = options->now_ms;
+    // Not 0, which means never; and there is room to go back.
+    s->now_ms = options->now_ms + EPOCH_MS;
+    s->paused_ms = (uint64_t)-EPOCH_MS;
     s->now_s = options->now_s;
     mesh_rng_init(&s->rng, options->seed);
     key[0] = mesh_rng_next(&s->rng);
@@ -169,20 +172,21 @@ void mesh_swim_join(mesh_swim *s) {
 // ---- time
 
 // s->now_ms counts only the time that this process was running. One that was stopped for a minute
-// finds its timers overdue while the answers still wait in its socket: it would accuse everybody.
-// So the clock of all timers stands still meanwhile, and open probes get a little more.
+// finds its timers overdue while the answers still wait in its socket: it would accuse everybody,
+// or carry out verdicts that were answered long ago. So the clock of all timers stands still
+// meanwhile, and goes back a little, for what waits to be read first.
 static void enter(mesh_swim *s, uint64_t now_ms, uint64_t now_s) {
     uint64_t due_ms = mesh_deadlines_next_ms(&s->timers), time_ms = now_ms - s->paused_ms;
     s->now_s = now_s;
     if (due_ms < s->now_ms) due_ms = s->now_ms;
     if (due_ms != UINT64_MAX && time_ms > due_ms + LATE_MS) {
-        s->paused_ms += time_ms - due_ms;
-        time_ms = due_ms;
+        s->now_ms = due_ms - GRACE_MS;
+        s->paused_ms = now_ms - s->now_ms;
         s->stats.pauses++;
         mesh_swim_probe_worse(s);
-        mesh_swim_probe_delay(s, due_ms + GRACE_MS);
+    } else if (time_ms > s->now_ms) {
+        s->now_ms = time_ms;
     }
-    if (time_ms > s->now_ms) s->now_ms = time_ms;
 }
 
 static void refresh(mesh_swim *s) {
@@ -432,11 +436,6 @@ bool mesh_swim_find(const mesh_swim *s, const uint8_t host_id[MESH_ID_LEN], mesh
     const mesh_host *host = mesh_swim_hosts_find(s, host_id);
     if (host != NULL) mesh_swim_hosts_view(s, host, out);
     return host != NULL;
-}
-
-const uint8_t *mesh_swim_key(const mesh_swim *s, const uint8_t host_id[MESH_ID_LEN]) {
-    const mesh_host *host = mesh_swim_hosts_find(s, host_id);
-    return host != NULL ? host->sign_key : NULL;
 }
 
 void mesh_swim_get_stats(const mesh_swim *s, mesh_swim_stats *out) {

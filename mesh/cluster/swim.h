@@ -139,9 +139,6 @@ void mesh_swim_leave(mesh_swim *swim, uint64_t now_ms);
 bool mesh_swim_each(const mesh_swim *swim, uint32_t *cursor, mesh_swim_host *out);
 bool mesh_swim_find(const mesh_swim *swim, const uint8_t host_id[MESH_ID_LEN], mesh_swim_host *out);
 
-// The key that a host signs with (borrowed until the next call), or NULL.
-const uint8_t *mesh_swim_key(const mesh_swim *swim, const uint8_t host_id[MESH_ID_LEN]);
-
 // The Ed25519 key of a host that is known; borrowed until the next call that changes something.
 // NULL: it is not.
 const uint8_t *mesh_swim_key_of(const mesh_swim *swim, const uint8_t host_id[MESH_ID_LEN]);

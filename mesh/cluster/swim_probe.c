@@ -105,14 +105,6 @@ void mesh_swim_probe_timeout(mesh_swim *s, uint32_t slot) {
     mesh_swim_trial_accuse(s, host);
 }
 
-void mesh_swim_probe_delay(mesh_swim *s, uint64_t until_ms) {
-    for (uint32_t i = 0; i < PROBES_MAX; i++) {
-        if (!s->probes[i].is_used) continue;
-        if (s->probes[i].ends_ms < until_ms) s->probes[i].ends_ms = until_ms;
-        mesh_deadlines_set(&s->timers, TIMER_PROBES + i, until_ms);
-    }
-}
-
 // ---- answers
 
 static void note(mesh_swim *s, mesh_host *from, const mesh_ping *ping) {

@@ -44,7 +44,8 @@ typedef struct mesh_pair { // what datagrams with one host need
 typedef struct mesh_trial { // of a host that is accused, or was found dead
     bool is_over;           // its time was up: from now on enough witnesses are death
     bool is_closed;         // the host is down
-    uint64_t began_ms;
+    bool is_checked;        // asked once more before the end
+    uint64_t began_ms, ends_ms;
     size_t count;
     mesh_witness witnesses[MESH_WITNESSES_MAX];
     mesh_news news[MESH_WITNESSES_MAX];
@@ -202,7 +203,6 @@ void mesh_swim_probe_take_relayed(mesh_swim *s, const mesh_host *from, uint32_t 
 void mesh_swim_probe_answered(mesh_swim *s, mesh_host *host);
 void mesh_swim_probe_worse(mesh_swim *s);
 uint64_t mesh_swim_probe_stretch(const mesh_swim *s, uint64_t ms); // by our own health
-void mesh_swim_probe_delay(mesh_swim *s, uint64_t until_ms);       // none ends before
 
 // swim_sync.c: what hosts know and others don't
 void mesh_swim_sync_begin(mesh_swim *s);

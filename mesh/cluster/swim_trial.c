@@ -10,6 +10,9 @@ enum {
     STRANGE_MS = 10000, // so long a host that we never heard may not know us yet
     CONFIRM_MS = 2000,  // what the accused has to answer to a verdict of less than three
     FACTOR_MAX = 3,
+    CHECK_MS = 1500, // before the end of a trial
+    CHECK_PEERS = 2,
+    CHECK_ALL_MAX = 64,
     DRAW_LEN = 2 * MESH_ID_LEN + 4,
 };
 
@@ -37,7 +40,28 @@ static uint64_t duration_ms(const mesh_swim *s, size_t witnesses) {
 }
 
 static void set_time(mesh_swim *s, mesh_host *host, uint64_t at_ms) {
-    if (!host->trial->is_over) mesh_deadlines_set(&s->timers, TIMER_HOSTS + host->index, at_ms);
+    mesh_trial *trial = host->trial;
+    if (trial->is_over) return;
+    trial->ends_ms = at_ms;
+    if (!trial->is_checked) at_ms -= CHECK_MS;
+    mesh_deadlines_set(&s->timers, TIMER_HOSTS + host->index,
+                       at_ms > s->now_ms ? at_ms : s->now_ms);
+}
+
+// The accused may have answered long ago, and the news did not reach us: before the end it is
+// asked, where they are few, and so are two others.
+static void check_again(mesh_swim *s, mesh_host *host) {
+    mesh_host *peers[CHECK_PEERS];
+    host->trial->is_checked = true;
+    if (host->trial->ends_ms < s->now_ms + CHECK_MS) host->trial->ends_ms = s->now_ms + CHECK_MS;
+    set_time(s, host, host->trial->ends_ms);
+    if (mesh_swim_hosts_count(s) <= CHECK_ALL_MAX) mesh_swim_probe_begin(s, host);
+    size_t count = mesh_swim_hosts_pick(s, host, CHECK_PEERS, peers);
+    for (size_t i = 0; i < count; i++) {
+        mesh_body body = {.len = 0};
+        (void)mesh_body_put_want(&body, &host->short_id, 1);
+        mesh_swim_out_send(s, peers[i], &body, NULL);
+    }
 }
 
 // ---- beginning and end
@@ -79,6 +103,10 @@ static void judge_others(mesh_swim *s) {
 
 void mesh_swim_trial_end(mesh_swim *s, mesh_host *host) {
     if (host->trial == NULL || host->trial->is_closed) return;
+    if (!host->trial->is_checked) {
+        check_again(s, host);
+        return;
+    }
     host->trial->is_over = true;
     if (host->trial->count < mesh_swim_trial_votes(s)) {
         mesh_swim_hosts_set_state(s, host, MESH_HOST_UNREACHABLE);
@@ -156,17 +184,15 @@ static bool is_true(mesh_swim *s, const mesh_host *host, const mesh_witness *wit
     return false;
 }
 
-// True: it counts, now or before.
-static bool admit(mesh_swim *s, mesh_host *host, const mesh_witness *witness) {
+static void admit(mesh_swim *s, mesh_host *host, const mesh_witness *witness) {
     size_t at;
-    if (has_witness(host->trial, witness->accuser, &at)) return true;
-    if (host->trial != NULL && host->trial->count == MESH_WITNESSES_MAX) return false;
+    if (has_witness(host->trial, witness->accuser, &at)) return;
+    if (host->trial != NULL && host->trial->count == MESH_WITNESSES_MAX) return;
     mesh_host *accuser = mesh_swim_hosts_find(s, witness->accuser);
-    if (accuser == NULL || accuser == host || accuser == s->self) return false;
-    if (accuser->left != NULL || accuser->is_expired) return false;
-    if (accuser->accusing >= MESH_ACCUSED_MAX || !is_true(s, host, witness, accuser)) return false;
+    if (accuser == NULL || accuser == host || accuser == s->self) return;
+    if (accuser->is_expired) return; // one that left spoke before it did
+    if (accuser->accusing >= MESH_ACCUSED_MAX || !is_true(s, host, witness, accuser)) return;
     add(s, host, witness, accuser);
-    return true;
 }
 
 void mesh_swim_trial_accuse(mesh_swim *s, mesh_host *host) {
@@ -201,18 +227,31 @@ static void take_about_self(mesh_swim *s, mesh_host *from, const mesh_record *re
 
 // A verdict: every witness in it counts by itself. With three it is carried out at once; fewer
 // could be one liar and one mistake, so the accused gets the time to answer.
-static void take_verdict(mesh_swim *s, mesh_host *host, size_t valid) {
+static void take_verdict(mesh_swim *s, mesh_host *host) {
     size_t votes = mesh_swim_trial_votes(s);
-    if (host->trial == NULL || host->trial->is_closed || valid < votes) return;
+    if (host->trial == NULL || host->trial->count < votes) return;
     if (votes == 3) {
         die(s, host);
         judge_others(s);
         return;
     }
-    uint64_t at_ms = host->trial->began_ms + duration_ms(s, host->trial->count);
     uint64_t soon_ms = s->now_ms + CONFIRM_MS;
-    set_time(s, host, soon_ms < at_ms && votes > 1 ? soon_ms : at_ms);
+    if (votes > 1 && soon_ms < host->trial->ends_ms) set_time(s, host, soon_ms);
     mesh_swim_probe_begin(s, host);
+}
+
+// Somebody only accuses a host that we hold dead, perhaps because it came after its death, when
+// more hosts need more witnesses than it had: we tell what we know, as a witness too.
+static void second(mesh_swim *s, mesh_host *from, mesh_host *host) {
+    mesh_trial *trial = host->trial;
+    size_t at;
+    if (trial->count < mesh_swim_trial_votes(s) && trial->count < MESH_WITNESSES_MAX &&
+        !has_witness(trial, s->self->alive.host_id, &at))
+        mesh_record_accuse(host->alive.host_id, host->stamp, s->self->alive.host_id, s->cluster_id,
+                           s->options.sign_secret, &trial->witnesses[trial->count++]);
+    mesh_body body = {.len = 0};
+    (void)mesh_swim_out_put_fate(s, host, &body);
+    mesh_swim_out_send(s, from, &body, NULL);
 }
 
 void mesh_swim_trial_take(mesh_swim *s, mesh_host *from, const mesh_record *record) {
@@ -225,8 +264,10 @@ void mesh_swim_trial_take(mesh_swim *s, mesh_host *from, const mesh_record *reco
     int order = mesh_stamp_compare(record->stamp, host->stamp);
     if (order > 0) mesh_swim_belief_want(s, host->short_id);
     if (order != 0) return;
-    size_t valid = 0;
+    bool is_verdict = record->kind == MESH_RECORD_DEAD;
+    if (host->state == MESH_HOST_DOWN && !is_verdict && from != NULL && !s->is_leaving)
+        second(s, from, host);
     for (size_t i = 0; i < record->witness_count && host->live_at != NOT_LIVE; i++)
-        valid += admit(s, host, &record->witnesses[i]);
-    if (record->kind == MESH_RECORD_DEAD && host->live_at != NOT_LIVE) take_verdict(s, host, valid);
+        admit(s, host, &record->witnesses[i]);
+    if (is_verdict && host->live_at != NOT_LIVE) take_verdict(s, host);
 }

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "cluster/dgram.h"
 #include "pki.h"
 
 typedef enum event_kind { EVENT_DATAGRAM, EVENT_DIAL, EVENT_PAGE, EVENT_PROBED } event_kind;
@@ -13,6 +14,7 @@ struct world_event {
     uint64_t generation; // of the life of `to` it is for; 0: any
     uint8_t *bytes;
     size_t len;
+    uint64_t origin; // of a datagram: the same for all its copies
     bool has_answered;
 };
 
@@ -67,6 +69,10 @@ static world_event pop_event(world *w) {
 
 static void fill_random(void *user, uint8_t *out, size_t len) {
     world *w = user;
+    if (w->has_no_random && len == MESH_DGRAM_SALT_LEN) {
+        memset(out, 0, len);
+        return;
+    }
     for (size_t i = 0; i < len; i += 8) {
         uint64_t value = mesh_rng_next(&w->rng);
         memcpy(out + i, &value, len - i < 8 ? len - i : 8);
@@ -115,6 +121,7 @@ void world_deinit(world *w) {
     for (size_t i = 0; i < OLD_MAX; i++)
         free(w->old[i]);
     mesh_deadlines_deinit(&w->wakes);
+    free(w->accepted);
     free(w->events);
     free(w->machines);
 }
@@ -141,7 +148,7 @@ static uint64_t now_s(const world *w, const machine *m) {
 }
 
 static void set_wake(world *w, machine *m) {
-    if (m->swim == NULL) {
+    if (m->swim == NULL || m->misses_ticks) {
         mesh_deadlines_clear(&w->wakes, m->index);
         return;
     }
@@ -173,11 +180,13 @@ void world_start(world *w, uint32_t index, bool is_founder) {
         .parameters = w->parameters};
     // As an agent does it: never below the wall clock, and higher than the one on its disk.
     uint64_t wall_ms = options.now_s * 1000;
-    m->generation = m->generation >= wall_ms ? m->generation + 1 : wall_ms;
+    if (!w->has_no_disk || m->generation == 0)
+        m->generation = m->generation >= wall_ms ? m->generation + 1 : wall_ms;
     options.generation = m->generation;
     memcpy(options.sign_secret, m->secret, sizeof options.sign_secret);
     fill_random(w, options.boot_secret, sizeof options.boot_secret);
     if (!w->has_real_crypto) options.crypto = world_crypto();
+    if (w->verify != NULL) options.crypto.verify = w->verify;
     CHECK(mesh_swim_create(&options, &m->swim) == 0);
     m->has_left = m->is_cloned = false;
     m->started_ms = w->now_ms;
@@ -234,27 +243,31 @@ static void corrupt(world *w, uint8_t *bytes, size_t *len) {
     }
 }
 
-static void post(world *w, uint32_t from, uint32_t to, mesh_bytes bytes) {
+static void post(world *w, uint32_t from, uint32_t to, mesh_bytes bytes, uint64_t origin) {
     push_event(w, (world_event){.at_ms = w->now_ms + latency(w),
                                 .kind = EVENT_DATAGRAM,
                                 .from = from,
                                 .to = to,
                                 .bytes = mem_copy(bytes.data, bytes.len),
-                                .len = bytes.len});
+                                .len = bytes.len,
+                                .origin = origin});
 }
 
-static void keep_old(world *w, uint32_t from, uint32_t to, mesh_bytes bytes) {
+static void keep_old(world *w, uint32_t from, uint32_t to, mesh_bytes bytes, uint64_t origin) {
     uint32_t at = pick(w, OLD_MAX);
     free(w->old[at]);
     w->old[at] = mem_copy(bytes.data, bytes.len);
     w->old_len[at] = bytes.len;
     w->old_from[at] = from;
     w->old_to[at] = to;
+    w->old_origin[at] = origin;
 }
 
 void world_send(world *w, machine *from, const mesh_addr *addr, mesh_bytes bytes) {
     uint8_t copy[MESH_DATAGRAM_LEN_MAX];
     machine *to = world_at(w, addr);
+    if (from->is_mute) return;
+    uint64_t origin = w->origins++;
     w->datagrams++;
     w->bytes += bytes.len;
     CHECK(bytes.len <= sizeof copy);
@@ -262,13 +275,18 @@ void world_send(world *w, machine *from, const mesh_addr *addr, mesh_bytes bytes
     memcpy(copy, bytes.data, bytes.len);
     size_t len = bytes.len;
     if (w->on_datagram != NULL && !w->on_datagram(w->user, from, to, copy, &len)) return;
-    if (w->faults.replay > 0) keep_old(w, from->index, to->index, (mesh_bytes){copy, len});
-    if (chance(w, w->faults.corrupt)) corrupt(w, copy, &len);
-    post(w, from->index, to->index, (mesh_bytes){copy, len});
-    if (chance(w, w->faults.duplicate)) post(w, from->index, to->index, (mesh_bytes){copy, len});
+    if (w->faults.replay > 0) keep_old(w, from->index, to->index, (mesh_bytes){copy, len}, origin);
+    if (chance(w, w->faults.corrupt)) {
+        corrupt(w, copy, &len);
+        origin = w->origins++; // it may have become all of another one
+    }
+    post(w, from->index, to->index, (mesh_bytes){copy, len}, origin);
+    if (chance(w, w->faults.duplicate))
+        post(w, from->index, to->index, (mesh_bytes){copy, len}, origin);
     uint32_t at = pick(w, OLD_MAX);
     if (chance(w, w->faults.replay) && w->old[at] != NULL)
-        post(w, w->old_from[at], w->old_to[at], (mesh_bytes){w->old[at], w->old_len[at]});
+        post(w, w->old_from[at], w->old_to[at], (mesh_bytes){w->old[at], w->old_len[at]},
+             w->old_origin[at]);
 }
 
 static bool is_running(const world *w, const machine *m) {
@@ -323,6 +341,7 @@ void world_carry_out(world *w, machine *m) {
         case MESH_SWIM_SEND: world_send(w, m, &output.addr, output.bytes); continue;
         case MESH_SWIM_DIAL:
             other = world_at(w, &output.addr);
+            if (w->misses_dials && world_state(w, m->index, m->index) == MESH_HOST_UP) continue;
             if (other != NULL) plan(w, EVENT_DIAL, other->index, m, false);
             continue;
         case MESH_SWIM_PROBE:
@@ -335,20 +354,36 @@ void world_carry_out(world *w, machine *m) {
         }
         if (w->on_output != NULL) w->on_output(w->user, m, &output);
     }
+    if (m->is_cloned && m->swim != NULL) world_kill(w, m->index); // as its agent would
     set_wake(w, m);
+}
+
+// No datagram is taken twice, whatever the network does with it.
+static void receive(world *w, machine *to, const machine *from, const world_event *event) {
+    mesh_swim_stats before, after;
+    mesh_swim_get_stats(to->swim, &before);
+    mesh_swim_receive(to->swim, w->now_ms, now_s(w, to), &from->addr,
+                      (mesh_bytes){event->bytes, event->len});
+    mesh_swim_get_stats(to->swim, &after);
+    if (after.received == before.received) return;
+    size_t old_cap = w->accepted_cap;
+    w->accepted = mem_grow(w->accepted, 1, event->origin + 1, &w->accepted_cap);
+    memset(w->accepted + old_cap, 0, w->accepted_cap - old_cap);
+    w->accepted_twice += w->accepted[event->origin];
+    w->accepted[event->origin] = 1;
 }
 
 static void deliver(world *w, const world_event *event) {
     machine *to = &w->machines[event->to], *from = &w->machines[event->from];
     if (to->swim == NULL) return;
     if (event->generation != 0 && event->generation != to->generation) return;
-    to->heard_count++;
-    mesh_bytes bytes = {event->bytes, event->len};
     switch (event->kind) {
-    case EVENT_DATAGRAM:
-        mesh_swim_receive(to->swim, w->now_ms, now_s(w, to), &from->addr, bytes);
+    case EVENT_DATAGRAM: receive(w, to, from, event); break;
+    case EVENT_PAGE:
+        if (to->misses_pages) return;
+        (void)mesh_swim_take_intro(to->swim, w->now_ms, now_s(w, to),
+                                   (mesh_bytes){event->bytes, event->len});
         break;
-    case EVENT_PAGE: (void)mesh_swim_take_intro(to->swim, w->now_ms, now_s(w, to), bytes); break;
     case EVENT_PROBED:
         mesh_swim_probed(to->swim, w->now_ms, from->host_id, event->has_answered);
         break;

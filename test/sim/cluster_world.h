@@ -23,10 +23,10 @@ typedef struct machine { // one host: its disk and clock survive its agent
     uint64_t generation; // of the last start; on disk
     mesh_swim *swim;     // NULL: its agent does not run
     bool is_liar, has_left, is_cloned;
+    bool misses_ticks, is_mute, misses_pages; // bugs of its driver
     uint64_t started_ms, paused_until_ms;
     int64_t clock_s; // by which its wall clock is wrong
     uint32_t group;  // of a partition: only the same group is reached
-    uint64_t heard_count;
 } machine;
 
 typedef struct world_faults { // per mille, ms
@@ -40,6 +40,9 @@ typedef struct world {
     mesh_rng rng;
     uint64_t now_ms;
     bool is_verbose, has_real_crypto, is_calm;
+    bool has_no_disk, has_no_random; // bugs: generations are forgotten, nonces are not random
+    bool misses_dials;               // a bug: who has joined dials nobody
+    mesh_verify verify;              // a bug in place of the right one, or NULL
     world_faults faults;
     machine *machines;
     uint32_t machine_count;
@@ -50,6 +53,10 @@ typedef struct world {
     mesh_deadlines wakes; // ids are machines
     uint64_t hash;        // of everything that happened
     uint64_t datagrams, bytes;
+    uint64_t origins;  // datagrams that were sent, each counted once
+    uint8_t *accepted; // of each: whether it was taken
+    size_t accepted_cap;
+    uint64_t accepted_twice;
     // Called for each HOST, FORGOTTEN, CLONED and GENERATION; may be NULL.
     void (*on_output)(void *user, machine *m, const mesh_swim_output *output);
     // May change or refuse (false) a datagram on its way; may be NULL.
@@ -59,6 +66,7 @@ typedef struct world {
     uint8_t *old[64]; // datagrams that may come again
     size_t old_len[64];
     uint32_t old_to[64], old_from[64];
+    uint64_t old_origin[64];
 } world;
 
 void world_init(world *w, uint64_t seed, uint32_t machine_count);
