@@ -32,6 +32,13 @@ bool cli_cluster_address(const char *option, const char *value, bool (*is_right)
     return false;
 }
 
+bool cli_cluster_discover(const char *source, agent_cluster_config *config) {
+    char text[AGENT_VAULT_TEXT_MAX];
+    if (agent_cluster_config_discover(config, source, text)) return true;
+    cli_say("--discover: %s", text);
+    return false;
+}
+
 static bool on_reply(const Warren__Agent__Reply *reply, void *user) {
     (void)reply;
     (void)user;

@@ -13,6 +13,9 @@ const char *cli_cluster_own_name(void);
 bool cli_cluster_address(const char *option, const char *value, bool (*is_right)(const char *),
                          char out[MESH_ADDRESS_LEN_MAX + 1]);
 
+// The value of --discover. False: a sentence was printed.
+bool cli_cluster_discover(const char *source, agent_cluster_config *config);
+
 // Tells an agent that is running that keys have come into the state directory, or will go. An exit
 // code; CLI_DONE also when none is running.
 typedef enum cli_cluster_news { CLI_CLUSTER_OPEN, CLI_CLUSTER_LEAVE } cli_cluster_news;

@@ -14,13 +14,15 @@
 #include "cli/json.h"
 #include "io/paths.h"
 
-enum { OPTION_NAME, OPTION_LISTEN, OPTION_ADVERTISE, OPTION_JSON };
+enum { OPTION_NAME, OPTION_LISTEN, OPTION_ADVERTISE, OPTION_DISCOVER, OPTION_JSON };
 enum { HEX_LEN = 2 * MESH_ID_LEN + 1 };
 
 static const cli_option options[] = {
     {0, "name", "NAME", "of this host in the cluster (its host name)"},
     {0, "listen", "ADDR:PORT", "where it listens for other hosts (0.0.0.0:7400)"},
     {0, "advertise", "HOST:PORT", "where they reach it (the addresses of its network cards)"},
+    {0, "discover", "SOURCE",
+     "where hosts are found later on, e.g. dns:NAME:7400 (docs/discovery.md)"},
     {0, "json", NULL, "as JSON (docs/cli.md lists the fields)"},
     {0, NULL, NULL, NULL},
 };
@@ -41,6 +43,7 @@ static bool take(const cli_args *args, int option, wish *w) {
                                    w->config.listen);
     case OPTION_ADVERTISE:
         return cli_cluster_address("advertise", args->value, mesh_is_address, w->config.advertise);
+    case OPTION_DISCOVER: return cli_cluster_discover(args->value, &w->config);
     case OPTION_JSON: w->is_json = true; return true;
     default: cli_say("init takes no word: \"%.40s\"", args->value); return false;
     }

@@ -15,13 +15,15 @@
 #include "core/error.h"
 #include "io/paths.h"
 
-enum { OPTION_NAME, OPTION_LISTEN, OPTION_ADVERTISE, OPTION_JSON };
+enum { OPTION_NAME, OPTION_LISTEN, OPTION_ADVERTISE, OPTION_DISCOVER, OPTION_JSON };
 
 static const cli_option options[] = {
     {0, "name", "NAME",
      "what this host is called (default: its host name, or what the token says)"},
     {0, "listen", "ADDR:PORT", "where it listens for other hosts (default 0.0.0.0:7400)"},
     {0, "advertise", "HOST:PORT", "under which address others reach it (default: its own)"},
+    {0, "discover", "SOURCE",
+     "where hosts are found later on, e.g. dns:NAME:7400 (docs/discovery.md)"},
     {0, "json", NULL, "as JSON: {\"cluster\", \"host\", \"name\"}"},
     {0, NULL, NULL, NULL},
 };
@@ -49,6 +51,7 @@ static bool take_option(join_request *r, const cli_args *args, int option) {
                                    r->config.listen);
     case OPTION_ADVERTISE:
         return cli_cluster_address("advertise", args->value, mesh_is_address, r->config.advertise);
+    case OPTION_DISCOVER: return cli_cluster_discover(args->value, &r->config);
     default: r->is_json = true; return true;
     }
 }

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "agent/identity.h"
 #include "cli/args.h"
@@ -11,35 +12,35 @@
 enum { OPTION_FORCE, OPTION_JSON };
 
 static const cli_option options[] = {
-    {0, "force", NULL, "also when this host is the only one known to let others in"},
-    {0, "json", NULL, "as JSON: {\"left\": NAME}"},
+    {0, "force", NULL, "also when this host lets others in"},
+    {0, "json", NULL, "as JSON: {\"left\": NAME, \"keys\": DIRECTORY}"},
     {0, NULL, NULL, NULL},
 };
 
 static bool may_go(const agent_identity *identity, bool is_forced) {
-    if (agent_vault_has(identity->vault, AGENT_VAULT_ROOT)) {
-        cli_say("the cluster's root key is still here: move %s/" AGENT_VAULT_ROOT
-                " to a safe place first, it would be gone for good",
-                identity->vault);
-        return false;
-    }
     if (!identity->is_issuer || is_forced) return true;
-    cli_say("this host lets hosts into the cluster and renews their certificates: without its key "
-            "(%s/" AGENT_VAULT_ISSUER
-            ") the others end within %d days. Copy it, then `warren leave "
-            "--force`",
-            identity->vault, MESH_HOST_LIFE_S / 86400);
+    cli_say("this host lets hosts into the cluster and renews their certificates: when it has "
+            "left, the "
+            "others end within %d days (`warren leave --force` does it all the same)",
+            MESH_HOST_LIFE_S / 86400);
     return false;
 }
 
-static int leave(const agent_identity *identity, bool is_json) {
+static int leave(const agent_identity *identity, const char *dir, bool is_json) {
+    char aside[AGENT_VAULT_PATH_MAX], text[AGENT_VAULT_TEXT_MAX] = "";
     int exit_code = cli_cluster_ask(CLI_CLUSTER_LEAVE);
     if (exit_code != CLI_DONE) return exit_code;
-    agent_vault_abandon(identity->vault);
+    if (agent_vault_retire(dir, (uint64_t)time(NULL), aside, text) != 0) {
+        cli_say("%s", text);
+        return CLI_FAILED;
+    }
     if (is_json)
-        cli_json_print(json_pack("{s:s}", "left", identity->host.cert.name));
+        cli_json_print(json_pack("{s:s, s:s}", "left", identity->host.cert.name, "keys", aside));
     else
-        (void)printf("This host is in no cluster any more; its keys are gone.\n");
+        (void)printf(
+            "This host is in no cluster any more. Its keys are in %s: remove them when nobody "
+            "needs them.\n",
+            aside);
     return CLI_DONE;
 }
 
@@ -63,7 +64,7 @@ static int run(int argc, char **argv) {
         cli_say("%s", err == -ENOENT ? "this host is in no cluster" : text);
         return err == -ENOENT ? CLI_NOT_FOUND : CLI_FAILED;
     }
-    int exit_code = may_go(identity, is_forced) ? leave(identity, is_json) : CLI_FAILED;
+    int exit_code = may_go(identity, is_forced) ? leave(identity, dir, is_json) : CLI_FAILED;
     agent_identity_free(identity);
     return exit_code;
 }
@@ -71,7 +72,7 @@ static int run(int argc, char **argv) {
 const cli_command cli_leave = {
     .name = "leave",
     .usage = "[--force] [--json]",
-    .summary = "Takes this host out of its cluster, and removes its keys",
+    .summary = "Takes this host out of its cluster, and puts its keys aside",
     .example = "  warren leave\n",
     .options = options,
     .run = run,

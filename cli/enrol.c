@@ -54,7 +54,7 @@ static int connect_one(const struct addrinfo *to) {
 }
 
 // "host:port" or "[host]:port": the token's parser has seen to it.
-static int dial(const char *address, char text[CLI_ENROL_TEXT_MAX]) {
+int cli_enrol_connect(const char *address, char text[CLI_ENROL_TEXT_MAX]) {
     char host[MESH_ADDRESS_LEN_MAX + 1];
     (void)snprintf(host, sizeof host, "%s", address);
     char *port = strrchr(host, ':');
@@ -149,7 +149,7 @@ static void explain(int err, const char *address, const mesh_enrol *enrol,
 
 static int try_address(const cli_enrol_options *options, const char *address,
                        mesh_enrol_answer *out, char text[CLI_ENROL_TEXT_MAX]) {
-    int fd = dial(address, text);
+    int fd = cli_enrol_connect(address, text);
     if (fd < 0) return fd;
     mesh_enrol_dial_options dialling = {
         .token = options->token,

@@ -14,6 +14,10 @@ typedef struct cli_enrol_options {
     void (*on_try)(const char *address);      // says where it is being tried
 } cli_enrol_options;
 
+// A connection to "host:port" within 5 s for each of its addresses: a descriptor, or a negative
+// error and a sentence.
+int cli_enrol_connect(const char *address, char text[CLI_ENROL_TEXT_MAX]);
+
 // 0 and the answer of the first issuer that gave one; MESH_EREFUSED: it says no; or another
 // negative error: no address of the token led to one. Then a sentence, or several, in `text`.
 int cli_enrol(const cli_enrol_options *options, mesh_enrol_answer *out,

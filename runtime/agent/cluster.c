@@ -105,6 +105,7 @@ void cluster_work(agent_cluster *c) {
     if (c->are_hosts_changed) {
         c->are_hosts_changed = false;
         c->are_peers_unsaved = true;
+        cluster_discovery_look(c);
         if (!c->is_closing) c->options.on_changed(c->options.user);
     }
     arm(c);
@@ -203,14 +204,6 @@ static uint64_t wall_ms(void) {
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void add_peers(agent_cluster *c) {
-    for (size_t i = 0; i < c->identity->peer_count; i++) {
-        mesh_addr addr;
-        if (mesh_addr_parse(c->identity->peers[i], &addr) == 0)
-            mesh_swim_add_candidate(c->swim, &addr);
-    }
-}
-
 static int open_all(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]) {
     mesh_addr listen;
     int err = agent_identity_start(c->identity, wall_ms(), text);
@@ -220,7 +213,7 @@ static int open_all(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]) {
     if (err != 0) return err;
     err = cluster_links_open(c, &listen, text);
     if (err == 0) open_registry(c);
-    if (err == 0) add_peers(c);
+    if (err == 0) err = cluster_discovery_open(c, text);
     return err;
 }
 
@@ -240,6 +233,7 @@ int agent_cluster_open(const agent_cluster_options *options, agent_cluster **out
     (void)uv_udp_init(options->loop, &c->udp);     // nor this: its socket comes with bind
     c->timer.data = c->udp.data = c;
     c->handles = 2;
+    c->is_searching = true; // as discovery begins
     err = open_all(c, text);
     if (err != 0) {
         c->is_lost = true; // nobody has heard of it
@@ -274,6 +268,7 @@ static void on_closed(uv_handle_t *handle) {
 
 static void finish_close(agent_cluster *c) {
     c->is_lost = true;
+    cluster_discovery_close(c);
     cluster_enrol_close(c);
     cluster_links_close(c);
     uv_close((uv_handle_t *)&c->timer, on_closed);

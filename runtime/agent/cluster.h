@@ -7,6 +7,7 @@
 
 #include "agent/identity.h"
 #include "agent/members.h"
+#include "discovery/discovery.h"
 
 typedef struct agent_cluster agent_cluster;
 
@@ -38,4 +39,6 @@ typedef struct agent_host_info {
 typedef void (*agent_host_cb)(const agent_host_info *info, void *user);
 // Every host that is known, this one first.
 void agent_cluster_each(agent_cluster *cluster, agent_host_cb each, void *user);
+typedef void (*agent_source_cb)(const mesh_source_status *status, void *user);
+void agent_cluster_each_source(const agent_cluster *cluster, agent_source_cb each, void *user);
 const char *agent_cluster_host_name(const agent_cluster *cluster); // of this host

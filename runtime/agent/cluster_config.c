@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "core/mem.h"
+#include "discovery/spec.h"
 
 enum { HOST_LEN_MAX = INET6_ADDRSTRLEN };
 
@@ -94,6 +95,37 @@ static bool take_text(const json_t *root, const char *name, bool (*is_right)(con
     return true;
 }
 
+bool agent_cluster_config_discover(agent_cluster_config *config, const char *source,
+                                   char text[AGENT_VAULT_TEXT_MAX]) {
+    mesh_source_spec spec;
+    char why[MESH_SENTENCE_LEN_MAX + 1];
+    if (config->discover_count == AGENT_SOURCES_MAX || strlen(source) > AGENT_SOURCE_LEN_MAX) {
+        (void)snprintf(text, AGENT_VAULT_TEXT_MAX,
+                       "at most %d sources of at most %d characters can be searched for hosts",
+                       AGENT_SOURCES_MAX, AGENT_SOURCE_LEN_MAX);
+        return false;
+    }
+    if (mesh_source_spec_parse(source, &spec, why) != 0) {
+        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "%s", why);
+        return false;
+    }
+    mesh_source_spec_deinit(&spec);
+    memcpy(config->discover[config->discover_count++], source, strlen(source) + 1);
+    return true;
+}
+
+static const char *take_sources(const json_t *list, agent_cluster_config *out) {
+    static char text[AGENT_VAULT_TEXT_MAX]; // borrowed by the one sentence that it becomes part of
+    size_t i;
+    json_t *source;
+    if (list != NULL && !json_is_array(list)) return "\"discover\" is no list";
+    json_array_foreach(list, i, source) {
+        if (!json_is_string(source)) return "\"discover\" has something in it that is no text";
+        if (!agent_cluster_config_discover(out, json_string_value(source), text)) return text;
+    }
+    return NULL;
+}
+
 static const char *take(const json_t *root, agent_cluster_config *out) {
     if (root == NULL) return "it is no JSON";
     if (!take_text(root, "listen", agent_is_listen_address, out->listen))
@@ -101,7 +133,7 @@ static const char *take(const json_t *root, agent_cluster_config *out) {
     if (json_object_get(root, "advertise") != NULL &&
         !take_text(root, "advertise", mesh_is_address, out->advertise))
         return "\"advertise\" is no host and port";
-    return NULL;
+    return take_sources(json_object_get(root, "discover"), out);
 }
 
 int agent_cluster_config_read(const char *vault, agent_cluster_config *out,
@@ -124,6 +156,12 @@ int agent_cluster_config_write(const char *vault, const agent_cluster_config *co
     json_t *root = json_pack("{s:s}", "listen", config->listen);
     if (config->advertise[0] != '\0')
         json_object_set_new(root, "advertise", json_string(config->advertise));
+    if (config->discover_count > 0) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < config->discover_count; i++)
+            json_array_append_new(list, json_string(config->discover[i]));
+        json_object_set_new(root, "discover", list);
+    }
     char *dump = mem_check(json_dumps(root, JSON_INDENT(2)));
     json_decref(root);
     size_t len = strlen(dump);

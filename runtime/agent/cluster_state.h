@@ -10,6 +10,7 @@
 #include "cluster/replica.h"
 #include "cluster/swim.h"
 #include "core/map.h"
+#include "discovery/discovery.h"
 
 typedef struct cluster_dial cluster_dial;
 typedef struct cluster_enrol cluster_enrol;
@@ -25,8 +26,9 @@ struct agent_cluster {
     uv_udp_t udp;     // datagrams of membership
     uv_timer_t timer; // the next time one of the three has work
     uint8_t host_id[MESH_ID_LEN];
-    agent_links *links;      // the port of this host, and all that goes over it
-    mesh_ticket_keys ticket; // that was asked for last
+    agent_links *links;        // the port of this host, and all that goes over it
+    mesh_ticket_keys ticket;   // that was asked for last
+    mesh_discovery *discovery; // NULL: there are no sources
     cluster_dial *dials;
     mesh_cert judged; // of the host whose entries were judged last
     cluster_enrol *enrolments;
@@ -36,6 +38,7 @@ struct agent_cluster {
     bool is_lost;           // nothing is done any more: it waits to be closed
     bool are_hosts_changed; // said at the end of this turn
     bool are_peers_unsaved;
+    bool is_searching;    // discovery is in a hurry
     uint64_t saved_at_ms; // when the addresses of the others were kept last
     uint64_t close_at_ms, certificate_at_ms, said_clock_at_ms;
     uint64_t said_version; // of our registry, in our Alive
@@ -79,6 +82,11 @@ int cluster_resolve(const char *text, mesh_addr *out, char why[AGENT_VAULT_TEXT_
 int cluster_datagrams_open(agent_cluster *c, const mesh_addr *listen,
                            char text[AGENT_VAULT_TEXT_MAX]);
 void cluster_datagrams_send(agent_cluster *c, const mesh_addr *to, mesh_bytes bytes);
+
+// ---- cluster_discovery.c
+int cluster_discovery_open(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]);
+void cluster_discovery_close(agent_cluster *c);
+void cluster_discovery_look(agent_cluster *c); // hosts have changed: search, or no longer
 
 // ---- cluster_links.c
 int cluster_links_open(agent_cluster *c, const mesh_addr *listen, char text[AGENT_VAULT_TEXT_MAX]);

@@ -79,6 +79,39 @@ void agent_clients_tell_hosts(agent_clients *clients) {
     }
 }
 
+// ---- where hosts are looked for
+
+typedef struct source_list {
+    Warren__Agent__SourceInfo infos[AGENT_SOURCES_MAX], *list[AGENT_SOURCES_MAX];
+    size_t count;
+} source_list;
+
+static void add_source(const mesh_source_status *status, void *user) {
+    source_list *list = user;
+    if (list->count == AGENT_SOURCES_MAX) return;
+    Warren__Agent__SourceInfo *info = &list->infos[list->count];
+    list->list[list->count++] = info;
+    warren__agent__source_info__init(info);
+    info->text = (char *)(uintptr_t)status->text; // borrowed: sent in this turn
+    info->error = (char *)(uintptr_t)status->error;
+    info->candidates = (uint32_t)status->candidate_count;
+    info->is_from_disk = status->is_from_disk;
+    info->success_at_ms = status->success_at_ms;
+}
+
+static void list_sources(agent_client *client) {
+    source_list list = {.count = 0};
+    Warren__Agent__Sources sources = WARREN__AGENT__SOURCES__INIT;
+    Warren__Agent__Reply reply = WARREN__AGENT__REPLY__INIT;
+    if (cluster_of(client) != NULL)
+        agent_cluster_each_source(cluster_of(client), add_source, &list);
+    sources.n_sources = list.count;
+    sources.sources = list.list;
+    reply.kind_case = WARREN__AGENT__REPLY__KIND_SOURCES;
+    reply.sources = &sources;
+    agent_client_send(client, &reply);
+}
+
 // ---- coming and going
 
 static void open_cluster(agent_client *client) {
@@ -101,6 +134,7 @@ bool agent_client_handle_hosts(agent_client *client, const Warren__Agent__Reques
     case WARREN__AGENT__REQUEST__KIND_LIST_HOSTS:
         list_hosts(client, request->list_hosts->watch);
         return true;
+    case WARREN__AGENT__REQUEST__KIND_LIST_SOURCES: list_sources(client); return true;
     case WARREN__AGENT__REQUEST__KIND_OPEN_CLUSTER: open_cluster(client); return true;
     case WARREN__AGENT__REQUEST__KIND_LEAVE_CLUSTER: leave_cluster(client); return true;
     default: return false;

@@ -47,7 +47,7 @@ typedef struct belief { // of membership at one host about another
     mesh_host_state state;
     uint64_t generation, lost_at_ms; // lost_at_ms 0: it is heard of
     uint32_t pace;                   // percent of the usual times until suspect, unreachable, down
-    uint64_t wrong_until_ms; // until then it is thought to be `wrong` without a reason
+    uint64_t wrong_until_ms;         // until then it is thought to be `wrong` without a reason
     mesh_host_state wrong;
     bool is_known;
 } belief;

@@ -1,5 +1,7 @@
 // Three hosts as one cluster: formed by commands, and whatever happens to a host, the others know it.
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
 import { Cluster } from './cluster.mjs'
 
@@ -119,4 +121,29 @@ test('a token is good for one host and one time, and a host that leaves is let g
   await cluster.done(bob, 'leave')
   await cluster.until(ada, { bob: 'left' })
   assert.equal((await bob.done(['hosts'])).code, 3)
+})
+
+test('a host that knows nobody any more finds its cluster by a source, and doctor says what it finds', async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob'])
+  const [ada, bob] = cluster.hosts
+  bob.agentProcess.kill('SIGTERM')
+  await bob.agentProcess.ended
+  fs.rmSync(path.join(bob.state, 'cluster/peers'))
+  const list = path.join(bob.dir, 'hosts')
+  const config = path.join(bob.state, 'cluster/config.json')
+  fs.writeFileSync(config, JSON.stringify({ ...JSON.parse(fs.readFileSync(config)), discover: [`file:${list}`] }))
+  bob.agentProcess = await bob.agent()
+  assert.deepEqual(await cluster.states(bob), { bob: 'joining' })
+  fs.writeFileSync(list, `${ada.address}:7400\n`)
+  await cluster.sees(bob, [ada])
+  const { code, stdout } = await bob.done(['doctor', '--json'])
+  assert.equal(code, 0, stdout)
+  const { checks } = JSON.parse(stdout)
+  const text = (name) => checks.find(({ check }) => check === name).text
+  assert.equal(text('discovery'), `file:${list}: 1 addresses`)
+  assert.equal(text('host'), `ada is up: ${ada.address}:7400 takes connections`)
+  await cluster.net.isolate(ada)
+  const ill = await bob.done(['doctor', '--json'])
+  assert.equal(ill.code, 1)
+  assert.match(JSON.parse(ill.stdout).checks.find(({ check }) => check === 'host').text, /10\.77\.0\.1:7400 cannot be reached: Connection timed out/)
 })
