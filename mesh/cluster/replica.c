@@ -255,6 +255,7 @@ void mesh_replica_tick(mesh_replica *r, uint64_t now_ms) {
     r->now_ms = now_ms;
     if (now_ms >= flush_at_ms(r)) mesh_replica_flush(r);
     mesh_replica_expire_fetches(r);
+    mesh_replica_send_waiting(r);
     mesh_replica_say_now(r);
     mesh_replica_start_fetches(r);
     if (now_ms >= r->summary_at_ms) send_summaries(r);
@@ -264,6 +265,10 @@ uint64_t mesh_replica_wake_at_ms(const mesh_replica *r) {
     if (r->said.count > 0) return 0;
     uint64_t at_ms = r->summary_at_ms;
     if (r->pending.len > 0 && flush_at_ms(r) < at_ms) at_ms = flush_at_ms(r);
+    for (size_t i = 0; i < r->neighbour_count; i++) {
+        uint64_t look_at_ms = r->neighbours[i].room_at_ms + MESH_REPLICA_ROOM_MS;
+        if (r->neighbours[i].waiting_count > 0 && look_at_ms < at_ms) at_ms = look_at_ms;
+    }
     for (size_t i = 0; i < MESH_REPLICA_FETCHES_MAX; i++) {
         uint64_t expires_at_ms = r->fetches[i].last_ms + MESH_REPLICA_FETCH_MS;
         if (r->fetches[i].host != NULL && expires_at_ms < at_ms) at_ms = expires_at_ms;

@@ -272,7 +272,7 @@ static void send_map(mesh_replica *r, const uint8_t to[MESH_ID_LEN],
 }
 
 // Whether a neighbour may have this many bytes now: who asks for maps all the time waits.
-static bool has_room(mesh_replica *r, mesh_replica_neighbour *neighbour, size_t bytes) {
+static bool has_room(const mesh_replica *r, mesh_replica_neighbour *neighbour, size_t bytes) {
     uint64_t came = (r->now_ms - neighbour->room_at_ms) * MESH_REPLICA_ROOM_PER_MS;
     neighbour->room_at_ms = r->now_ms;
     neighbour->room += came;
@@ -282,24 +282,52 @@ static bool has_room(mesh_replica *r, mesh_replica_neighbour *neighbour, size_t 
     return true;
 }
 
+static bool give_map(mesh_replica *r, mesh_replica_neighbour *to, mesh_replica_host *host) {
+    if (host == r->self) mesh_replica_flush(r); // the head must be of the map that is sent
+    if (!has_room(r, to, host->map->bytes + MESH_OP_LEN_MAX)) return false;
+    send_map(r, to->id, host);
+    return true;
+}
+
+static bool is_giveable(const mesh_replica_host *host) {
+    return mesh_replica_has(host) > MESH_REPLICA_EMPTY;
+}
+
+static void send_waiting_to(mesh_replica *r, mesh_replica_neighbour *neighbour) {
+    size_t done = 0;
+    for (; done < neighbour->waiting_count; done++) {
+        mesh_replica_host *host = mesh_replica_find(r, neighbour->waiting[done]);
+        if (host != NULL && is_giveable(host) && !give_map(r, neighbour, host)) break;
+    }
+    neighbour->waiting_count -= done;
+    memmove(neighbour->waiting, neighbour->waiting + done, neighbour->waiting_count * MESH_ID_LEN);
+}
+
+void mesh_replica_send_waiting(mesh_replica *r) {
+    for (size_t i = 0; i < r->neighbour_count; i++)
+        send_waiting_to(r, &r->neighbours[i]);
+}
+
 int mesh_replica_on_fetch(mesh_replica *r, const uint8_t from[MESH_ID_LEN],
                           const Warren__Overlay__Fetch *fetch) {
     const version *theirs = fetch->mine;
     if (!is_version(theirs)) return MESH_EPROTO;
     mesh_replica_host *host = mesh_replica_find(r, theirs->host_id.data);
     if (host == NULL) return 0;
-    if (host == r->self) mesh_replica_flush(r); // the head must be of the map that is sent
-    uint64_t ours = host->generation == theirs->generation ? mesh_replica_has(host) : 0;
-    if (ours <= theirs->version || ours == MESH_REPLICA_EMPTY) {
+    bool is_newer =
+        host->generation == theirs->generation && mesh_replica_has(host) > theirs->version;
+    if (!is_newer || !is_giveable(host)) {
         have_list *answer = have_begin(r, from);
         have_add(answer, host);
         have_end(answer);
         return 0;
     }
-    if (has_room(r, mesh_replica_neighbour_find(r, from), host->map->bytes + MESH_OP_LEN_MAX))
-        send_map(r, from, host);
+    mesh_replica_neighbour *neighbour = mesh_replica_neighbour_find(r, from);
+    if (neighbour->waiting_count == 0 && give_map(r, neighbour, host)) return 0;
+    if (neighbour->waiting_count == MESH_REPLICA_FETCHES_MAX)
+        r->stats.refused_fetches++; // more than it may ask for at once
     else
-        r->stats.refused_fetches++;
+        memcpy(neighbour->waiting[neighbour->waiting_count++], host->id, MESH_ID_LEN);
     return 0;
 }
 

@@ -9,6 +9,7 @@ enum {
     MESH_REPLICA_FETCHES_MAX = 8,       // open at once
     MESH_REPLICA_FETCH_MS = 5000,       // without a page: ask somebody else
     MESH_REPLICA_ROOM_MAX = 16 << 20,   // bytes of maps sent to one neighbour at once ...
+    MESH_REPLICA_ROOM_MS = 10,          // how often what waits for room is looked at
     MESH_REPLICA_ROOM_PER_MS = 8 << 10, // ... and then at this pace
     MESH_REPLICA_BUCKETS = 16,
     MESH_REPLICA_VERSIONS_MAX = 1000,   // in one Have
@@ -32,6 +33,8 @@ typedef struct mesh_replica_host {
 typedef struct mesh_replica_neighbour {
     uint8_t id[MESH_ID_LEN];
     uint64_t room, room_at_ms;
+    uint8_t waiting[MESH_REPLICA_FETCHES_MAX][MESH_ID_LEN]; // hosts whose maps wait for room
+    size_t waiting_count;
 } mesh_replica_neighbour;
 
 typedef struct mesh_replica_fetch {
@@ -112,6 +115,7 @@ int mesh_replica_on_have(mesh_replica *r, const uint8_t from[MESH_ID_LEN],
                          const Warren__Overlay__Have *have);
 int mesh_replica_on_fetch(mesh_replica *r, const uint8_t from[MESH_ID_LEN],
                           const Warren__Overlay__Fetch *fetch);
+void mesh_replica_send_waiting(mesh_replica *r); // maps for which there is room now
 int mesh_replica_on_page(mesh_replica *r, const uint8_t from[MESH_ID_LEN],
                          const Warren__Overlay__Page *page);
 

@@ -7,7 +7,9 @@ import struct
 import time
 
 import payload
+import secure
 from link import CANCEL, ERROR, PUB, REPLY, REQUEST, Link
+from noise import KeyPair
 from wire_pb import Hello, ToAgent, ToNode
 
 PACKET_MAX = 128 << 10
@@ -53,6 +55,7 @@ class Node:
         self.link_options = {k: v for k, v in (('max_message', max_message), ('window', window)) if v}
         self.peers, self.downs, self.refused = {}, {}, None
         self.welcome, self.is_joined, self.announced = None, False, set()
+        self.link_key, self.identity = KeyPair(), None
         self.services, self.subscriptions, self.deadlines = {}, {}, []
         self.next_entry, self.next_call, self.link_count = 1, 1, 0
         self.requests, self.cancelled = [], []  # (call_id, deadline_ms, method), (call_id, code)
@@ -108,16 +111,37 @@ class Node:
             for call in peer.calls.values():
                 self.end_call(call, error=CallFailed(8))
 
+    def on_credentials(self, message, _):
+        self.identity = secure.Identity(self.link_key, message, self.welcome.node_id)
+
+    def learn_identity(self):
+        """Before the first link to another host."""
+        if not self.identity:
+            self.tell_agent(credentials_request={'link_key': self.link_key.public})
+            self.wait(lambda: self.identity)
+
     def on_link(self, message, fds):
         self.link_count += 1
-        peer = self.peers[message.node_id]
-        peer.sock = socket.socket(fileno=fds[0])
+        sock, ciphers, node_id = socket.socket(fileno=fds[0]), None, message.node_id
+        if message.HasField('remote'):
+            ciphers, node_id = self.shake_hands(sock, message)
+        peer = self.peers[node_id]
+        peer.sock = sock
         peer.sock.setblocking(False)
-        peer.link = Link(self.welcome.node_id, message.node_id,
+        peer.link = Link(self.welcome.node_id, node_id,
                          lambda kind, body, wire_len: self.on_message(peer, kind, body, wire_len),
-                         **self.link_options)
+                         ciphers=ciphers, **self.link_options)
         self.selector.register(peer.sock, selectors.EVENT_READ, lambda: self.on_ready(peer))
         self.write(peer)
+
+    def shake_hands(self, sock, message):
+        sock.settimeout(3)
+        self.learn_identity()
+        if message.node_id:
+            ciphers, peer = secure.dial(sock, self.identity, message.remote.host_id, message.node_id)
+        else:
+            ciphers, peer = secure.answer(sock, self.identity, self.welcome.node_id)
+        return ciphers, peer.node_id
 
     def on_connect_failed(self, message, _):
         raise ConnectionError(message.text)
@@ -126,6 +150,8 @@ class Node:
 
     def link_to(self, peer):
         if not peer.link:
+            if peer.info.host_id:
+                self.learn_identity()
             self.tell_agent(connect={'node_id': peer.info.node_id, 'links': self.link_count + 1})
             self.wait(lambda: peer.link)
         return peer.link

@@ -39,6 +39,7 @@ await mesh.serve('echo', {
   received: () => { const all = received; received = []; return all },
   headers: (_, { headers }) => ({ ...headers }),
   silent: () => new Promise(() => {}),
+  available: (name) => mesh.available(name).then(() => true),
   say: ({ subject, value }) => mesh.publish(subject, value),
   callPython: async ({ method, value }) => mesh.client('python')[method](value),
   callPythonError: async (method) => mesh.client('python')[method]('x').then(() => 'no error', (error) =>

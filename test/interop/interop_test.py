@@ -1,7 +1,8 @@
 """A member in Python, written from proto/ alone, among members in JavaScript: it joins, calls, serves, publishes."""
+import ctypes
 import os
-import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -13,7 +14,32 @@ from client import APPLICATION, CANCELLED, CallFailed, NO_ANSWER, NO_METHOD, Nod
 from payload import BigInt, Date, InvalidDate, JsError, Map, RegExp, Set, TypedArray, UNDEFINED, Url
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PR_SET_PDEATHSIG = 1
 BIN = os.environ.get('WARREN_BIN', os.path.join(HERE, '../../build/bin'))
+
+
+def start(words, env, stream, text):
+    """Starts a program that ends with this one, and reads its `stream` up to a line with this text."""
+    process = subprocess.Popen(words, env=env, **{'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL, stream: subprocess.PIPE},
+                               text=True, preexec_fn=lambda: ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+    line = ' '
+    while line and text not in line:
+        line = getattr(process, stream).readline()
+    return process
+
+
+def start_agent(env, text='listens on'):
+    return start([f'{BIN}/warren', 'agent'], env, 'stderr', text)
+
+
+def start_echo(env):
+    return start([f'{BIN}/warren-node', f'{HERE}/echo.mjs'], env, 'stdout', 'ready')
+
+
+def stop(*processes):
+    for process in processes:
+        process.terminate()
+        process.communicate()
 
 
 class Mesh(unittest.TestCase):
@@ -21,24 +47,13 @@ class Mesh(unittest.TestCase):
     def setUpClass(cls):
         cls.dir = tempfile.mkdtemp(prefix='warren-interop-')
         cls.env = {**os.environ, 'WARREN_DIR': cls.dir, 'NODE_OPTIONS': ''}
-        cls.agent = subprocess.Popen([f'{BIN}/warren', 'agent'], env=cls.env, stderr=subprocess.PIPE, text=True)
-        cls.agent.stderr.readline()  # it says where it listens
-        cls.echo = cls.start_echo()
+        cls.agent, cls.echo = start_agent(cls.env), start_echo(cls.env)
         cls.node = Node(cls.dir, 'python')
-
-    @classmethod
-    def start_echo(cls):
-        process = subprocess.Popen([f'{BIN}/warren-node', f'{HERE}/echo.mjs'], env=cls.env, stdout=subprocess.PIPE,
-                                   text=True)
-        process.stdout.readline()  # ready
-        return process
 
     @classmethod
     def tearDownClass(cls):
         cls.node.leave()
-        for process in (cls.echo, cls.agent):
-            process.terminate()
-            process.communicate()
+        stop(cls.echo, cls.agent)
         shutil.rmtree(cls.dir)
 
     def call(self, method, value, **options):
@@ -209,7 +224,7 @@ class Mesh(unittest.TestCase):
     # ---- death
 
     def test_a_peer_that_is_killed_is_told_of_and_its_calls_end(self):
-        other = self.start_echo()
+        other = start_echo(self.env)
         node = Node(self.dir, 'witness')
         servers = [peer for peer in node.peers.values() if peer.info.pid == other.pid]
         self.assertEqual(len(servers), 1)

@@ -5,7 +5,7 @@ import subprocess
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 PROTO = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../proto')
-FILES = ('agent.proto', 'node.proto', 'link.proto', 'handshake.proto')
+FILES = ('agent.proto', 'node.proto', 'link.proto', 'handshake.proto', 'cert.proto')
 
 
 def load():
@@ -24,3 +24,5 @@ message = load()
 Ready, GoAway = message('warren.link.Ready'), message('warren.link.GoAway')
 Hello = message('warren.agent.Hello')
 ToAgent, ToNode = message('warren.node.ToAgent'), message('warren.node.ToNode')
+HandshakeHello = message('warren.handshake.Hello')
+SignedCert, CertTbs = message('warren.cert.SignedCert'), message('warren.cert.CertTbs')

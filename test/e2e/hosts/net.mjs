@@ -78,6 +78,10 @@ export class Net {
     const rule = `add rule ip faults in iifname eth0 numgen random mod 100 < ${percent} drop`
     await Promise.all(this.hosts.map((host) => host.nft(rule)))
   }
+  // What this host sends goes at this pace, as `tc` writes it: '1mbit'.
+  async pace(host, rate) {
+    await inside(host.ns, 'tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', 'tbf', 'rate', rate, 'burst', '16kb', 'latency', '500ms')
+  }
   async heal() {
     await Promise.all(this.hosts.map((host) => host.nft('flush chain ip faults in')))
   }

@@ -71,6 +71,11 @@ static void drop(clan *c, size_t at) {
     memmove(c->messages + at, c->messages + at + 1, (c->message_count - at) * sizeof *c->messages);
 }
 
+void clan_lose(clan *c) {
+    while (c->message_count > 0)
+        drop(c, 0);
+}
+
 void clan_unlink(clan *c, int a, int b) {
     clan_collect(c);
     c->is_linked[a][b] = c->is_linked[b][a] = false;

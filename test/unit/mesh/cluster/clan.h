@@ -40,6 +40,7 @@ void clan_removed(clan *c, int host, uint64_t node_id, uint32_t entry_id);
 void clan_end(clan *c, int host, uint64_t node_id, const char *reason, int code);
 
 void clan_collect(clan *c);           // outputs become messages and lines
+void clan_lose(clan *c);              // what is under way
 void clan_deliver(clan *c);           // the oldest message
 void clan_settle(clan *c);            // ticks and delivers until nothing is under way
 void clan_wait(clan *c, uint64_t ms); // time passes, in steps

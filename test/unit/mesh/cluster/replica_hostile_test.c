@@ -231,7 +231,7 @@ static clan *asking(void) {
     clan *c = chain();
     EXPECT_OK(receive_have(c, 1, 2, 0, 50));
     EXPECT_EQ(1, stats(c, 1)->fetches);
-    c->message_count = 0; // it will not be answered by the true one (what waits is lost)
+    clan_lose(c); // the true one will not answer
     return c;
 }
 
@@ -476,8 +476,12 @@ TEST(news_that_comes_while_a_map_is_fetched_is_fetched_after_it) {
 
 TEST(hosts_that_are_equal_send_each_other_nothing_but_summaries) {
     clan *c = chain();
-    clan_end(c, 0, 7, "crash", 1);
-    clan_up(c, 2, 8, "app.0");
+    clan_unlink(c, 1, 2); // one gets deltas, the other the map
+    for (uint64_t id = 20; id < 25; id++) {
+        clan_up(c, 0, id, "app");
+        clan_settle(c);
+    }
+    clan_link(c, 1, 2);
     clan_settle(c);
     clan_wait(c, 13000);
     size_t before = c->sent;
@@ -487,7 +491,8 @@ TEST(hosts_that_are_equal_send_each_other_nothing_but_summaries) {
     clan_destroy(c);
 }
 
-TEST(who_asks_for_maps_all_the_time_does_not_get_them_all) {
+// Host 1 asks host 0 for its map, and does so again.
+static clan *greedy(int times) {
     clan *c = halfway();
     Warren__Overlay__Version mine = WARREN__OVERLAY__VERSION__INIT;
     mine.host_id = (ProtobufCBinaryData){MESH_ID_LEN, c->ids[0]};
@@ -498,8 +503,26 @@ TEST(who_asks_for_maps_all_the_time_does_not_get_them_all) {
     message.kind_case = WARREN__OVERLAY__OVERLAY__KIND_FETCH;
     message.fetch = &fetch;
     c->is_linked[0][1] = false; // the answers go nowhere
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < times; i++)
         EXPECT_OK(receive(c, 0, 1, &message));
+    return c;
+}
+
+TEST(who_asks_for_maps_all_the_time_does_not_get_them_all) {
+    clan *c = greedy(200);
     EXPECT_TRUE(stats(c, 0)->refused_fetches > 50);
+    clan_destroy(c);
+}
+
+TEST(a_map_that_there_is_no_room_for_is_sent_a_little_later) {
+    clan *c = greedy(105); // of 160 kB each, which is more than 16 MiB
+    EXPECT_EQ(0, stats(c, 0)->refused_fetches);
+    EXPECT_EQ(c->now_ms + 10, mesh_replica_wake_at_ms(c->hosts[0]));
+    c->is_linked[0][1] = true;
+    size_t before = c->sent;
+    mesh_replica_tick(c->hosts[0], c->now_ms + 200);
+    clan_collect(c);
+    EXPECT_TRUE(c->sent > before + 1);
+    clan_lose(c);
     clan_destroy(c);
 }
