@@ -132,6 +132,10 @@ int cli_client_explain(int err) {
         cli_say("no agent is running in %s: `warren agent` starts one, `warren run` brings its own",
                 dir);
         return CLI_NO_AGENT;
+    case -ENOTDIR:
+        (void)mesh_paths_dir(dir);
+        cli_say("%s is not a directory: choose another WARREN_DIR", dir);
+        return CLI_FAILED;
     case -ETIMEDOUT:
         (void)mesh_paths_dir(dir);
         if (silent_agent == 0) // not even its queue had room for us

@@ -21,13 +21,25 @@ static int fail(char text[AGENT_PLACE_TEXT_MAX], int err, const char *what, cons
     return -err;
 }
 
+// A link of somebody else's could lead anywhere: it is not followed.
+static int refuse_other(const char *path, int err, char text[AGENT_PLACE_TEXT_MAX]) {
+    struct stat info;
+    if (lstat(path, &info) != 0 || S_ISDIR(info.st_mode))
+        return fail(text, err, "open the state directory", path, "");
+    (void)snprintf(text, AGENT_PLACE_TEXT_MAX,
+                   S_ISLNK(info.st_mode) ? "will not use %.200s: it is a symbolic link (set "
+                                           "WARREN_DIR to the directory that it leads to)"
+                                         : "%.200s is not a directory: choose another WARREN_DIR",
+                   path);
+    return -ENOTDIR;
+}
+
 static int prepare_one(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
     struct stat info;
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return fail(text, errno, "make the state directory", path, " (WARREN_DIR chooses it)");
-    // The directory itself, not what a link of somebody else's points to.
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return fail(text, errno, "open the state directory", path, "");
+    if (fd < 0) return refuse_other(path, errno, text);
     int err = fstat(fd, &info) != 0 ? errno : 0;
     close(fd);
     if (err != 0) return fail(text, err, "look at", path, "");

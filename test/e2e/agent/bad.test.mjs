@@ -25,6 +25,22 @@ test('a state directory that others may enter is refused', async (t) => {
   }
 })
 
+test('a state directory that is a symbolic link or a file is told as such', async (t) => {
+  const box = await Sandbox.open(t)
+  fs.mkdirSync(path.join(box.dir, 'real'), { mode: 0o700 })
+  fs.symlinkSync('real', box.state)
+  for (const args of [['agent'], ['run', 'args.js']]) {
+    const { code, stderr } = await box.done(args)
+    assert.deepEqual([code, stderr], [1, `warren: will not use ${box.state}: it is a symbolic link (set WARREN_DIR to the directory that it leads to)\n`])
+  }
+  fs.unlinkSync(box.state)
+  fs.writeFileSync(box.state, '')
+  for (const args of [['agent'], ['run', 'args.js'], ['ps']]) {
+    const { code, stderr } = await box.done(args)
+    assert.deepEqual([code, stderr], [1, `warren: ${box.state} is not a directory: choose another WARREN_DIR\n`])
+  }
+})
+
 test("somebody else's state directory is refused", { skip: !isRoot && 'needs root' }, async (t) => {
   const box = await Sandbox.open(t)
   fs.mkdirSync(box.state, { mode: 0o700 })
