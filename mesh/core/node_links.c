@@ -115,6 +115,8 @@ void mesh_node_links_end(mesh_node *node, mesh_peer *peer) {
     mesh_outbox_retire(&node->outbox, mesh_link_give_input(link));
     mesh_link_destroy(link);
     peer->link = NULL;
+    free(peer->cert);
+    peer->cert = NULL;
     mesh_peer *last = node->linked[--node->linked_count];
     node->linked[peer->linked_index] = last;
     last->linked_index = peer->linked_index;

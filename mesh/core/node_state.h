@@ -29,7 +29,7 @@ typedef struct mesh_peer {
     uint32_t handle;
     mesh_peer_info info; // its strings follow in the same block
     mesh_link *link;     // NULL: none, and none asked for
-    mesh_cert *cert;     // of a peer on another host, once it was linked
+    mesh_cert *cert;     // of the other end of a link between hosts
     uint32_t epoch;      // counts its links
     size_t linked_index; // in node->linked
     bool is_dialler;     // this node asked for the link

@@ -37,7 +37,7 @@ void mesh_agent_link_leave(mesh_channel *channel) {
 
 static char *copy_text(mesh_bytes bytes) {
     char *text = mem_alloc(bytes.len + 1);
-    memcpy(text, bytes.data, bytes.len);
+    if (bytes.len > 0) memcpy(text, bytes.data, bytes.len);
     return text;
 }
 

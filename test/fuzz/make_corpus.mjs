@@ -61,6 +61,16 @@ save('frame', 'several-frames', record(frame('ping'), frame('pub'), frame('reque
 save('frame', 'frame-over-record', be(2, 12), frame('pub'))
 save('frame', 'empty-record', be(2, 0), record(frame('ping')))
 
+// agent_link: the first byte: bit 0 READY was sent already, the rest the size of the pieces
+const agent = (flags, body) => join(be(3, Buffer.from(body).length), [0x60, flags], be(4, 2), body)
+save('agent_link', 'greeting', [0xfe], record(frame('ready')), record(agent(1, 'overlay'), frame('ping')), record(frame('goaway')))
+save('agent_link', 'bytewise', [1], record(agent(1, 'overlay')), record(frame('credit', 1, be(8, 90000))))
+save('agent_link', 'fragments', [0xff], record(agent(3, join(be(4, 10), 'first')), frame('ping'), agent(0, 'other')))
+save('agent_link', 'too-large', [0xff], record(agent(3, join(be(4, 1 << 20), 'first'))))
+save('agent_link', 'of-nodes', [0xff], record(frame('pub')))
+save('agent_link', 'shape', [0xff], record(frame('shape')))
+save('agent_link', 'pings', [0xff], record(...Array.from({ length: 70 }, () => frame('ping'))))
+
 // link: first byte even = stream (bit 1: READY was sent already), odd = commands
 const later = Object.keys(bodies).filter((name) => name !== 'ready')
 save('link', 'stream-greeting', [0xfc], record(frame('ready')), ...later.map((name) => record(frame(name))))
