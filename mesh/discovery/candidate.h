@@ -12,6 +12,10 @@ typedef struct mesh_candidate {
     uint32_t source; // index of its source
 } mesh_candidate;
 
-static inline bool mesh_candidate_is_same(const mesh_candidate *a, const mesh_candidate *b) {
-    return a->port == b->port && strcmp(a->address, b->address) == 0;
+// Whether its address and port are among those of the list.
+static inline bool mesh_candidate_is_in(const mesh_candidate *list, size_t count,
+                                        const mesh_candidate *one) {
+    for (size_t i = 0; i < count; i++)
+        if (list[i].port == one->port && strcmp(list[i].address, one->address) == 0) return true;
+    return false;
 }

@@ -87,12 +87,6 @@ static void load(mesh_discovery *discovery) {
 
 // ---- what the feeds found
 
-static bool is_in(const mesh_candidate *list, size_t count, const mesh_candidate *one) {
-    for (size_t i = 0; i < count; i++)
-        if (mesh_candidate_is_same(&list[i], one)) return true;
-    return false;
-}
-
 mesh_candidate *mesh_discovery_candidates(const mesh_discovery *discovery, size_t *out_count) {
     size_t total = 0, count = 0;
     for (size_t i = 0; i < discovery->feed_count; i++)
@@ -101,7 +95,8 @@ mesh_candidate *mesh_discovery_candidates(const mesh_discovery *discovery, size_
     for (size_t i = 0; i < discovery->feed_count; i++) {
         const mesh_feed *feed = &discovery->feeds[i];
         for (size_t c = 0; c < feed->candidate_count; c++)
-            if (!is_in(all, count, &feed->candidates[c])) all[count++] = feed->candidates[c];
+            if (!mesh_candidate_is_in(all, count, &feed->candidates[c]))
+                all[count++] = feed->candidates[c];
     }
     *out_count = count;
     return all;
@@ -114,7 +109,7 @@ static void tell_new(mesh_discovery *discovery) {
     discovery->known = mesh_discovery_candidates(discovery, &count);
     discovery->known_count = count;
     for (size_t i = 0; i < count && !discovery->is_closing; i++)
-        if (!is_in(known, known_count, &discovery->known[i]))
+        if (!mesh_candidate_is_in(known, known_count, &discovery->known[i]))
             discovery->on_candidate(&discovery->known[i], discovery->user);
     free(known);
 }

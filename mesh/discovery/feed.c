@@ -41,17 +41,12 @@ static void note(mesh_feed *feed, const char *host, const char *problem) {
                        problem);
 }
 
-static bool has(const mesh_candidate *list, size_t count, const mesh_candidate *one) {
-    for (size_t i = 0; i < count; i++)
-        if (mesh_candidate_is_same(&list[i], one)) return true;
-    return false;
-}
-
 // Both without doubles.
 static bool is_same_set(const mesh_feed *feed) {
     if (feed->found_count != feed->candidate_count) return false;
     for (size_t i = 0; i < feed->found_count; i++)
-        if (!has(feed->candidates, feed->candidate_count, &feed->found[i])) return false;
+        if (!mesh_candidate_is_in(feed->candidates, feed->candidate_count, &feed->found[i]))
+            return false;
     return true;
 }
 
@@ -103,7 +98,8 @@ static void add_found(mesh_feed *feed, const mesh_endpoint *asked, const mesh_en
     memcpy(one.host, asked->host, sizeof one.host);
     (void)snprintf(one.address, sizeof one.address, "%.*s", MESH_ADDRESS_TEXT_LEN_MAX,
                    numeric->host);
-    if (!has(feed->found, feed->found_count, &one)) feed->found[feed->found_count++] = one;
+    if (!mesh_candidate_is_in(feed->found, feed->found_count, &one))
+        feed->found[feed->found_count++] = one;
 }
 
 static void ask_more(mesh_feed *feed);
