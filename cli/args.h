@@ -17,8 +17,8 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv); // argv[0] is the first word after the command's name
 } cli_command;
 
-extern const cli_command cli_init, cli_token, cli_join, cli_leave, cli_hosts, cli_doctor, cli_run,
-    cli_agent, cli_ps, cli_logs, cli_stop, cli_version;
+extern const cli_command cli_init, cli_issuer, cli_token, cli_join, cli_leave, cli_hosts,
+    cli_doctor, cli_run, cli_agent, cli_ps, cli_logs, cli_stop, cli_version;
 
 // Exit codes (DESIGN.md 7).
 enum {

@@ -13,9 +13,9 @@
 #include "cli/args.h"
 #include "cli/streams.h"
 
-static const cli_command *const commands[] = {&cli_run,   &cli_ps,    &cli_logs,   &cli_stop,
-                                              &cli_agent, &cli_init,  &cli_token,  &cli_join,
-                                              &cli_leave, &cli_hosts, &cli_doctor, &cli_version};
+static const cli_command *const commands[] = {
+    &cli_run,   &cli_ps,   &cli_logs,  &cli_stop,  &cli_agent,  &cli_init,   &cli_issuer,
+    &cli_token, &cli_join, &cli_leave, &cli_hosts, &cli_doctor, &cli_version};
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static void print_commands(FILE *out) {

@@ -132,7 +132,47 @@ int agent_identity_renew_own(agent_identity *id, uint64_t now_s, char text[AGENT
     int err = agent_identity_renew_host(id, &id->host.cert, now_s, made);
     if (err == 0) return agent_identity_take_chain(id, made, now_s, text);
     return expired("issuer", &id->issuer.cert,
-                   "look at the clock; if that is right, the root key must sign a new one", text);
+                   "look at the clock; if that is right, `warren issuer renew` makes a new one",
+                   text);
+}
+
+// What issues: the certificate that a host would see.
+static int sign_issuer(agent_identity *id, const uint8_t root[MESH_SIGN_SECRET_LEN],
+                       uint64_t now_s) {
+    mesh_moment at = moment(now_s);
+    int err = mesh_issue_issuer(root, id->issuer.cert.ed25519, id->issuer.cert.name, &at,
+                                &id->issuer_cert);
+    if (err != 0) return err;
+    memcpy(id->issuer.cert.serial, at.serial, MESH_ID_LEN);
+    id->issuer.cert.not_before_s = now_s;
+    id->issuer.cert.not_after_s = now_s + MESH_ISSUER_LIFE_S;
+    return 0;
+}
+
+int agent_identity_renew_issuer(agent_identity *id, const char *path, uint64_t now_s,
+                                char text[AGENT_VAULT_TEXT_MAX]) {
+    uint8_t root[MESH_SIGN_SECRET_LEN];
+    char directory[AGENT_VAULT_PATH_MAX] = ".";
+    mesh_signed chain[2];
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    if (!id->is_issuer || strcmp(name, AGENT_VAULT_ROOT) != 0 || strlen(path) >= sizeof directory) {
+        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "%s",
+                       id->is_issuer ? "the file with the root key is called " AGENT_VAULT_ROOT
+                                     : "this host has no issuer.key: it is no issuer");
+        return -EINVAL;
+    }
+    if (slash != NULL)
+        (void)snprintf(directory, sizeof directory, "%.*s/", (int)(slash - path), path);
+    int err = identity_file_read_root(directory, &id->credentials.trust, root, text);
+    if (err != 0) return err;
+    err = sign_issuer(id, root, now_s);
+    sodium_memzero(root, sizeof root);
+    CHECK(err == 0); // it is the certificate that is there, with other times
+    err = identity_file_write_issuer(id, text);
+    if (err != 0) return err;
+    err = agent_identity_renew_host(id, &id->host.cert, now_s, chain);
+    CHECK(err == 0);
+    return agent_identity_take_chain(id, chain, now_s, text);
 }
 
 int agent_identity_issue_node(const agent_identity *id, uint64_t node_id, const char *name,

@@ -54,6 +54,11 @@ int agent_identity_take_chain(agent_identity *identity, const mesh_signed chain[
 // An issuer: a new chain for a host that is one of the cluster already (its link's certificate).
 int agent_identity_renew_host(const agent_identity *identity, const mesh_cert *host, uint64_t now_s,
                               mesh_signed out[2]);
+// Signs the issuer's own certificate anew, for a year from now, with the root key in the file
+// `root` (named root.key), and this host's below it. An agent that runs has it after its next
+// start.
+int agent_identity_renew_issuer(agent_identity *identity, const char *root, uint64_t now_s,
+                                char text[AGENT_VAULT_TEXT_MAX]);
 // A certificate for a node of this host, 24 hours; the node's chain is `chain` and then this one.
 int agent_identity_issue_node(const agent_identity *identity, uint64_t node_id, const char *name,
                               const uint8_t x25519[MESH_LINK_KEY_LEN], uint64_t now_s,

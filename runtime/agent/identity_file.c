@@ -121,6 +121,26 @@ int identity_file_write_issuer(const agent_identity *id, char text[AGENT_VAULT_T
     return agent_vault_write_message(id->vault, AGENT_VAULT_ISSUER, &packed.base, text);
 }
 
+static bool take_root(const ProtobufCMessage *message, void *user) {
+    const Warren__State__RootKey *packed = (const Warren__State__RootKey *)message;
+    uint8_t public[MESH_SIGN_KEY_LEN];
+    if (packed->seed.len != SEED_LEN) return false;
+    (void)crypto_sign_seed_keypair(public, user, packed->seed.data);
+    return true;
+}
+
+int identity_file_read_root(const char *vault, const mesh_trust *trust,
+                            uint8_t out[MESH_SIGN_SECRET_LEN], char text[AGENT_VAULT_TEXT_MAX]) {
+    uint8_t public[MESH_SIGN_KEY_LEN];
+    int err = agent_vault_read_message(vault, AGENT_VAULT_ROOT,
+                                       &warren__state__root_key__descriptor, take_root, out, text);
+    if (err != 0) return err;
+    (void)crypto_sign_ed25519_sk_to_pk(public, out);
+    for (size_t i = 0; i < trust->root_count; i++)
+        if (memcmp(public, trust->roots[i], MESH_SIGN_KEY_LEN) == 0) return 0;
+    return agent_vault_damaged(vault, AGENT_VAULT_ROOT, "it is the key of another cluster", text);
+}
+
 int identity_file_write_root(const char *vault, const uint8_t seed[32],
                              char text[AGENT_VAULT_TEXT_MAX]) {
     Warren__State__RootKey packed = WARREN__STATE__ROOT_KEY__INIT;

@@ -11,6 +11,9 @@ int identity_file_write_host(const agent_identity *identity, char text[AGENT_VAU
 // No issuer.key: this host is none.
 int identity_file_read_issuer(agent_identity *identity, char text[AGENT_VAULT_TEXT_MAX]);
 int identity_file_write_issuer(const agent_identity *identity, char text[AGENT_VAULT_TEXT_MAX]);
+// `vault`: the directory where it was put; the key must be one that we trust.
+int identity_file_read_root(const char *vault, const mesh_trust *trust,
+                            uint8_t out[MESH_SIGN_SECRET_LEN], char text[AGENT_VAULT_TEXT_MAX]);
 int identity_file_write_root(const char *vault, const uint8_t seed[32],
                              char text[AGENT_VAULT_TEXT_MAX]);
 // No file: none.

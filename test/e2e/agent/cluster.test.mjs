@@ -94,6 +94,35 @@ test('tokens need no root key', async (t) => {
   assert.equal((await box.done(['token', 'create'])).code, 0)
 })
 
+test('the root key renews the right to let hosts in', async (t) => {
+  const box = await initialized(t)
+  const safe = path.join(box.dir, 'root.key')
+  fs.renameSync(path.join(box.vault, 'root.key'), safe)
+  const before = contents(box.vault)
+  await refused(box, ['issuer', 'renew'], 2, /say `warren issuer renew --root-key FILE`/)
+  await refused(box, ['issuer', 'renew', '--root-key', path.join(box.vault, 'host.key')], 2, /is called root\.key/)
+  await refused(box, ['issuer', 'renew', '--root-key', path.join(box.vault, 'root.key')], 1, /cannot read .*root\.key: No such file/)
+  assert.deepEqual(contents(box.vault), before)
+  const { code, stdout } = await box.done(['issuer', 'renew', '--json', '--root-key', safe])
+  assert.equal(code, 0)
+  const days = (Date.parse(JSON.parse(stdout).validUntil) - Date.now()) / 86_400_000
+  assert.ok(days > 364.9 && days <= 365, `${days} days`)
+  assert.notDeepEqual(contents(box.vault), before)
+  assert.equal((await box.done(['token', 'create'])).code, 0)
+})
+
+test('an agent whose keys are no good says so, takes no part, and makes no others', async (t) => {
+  const box = await initialized(t, '--listen', '127.0.0.1:7431')
+  const key = path.join(box.vault, 'host.key')
+  fs.truncateSync(key, 100)
+  const before = contents(box.vault)
+  const agent = await box.agent()
+  await agent.until(/takes no part in its cluster: cannot use .*host\.key: it is damaged or not whole \(restore it from a backup/)
+  agent.kill('SIGTERM')
+  await agent.ended
+  assert.deepEqual(contents(box.vault), before)
+})
+
 test('words that make no sense are told', async (t) => {
   const box = await Sandbox.open(t)
   await refused(box, ['token', 'create'], 1, /in no cluster \(`warren init` makes one\)/)

@@ -358,3 +358,48 @@ TEST(others_reach_this_host_where_it_says_or_listens) {
         EXPECT_TRUE(strncmp(out[i], "127.", 4) != 0);
     }
 }
+
+// The root key, where an operator would have put it.
+static void make_moved_root(char moved[64], char root[160]) {
+    (void)snprintf(moved, 64, "/tmp/warren-safe-XXXXXX");
+    assert_non_null(mkdtemp(moved));
+    (void)snprintf(root, 160, "%s/root.key", moved);
+    EXPECT_OK(rename(path_of(AGENT_VAULT_ROOT), root));
+}
+
+TEST(the_root_key_renews_the_issuer_and_nobody_elses_does) {
+    char moved[64], root[160], other[64];
+    make_cluster();
+    agent_identity *id = load();
+    make_moved_root(moved, root);
+    uint64_t later_s = NOW_S + 300 * DAY_S;
+    EXPECT_OK(agent_identity_renew_issuer(id, root, later_s, text));
+    agent_identity_free(id);
+    id = load();
+    EXPECT_EQ(later_s + MESH_ISSUER_LIFE_S, id->issuer.cert.not_after_s);
+    EXPECT_EQ(later_s + MESH_HOST_LIFE_S, id->host.cert.not_after_s);
+    EXPECT_OK(agent_identity_start(id, later_s * 1000, text));
+    EXPECT_OK(unlink(root));
+    EXPECT_TRUE(agent_identity_renew_issuer(id, root, later_s, text) == -ENOENT);
+    assert_non_null(strstr(text, "is this where it was put"));
+    EXPECT_EQ(-EINVAL, agent_identity_renew_issuer(id, "/etc/passwd", later_s, text));
+    agent_identity_free(id);
+
+    // Another cluster's root key.
+    memcpy(other, place, sizeof place);
+    make_cluster();
+    id = load();
+    char wrong[160];
+    (void)snprintf(wrong, sizeof wrong, "%s/cluster/root.key", place);
+    agent_identity *first = load();
+    memcpy(first->vault, id->vault, sizeof first->vault);
+    first->credentials.trust.roots[0][0] ^= 1;
+    EXPECT_EQ(-EBADMSG, agent_identity_renew_issuer(first, wrong, later_s, text));
+    assert_non_null(strstr(text, "the key of another cluster"));
+    agent_identity_free(first);
+    agent_identity_free(id);
+    remove_state();
+    memcpy(place, other, sizeof place);
+    remove_state();
+    EXPECT_OK(rmdir(moved));
+}
