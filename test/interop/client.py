@@ -46,13 +46,13 @@ class Call:
 
 
 class Node:
-    def __init__(self, directory, name='', max_message=None, window=None):
+    def __init__(self, directory, name='', **link_options):
         self.selector = selectors.DefaultSelector()
         self.agent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.agent.connect(os.path.join(directory, 'agent.sock'))
         self.agent.send(Hello(role=Hello.NODE, protocol=1, pid=os.getpid(), name=name).SerializeToString())
         self.selector.register(self.agent, selectors.EVENT_READ, self.on_packet)
-        self.link_options = {k: v for k, v in (('max_message', max_message), ('window', window)) if v}
+        self.link_options = link_options
         self.peers, self.downs, self.refused = {}, {}, None
         self.welcome, self.is_joined, self.announced = None, False, set()
         self.link_key, self.identity = KeyPair(), None

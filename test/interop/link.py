@@ -29,10 +29,10 @@ class Partial:
 
 class Link:
     """`on_message(type, body, bytes on the wire)` gets whole messages and CANCEL. `pump_out` gives the bytes to
-    write, `feed` takes those that were read."""
+    write, `feed` takes those that were read. `first` makes the first frame of a Ready, in tests."""
 
     def __init__(self, own_id, peer_id, on_message, ciphers=None, max_frame=MAX_FRAME, max_message=MAX_MESSAGE,
-                 window=WINDOW):
+                 window=WINDOW, first=None):
         self.own_id, self.peer_id, self.on_message = own_id, peer_id, on_message
         self.sealing, self.opening = ciphers or (None, None)
         self.sealed_count = self.opened_count = 0
@@ -40,13 +40,13 @@ class Link:
         self.frames = deque()    # to be written
         self.messages = deque()  # wait for credit, or for the peer's READY
         self.shapes, self.partial = [], {}
-        self.peer, self.goaway = None, None
+        self.peer, self.goaway, self.pongs = None, None, []
         self.sent, self.limit = {1: 0, 2: 0}, {1: 0, 2: 0}
         self.received, self.taken, self.granted = {1: 0, 2: 0}, {1: 0, 2: 0}, {1: window, 2: window}
         self.window, self.max_frame, self.max_message = window, max_frame, max_message
         ready = Ready(minor_min=1, minor_max=1, node_id=own_id, max_frame=max_frame, max_message=max_message,
                       request_credit=window, publish_credit=window)
-        self.frame(READY, FIRST, 0, ready.SerializeToString())
+        self.frame(*(first(ready) if first else (READY, FIRST, 0, ready.SerializeToString())))
 
     # ---- writing
 
@@ -161,7 +161,9 @@ class Link:
             self.goaway = GoAway.FromString(body)
         elif kind == REKEY and self.opening:
             self.opening.rekey()
-        elif kind != PONG and not flags & IGNORABLE:
+        elif kind == PONG:
+            self.pongs.append(body)
+        elif not flags & IGNORABLE:
             self.fault(FAULT_PROTOCOL, f'type {kind}')
 
     def read_ready(self, body):
