@@ -45,6 +45,8 @@ enum {
     MESH_GREETING_TIMEOUT_MS = 3000,       // whoever answers waits so long
     MESH_NODE_GREETING_TIMEOUT_MS = 15000, // who dials a node: its loop may be busy
     MESH_STRANGER_TIMEOUT_MS = 10000, // a known certificate of a node that we have not heard of yet
+    MESH_RECORD_TIMEOUT_MS =
+        20000, // a record that has begun is whole by then, or its length was changed
     MESH_DIAL_TIMEOUT_MS = 5000,
     MESH_TCP_TIMEOUT_MS = 20000, // without a sign of life: the kernel ends the connection
     MESH_PING_AFTER_MS = 5000,   // agents: of silence

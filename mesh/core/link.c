@@ -17,6 +17,7 @@ static void reset_stream(mesh_link *link) {
     link->max_message = link->options.max_message;
     link->input_head = link->input_tail = 0;
     link->record = (mesh_bytes){0};
+    link->partial_ms = 0;
     link->shapes_received = 0;
     link->shapes_sent = 0;
     link->pong_count = 0;

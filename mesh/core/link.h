@@ -52,6 +52,8 @@ typedef struct mesh_link {
     uint8_t *input;
     size_t input_head, input_tail;
     mesh_bytes record; // what is left of the record at hand
+    uint64_t received_at_ms;
+    uint32_t partial_ms; // for how long the next record is not whole
     uint32_t shapes_received;
     struct mesh_link_assembly {
         uint8_t *data;
@@ -112,8 +114,9 @@ typedef struct mesh_link_message {
 } mesh_link_message;
 
 void mesh_link_input(mesh_link *link, uint8_t **out_buffer, size_t *out_cap);
-void mesh_link_received(mesh_link *link, size_t len);
-// 1: a message; 0: no more; negative: the peer broke a rule, call mesh_link_fail.
+void mesh_link_received(mesh_link *link, uint64_t now_ms, size_t len);
+// 1: a message; 0: no more; negative: the peer broke a rule, call mesh_link_fail. MESH_ESEAL also
+// for an encrypted record that is not whole after MESH_RECORD_TIMEOUT_MS.
 int mesh_link_next(mesh_link *link, mesh_link_message *out);
 void mesh_link_consumed(mesh_link *link, uint32_t channel, uint64_t cost);
 

@@ -4,7 +4,12 @@
 #include "core/link.h"
 #include "core/mem.h"
 
-enum { U64_LEN = 8, TOTAL_LEN = 4, INPUT_ROOM_MIN = MESH_LINK_INPUT_LEN / 2 };
+enum {
+    U64_LEN = 8,
+    TOTAL_LEN = 4,
+    INPUT_ROOM_MIN = MESH_LINK_INPUT_LEN / 2,
+    PAUSE_MAX_MS = 5000, // counted of the time between two reads: a loop that was busy did not wait
+};
 
 // What is left of a record never fills the half that is kept free.
 _Static_assert(MESH_RECORD_HEAD_LEN + MESH_RECORD_LEN_MAX <=
@@ -25,8 +30,12 @@ void mesh_link_input(mesh_link *link, uint8_t **out_buffer, size_t *out_cap) {
     *out_cap = MESH_LINK_INPUT_LEN - link->input_tail;
 }
 
-void mesh_link_received(mesh_link *link, size_t len) {
+void mesh_link_received(mesh_link *link, uint64_t now_ms, size_t len) {
     CHECK(link->input && len <= MESH_LINK_INPUT_LEN - link->input_tail);
+    uint64_t pause_ms = now_ms - link->received_at_ms;
+    if (link->input_tail > link->input_head)
+        link->partial_ms += pause_ms < PAUSE_MAX_MS ? (uint32_t)pause_ms : PAUSE_MAX_MS;
+    link->received_at_ms = now_ms;
     link->input_tail += len;
 }
 
@@ -222,7 +231,12 @@ static int open_record(mesh_link *link) {
 static int next_record(mesh_link *link) {
     mesh_bytes input = {link->input + link->input_head, link->input_tail - link->input_head};
     int err = mesh_record_take(&input, &link->record);
+    // Its length is no secret and not sealed: if it was changed on its way, the rest would never
+    // come.
+    if (err == MESH_EAGAIN && link->is_sealed && link->partial_ms > MESH_RECORD_TIMEOUT_MS)
+        return MESH_ESEAL;
     if (err != 0) return err;
+    link->partial_ms = 0;
     link->input_head = link->input_tail - input.len;
     return link->is_sealed ? open_record(link) : 0;
 }

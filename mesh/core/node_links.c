@@ -224,7 +224,7 @@ int mesh_node_link_received(mesh_node *node, uint64_t now_ms, uint32_t handle, s
     mesh_peer *peer = linked_peer(node, handle);
     CHECK(peer);
     mesh_link *link = peer->link;
-    mesh_link_received(link, len);
+    mesh_link_received(link, now_ms, len);
     mesh_link_message message;
     int result;
     while ((result = mesh_link_next(link, &message)) == 1) {

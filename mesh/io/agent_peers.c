@@ -226,7 +226,7 @@ static void read_link(peer *p) {
             return;
         }
         p->heard_at_ms = now_ms(p->peers);
-        mesh_link_received(p->link, (size_t)len);
+        mesh_link_received(p->link, p->heard_at_ms, (size_t)len);
         take_messages(p);
         if ((size_t)len < cap) return; // the socket is empty: the next read would only say so
     }
@@ -292,7 +292,7 @@ static int start_link(peer *p, const mesh_greeted *greeted) {
     mesh_link_input(p->link, &buffer, &cap);
     CHECK(greeted->rest.len <= cap); // a greeting reads little ahead
     memcpy(buffer, greeted->rest.data, greeted->rest.len);
-    mesh_link_received(p->link, greeted->rest.len);
+    mesh_link_received(p->link, p->heard_at_ms, greeted->rest.len);
     take_messages(p);
     return 0;
 }

@@ -35,7 +35,7 @@ static bool feed(mesh_link *link, mesh_bytes piece) {
     mesh_link_input(link, &buffer, &cap);
     CHECK(piece.len <= cap);
     memcpy(buffer, piece.data, piece.len);
-    mesh_link_received(link, piece.len);
+    mesh_link_received(link, 0, piece.len);
     mesh_link_message message;
     int result;
     while ((result = mesh_link_next(link, &message)) == 1) {

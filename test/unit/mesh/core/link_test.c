@@ -26,7 +26,7 @@ static size_t carry(mesh_link *from, mesh_link *to, size_t len) {
     if (len > cap) len = cap;
     if (len == 0) return 0;
     memcpy(buffer, output.data, len);
-    mesh_link_received(to, len);
+    mesh_link_received(to, 0, len);
     mesh_link_sent(from, len);
     mesh_link_pump(from, 0);
     return len;
@@ -314,7 +314,7 @@ TEST(a_record_that_was_changed_on_its_way_ends_the_link_without_a_word) {
         mesh_link_input(b, &buffer, &cap);
         memcpy(buffer, wire.data, wire.len);
         buffer[at] ^= 1;
-        mesh_link_received(b, wire.len);
+        mesh_link_received(b, 0, wire.len);
         EXPECT_EQ(MESH_ESEAL, mesh_link_next(b, &message));
         mesh_link_fail(b, MESH_ESEAL);
         EXPECT_FALSE(mesh_link_has_output(b));
@@ -351,7 +351,7 @@ TEST(a_new_key_where_nothing_is_encrypted_or_in_the_middle_of_a_record_is_refuse
     const uint8_t rekey[] = {0, 9, 0, 0, 0, MESH_FRAME_REKEY, MESH_FRAME_FIRST, 0, 0, 0, 0};
     mesh_link_input(b, &buffer, &cap);
     memcpy(buffer, rekey, sizeof rekey);
-    mesh_link_received(b, sizeof rekey);
+    mesh_link_received(b, 0, sizeof rekey);
     EXPECT_EQ(MESH_EPROTO, mesh_link_next(b, &message));
     mesh_link_destroy(a);
     mesh_link_destroy(b);
@@ -365,8 +365,42 @@ TEST(a_new_key_where_nothing_is_encrypted_or_in_the_middle_of_a_record_is_refuse
     EXPECT_OK(mesh_cipher_seal(&a->seal, (mesh_bytes){0}, record + 2, 18));
     mesh_link_input(b, &buffer, &cap);
     memcpy(buffer, record, sizeof record);
-    mesh_link_received(b, sizeof record);
+    mesh_link_received(b, 0, sizeof record);
     EXPECT_EQ(MESH_EPROTO, mesh_link_next(b, &message));
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+// Hands in one byte of a record at `now_ms`; what the link says of it.
+static int take_byte(mesh_link *link, uint64_t now_ms, uint8_t byte) {
+    mesh_link_message message;
+    uint8_t *buffer;
+    size_t cap;
+    mesh_link_input(link, &buffer, &cap);
+    *buffer = byte;
+    mesh_link_received(link, now_ms, 1);
+    return mesh_link_next(link, &message);
+}
+
+TEST(an_encrypted_record_that_does_not_become_whole_ends_the_link_though_bytes_keep_coming) {
+    mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
+    greet(a, b);
+    EXPECT_OK(take_byte(b, 1000, 0xff)); // 65,281 bytes are announced: somebody changed the length
+    EXPECT_OK(take_byte(b, 1000, 0x01));
+    uint64_t now_ms = 1000;
+    while (now_ms < 1000 + MESH_RECORD_TIMEOUT_MS)
+        EXPECT_OK(take_byte(b, now_ms += 1000, 1));
+    EXPECT_EQ(MESH_ESEAL, take_byte(b, now_ms + 1000, 1));
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
+TEST(a_reader_that_was_busy_for_long_does_not_take_it_for_a_record_that_does_not_come) {
+    mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
+    greet(a, b);
+    EXPECT_OK(take_byte(b, 1000, 1));
+    EXPECT_OK(take_byte(b, 60000, 1));
+    EXPECT_OK(take_byte(b, 120000, 1));
     mesh_link_destroy(a);
     mesh_link_destroy(b);
 }
