@@ -209,9 +209,9 @@ export interface Down {
   readonly peer: Peer
   /**
    * normal: exit code 0 · crash: another code, or a signal of its own making · killed · left: closed its mesh ·
-   * noproc: was gone before
+   * noproc: was gone before · unreachable: its host is; whether the node still runs is not known
    */
-  readonly reason: 'normal' | 'crash' | 'killed' | 'left' | 'noproc'
+  readonly reason: 'normal' | 'crash' | 'killed' | 'left' | 'noproc' | 'unreachable'
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
