@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Member } from '../messages/cluster.mjs'
 import { Net } from './net.mjs'
+import { putInFront } from './proxy.mjs'
 
 const PORT = 7400
 const statesOf = (line) => Object.fromEntries(JSON.parse(line).hosts.map(({ name, state }) => [name, state]))
@@ -13,12 +14,14 @@ const peer = fileURLToPath(new URL('../messages/peer.mjs', import.meta.url))
 export class Cluster {
   #children = []
 
-  // The first host forms the cluster; each of the others joins with a token of its own.
-  static async open(t, names) {
+  // The first host forms the cluster; each of the others joins with a token of its own. `proxied`: each has a bad network
+  // in front of it, host.proxy.
+  static async open(t, names, { proxied = false } = {}) {
     const cluster = new Cluster()
     t.after(() => cluster.#close())
     cluster.net = await Net.open(t, names)
     cluster.hosts = cluster.net.hosts
+    if (proxied) for (const host of cluster.hosts) host.proxy = await putInFront(t, host)
     const [first, ...others] = cluster.hosts
     await cluster.done(first, 'init', '--name', first.name, '--advertise', `${first.address}:${PORT}`)
     first.agentProcess = await first.agent()

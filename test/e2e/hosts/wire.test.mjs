@@ -1,0 +1,130 @@
+// What a network, or somebody on it, can do to bytes under way: change, delay, repeat, keep and say again, swallow.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cluster } from './cluster.mjs'
+import { Load } from './load.mjs'
+import { skip } from './net.mjs'
+import { putInFront } from './proxy.mjs'
+
+const NAMES = ['ada', 'bob', 'cyd']
+const GONE = ['unreachable', 'down', 'left']
+
+const open = async (t) => {
+  const cluster = await Cluster.open(t, NAMES, { proxied: true })
+  cluster.proxies = cluster.hosts.map((host) => host.proxy)
+  return cluster
+}
+const set = (cluster, settings) => Promise.all(cluster.proxies.map((proxy) => proxy.run((it, settings) => it.set(settings), settings)))
+const counts = async (cluster) => Promise.all(cluster.proxies.map((proxy) => proxy.run((it) => it.counts)))
+const sum = (all, name) => all.reduce((total, each) => total + each[name], 0)
+
+const assertNobodyLost = (histories) => {
+  for (const history of histories)
+    for (const name of NAMES) assert.ok(!history.of(name).some((state) => GONE.includes(state)), `${name} was ${history.of(name)}`)
+}
+
+const changed = async (t) => {
+  const cluster = await open(t), load = await Load.open(cluster)
+  await set(cluster, { flip: 5 })
+  await sleep(15_000)
+  await set(cluster, {})
+  const all = await counts(cluster)
+  await Promise.all(cluster.hosts.map((host) => cluster.sees(host, cluster.hosts)))
+  // New links come by themselves; one whose record lengths were changed is given up after 20 s.
+  const slowest = await Promise.all(load.members.map((member) => member.run(async (mesh) => {
+    const client = mesh.client('count'), from = performance.now()
+    await mesh.available('count', { count: 3, timeout: 30_000 })
+    for (const to of mesh.instances('count'))
+      for (let tries = 0, isAnswered = false; !isAnswered; tries++) {
+        if (performance.now() - from > 60_000) throw new Error(`${to.host} does not answer any more`)
+        isAnswered = await client.run(`${mesh.self.host} after ${to.host} ${tries}`, { to, timeout: 2000 }).then(() => true, () => false)
+      }
+    return performance.now() - from
+  })))
+  t.diagnostic(`all answer all again ${Math.round(Math.max(...slowest))} ms after the last changed byte`)
+  const calls = await load.end()
+  t.diagnostic(`${sum(all, 'flips')} changed pieces, ${sum(all, 'connections')} connections; calls: ${JSON.stringify(calls)}`)
+  assert.ok(sum(all, 'flips') > 100)
+}
+
+const delayed = async (t) => {
+  const cluster = await open(t), load = await Load.open(cluster)
+  const histories = await Promise.all(cluster.hosts.map((host) => cluster.history(host)))
+  await set(cluster, { delay: 25, jitter: 100, repeat: 20 })
+  await sleep(20_000)
+  await set(cluster, {})
+  assertNobodyLost(histories)
+  t.diagnostic(`25 to 125 ms late (so out of order), 20 % twice: calls ${JSON.stringify(await load.end())}`)
+}
+
+const replayed = async (t) => {
+  const cluster = await open(t), [ada, bob, cyd] = cluster.hosts
+  const histories = await Promise.all([ada, bob].map((host) => cluster.history(host)))
+  await set(cluster, { isKept: true })
+  // Whole sessions: an agent that comes again, and links of nodes.
+  cyd.agentProcess.kill('SIGTERM')
+  await cyd.agentProcess.ended
+  cyd.agentProcess = await cyd.agent()
+  await Promise.all(cluster.hosts.map((host) => cluster.sees(host, cluster.hosts)))
+  const load = await Load.open(cluster)
+  await sleep(3000)
+  await load.end()
+  await cluster.net.isolate(cyd)
+  await cluster.until(ada, { cyd: 'down' })
+  const from = histories.map((history) => history.states.length)
+  for (const proxy of cluster.proxies.slice(0, 2)) {
+    const datagrams = await proxy.run((it) => it.replayDatagrams())
+    const sessions = await proxy.run((it) => it.replaySessions())
+    t.diagnostic(`said again: ${JSON.stringify({ datagrams, sessions })}`)
+    assert.ok(datagrams.sent > 0 && sessions.sent > 0)
+    assert.equal(datagrams.answered, 0)
+    assert.equal(sessions.answered, 0)
+  }
+  // What the dead host once said does not raise it.
+  for (const [i, history] of histories.entries())
+    for (const states of history.states.slice(from[i])) assert.equal(states.cyd, 'down')
+  // An agent that was started anew has forgotten whom it heard, and lets no recording in either.
+  ada.agentProcess.kill('SIGTERM')
+  await ada.agentProcess.ended
+  ada.agentProcess = await ada.agent()
+  await cluster.until(ada, { bob: 'up', cyd: 'down' })
+  const again = await cluster.proxies[0].run(async (it) => ({ datagrams: await it.replayDatagrams(), sessions: await it.replaySessions() }))
+  t.diagnostic(`and to a new agent: ${JSON.stringify(again)}`)
+  assert.equal(again.datagrams.answered, 0)
+  assert.equal((await cluster.states(ada)).cyd, 'down')
+  await cluster.net.heal()
+  await Promise.all(cluster.hosts.map((host) => cluster.sees(host, cluster.hosts)))
+}
+
+// Datagrams pass, streams are swallowed: no host is down, but both ends of a link must notice.
+const halfOpen = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob']), [ada, bob] = cluster.hosts
+  const caller = await cluster.member(ada, 'caller'), callee = await cluster.member(bob, 'callee')
+  const history = await cluster.history(ada)
+  await callee.run(async (mesh, keep) => {
+    keep.aborted = new Promise((resolve) => {
+      keep.served = mesh.serve('endless', { wait: (_, { signal }) => new Promise(() => signal.addEventListener('abort', () => resolve(Date.now()))) })
+    })
+    await keep.served
+  })
+  await caller.run(async (mesh, keep) => {
+    await mesh.available('endless', { timeout: 20_000 })
+    keep.failed = mesh.client('endless').wait(undefined, { timeout: 100_000 }).catch(({ code, delivered }) => ({ code, delivered, at: Date.now() }))
+    await new Promise((resolve) => setTimeout(resolve, 500)) // the link is at rest
+  })
+  const from = Date.now()
+  for (const host of cluster.hosts) await host.nft('add rule ip faults in ip protocol tcp iifname eth0 drop')
+  const { code, delivered, at } = await caller.run((mesh, keep) => keep.failed)
+  assert.deepEqual({ code, delivered }, { code: 'ERR_WARREN_PEER_LOST', delivered: 'maybe' })
+  const there = await callee.run((mesh, keep) => keep.aborted)
+  t.diagnostic(`a silent stream was noticed after ${at - from} ms by the caller, ${there - from} ms by the other end; its host was ${history.of('bob')}`)
+  assert.ok(Math.max(at, there) - from < 40_000)
+}
+
+test('bytes under way', { concurrency: true, skip }, (t) => Promise.all([
+  t.test('changed bytes end links; nothing wrong is delivered, and new links come', changed),
+  t.test('late, repeated and out of order: nobody is lost, nothing runs twice', delayed),
+  t.test('recordings of datagrams and whole sessions are answered by nothing', replayed),
+  t.test('a stream that is swallowed is noticed at both ends', halfOpen),
+]))
