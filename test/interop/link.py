@@ -2,7 +2,6 @@
 import struct
 from collections import deque
 
-from payload import WireError
 from wire_pb import Ready, GoAway
 
 READY, PING, PONG, GOAWAY, REKEY, CREDIT, SHAPE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x10, 0x12
