@@ -181,24 +181,45 @@ void turn_loop(uv_loop_t *loop) {
     uv_run(loop, UV_RUN_NOWAIT);
 }
 
+// What boot and the collector leave for later would else be done again by every child, on its own
+// pages.
+void collect_all(runtime_engine *engine) {
+    engine->own_platform->settle(engine->isolate);
+    // The rehearsal makes 2 MB, and at the usual growth the collector would come in the middle.
+    v8::V8::SetFlagsFromString("--heap-growing-percent=200");
+    engine->isolate->LowMemoryNotification();
+    v8::V8::SetFlagsFromString("--heap-growing-percent=0");
+    engine->own_platform->settle(engine->isolate);
+}
+
+// Twice, so that what is young moves to the old space. Old objects stay, and the shapes that code
+// is linked to with them.
+void collect_young(runtime_engine *engine) {
+    engine->own_platform->settle(engine->isolate);
+    v8::V8::SetFlagsFromString("--expose-gc"); // or V8 does not allow it
+    for (int i = 0; i < 2; i++)
+        engine->isolate->RequestGarbageCollectionForTesting(v8::Isolate::kMinorGarbageCollection);
+    v8::V8::SetFlagsFromString("--no-expose-gc");
+    engine->own_platform->settle(engine->isolate);
+}
+
 bool load_zygote(runtime_engine *engine) {
     Entered entered(engine);
     v8::Local<v8::Context> context = engine->isolate->GetCurrentContext();
     auto result = node::LoadEnvironment(
         engine->env,
         [&](const node::StartExecutionCallbackInfo &info) -> v8::MaybeLocal<v8::Value> {
-            if (call_boot(context, info, "warm").IsEmpty()) return {};
+            if (call_boot(context, info, "load").IsEmpty()) return {};
+            collect_all(engine);
+            if (call_boot(context, info, "rehearse").IsEmpty()) return {};
             return from_boot(context, info, "start");
         });
     v8::Local<v8::Value> start;
     if (!result.ToLocal(&start)) return false;
     engine->start.Reset(engine->isolate, start.As<v8::Function>());
+    collect_young(engine);
 
-    // What boot and the collector leave for later would else be done again by every child, on its
-    // own pages. The first allocation of each kind takes over what was swept.
-    engine->own_platform->settle(engine->isolate);
-    engine->isolate->LowMemoryNotification();
-    engine->own_platform->settle(engine->isolate);
+    // The first allocation of each kind takes over what was swept.
     const char *take_over =
         "(function () { class A { constructor() { this.a = {} } } return new A() })()";
     v8::Local<v8::Script> script;

@@ -1,5 +1,5 @@
-// What the engine runs around programs. A builtin module of Node like its neighbours, and the one file here that
-// uses Node's own internals (`internalBinding`, require('internal/...')).
+// What the engine runs around programs. A builtin module of Node like its neighbours; it and rehearsal_programs.js
+// alone use Node's own internals (`internalBinding`, require('internal/...')).
 'use strict'
 /* global internalBinding */
 
@@ -18,25 +18,52 @@ const SHARED = [
   ].map((name) => `internal/modules/esm/${name}`),
 ]
 
-// In the zygote, before any fork.
-exports.warm = () => {
+const REHEARSALS = 30
+
+// In the zygote, before any fork: loads what children share.
+exports.load = () => {
   const { BuiltinModule } = require('internal/bootstrap/realm')
   for (const id of SHARED) if (BuiltinModule.exists(id)) require(id)
   require('./index.js')
-  require('./listen.js')
+  require('./native.js').native()
+  require('./listen.js').install()
   makeResolverLazy()
-  rehearse()
+  readModulesAtOnce()
+  openInspectorOnSignal()
 }
 
-// Code that has run once is compiled and linked in the pages all children share. What is run here leaves nothing behind
-// that a program could see, and reads no file.
-function rehearse() {
-  const Module = require('module')
-  const cjs = new Module('/rehearsal.cjs')
-  cjs._compile('const { join } = require("path"); exports.done = join("a", "b")', '/rehearsal.cjs')
-  const { esmLoader } = require('internal/process/esm_loader')
-  esmLoader.import('data:text/javascript,import { join } from "warren"; export default join', undefined, Object.create(null))
-  require('./rehearsal.js').rehearse()
+// Code that has run is compiled, and linked to the shapes of the objects it met, in the pages all children share. After
+// about thirty times V8 has nothing left to compile or to link on the way of a usual program. It would forget those shapes
+// in a full collection: none may follow. What is run here leaves nothing behind that a program could see.
+exports.rehearse = () => {
+  const mesh = require('./rehearsal.js')
+  const { open, settle } = require('./rehearsal_programs.js')
+  const programs = open((args) => exports.start(args, process.cwd(), process.pid, Date.now()))
+  process.setUncaughtExceptionCaptureCallback(() => {}) // a program that fails here is one rehearsed less
+  for (let i = 0; i < REHEARSALS; i++) {
+    programs?.play()
+    mesh.rehearse()
+    settle()
+  }
+  process.setUncaughtExceptionCaptureCallback(null)
+  programs?.forget()
+}
+
+// Node reads the sources of ES modules on libuv's threads: four, with their stacks, for a few kilobytes. CommonJS never did.
+// What cannot be read Node shall try itself, and say so in its own way.
+function readModulesAtOnce() {
+  const { readFileSync } = require('fs')
+  const loading = require('internal/modules/esm/load')
+  const { URL } = require('internal/url')
+  const { defaultLoad } = loading
+  loading.defaultLoad = (url, context) => {
+    if (context?.format === 'module' && context.source == null && url.startsWith('file:')) {
+      try {
+        context = { ...context, source: readFileSync(new URL(url)) }
+      } catch { /* said by the next line */ }
+    }
+    return defaultLoad(url, context)
+  }
 }
 
 // A c-ares channel holds the seed of its query ids and what resolv.conf said: each process opens its own at first use.
@@ -62,7 +89,6 @@ exports.start = (args, cwd, pid, nowMs) => {
   process.chdir(cwd) // process.cwd() remembers
   require('module')._initPaths() // from HOME and NODE_PATH
   resetTimes(nowMs)
-  openInspectorOnSignal()
   runMain()
 }
 
@@ -83,7 +109,7 @@ function resetTimes(nowMs) {
     milestones[constants[`NODE_PERFORMANCE_MILESTONE_${name}`]] = nowNs
   }
   require('internal/perf/utils').refreshTimeOrigin()
-  require('perf_hooks').performance.timeOrigin = nowMs
+  Object.defineProperty(require('perf_hooks').Performance.prototype, 'timeOrigin', { value: nowMs })
 }
 
 // As Node does, but without a thread that waits for the signal, and only while the program itself does not.

@@ -1,29 +1,39 @@
-// What nearly every node does, done once in the zygote with a pretended C half: joins, serves, subscribes, calls. The code
-// is then compiled, and linked to the objects it works on, in pages that all children share (boot.js).
+// What nearly every node does, done in the zygote with a pretended C half: joins, serves, subscribes, calls. boot.js says why.
 'use strict'
 
 const { Channel } = require('./channel.js')
 const { HEAD_LEN, EVENT, FLAG, LIMIT } = require('./contract.js')
 const { Mesh } = require('./mesh.js')
 
-const BOX_LEN = LIMIT.MESSAGE_LEN_DEFAULT + (256 << 10)
+const OUTBOX_LEN = LIMIT.MESSAGE_LEN_DEFAULT + (256 << 10)
 const PEER = 1
 
+const inbox = new ArrayBuffer(4 << 10)
+const outbox = new ArrayBuffer(OUTBOX_LEN)
+const state = new ArrayBuffer(16)
+
 class Stage {
-  inbox = new ArrayBuffer(4 << 10)
-  outbox = new ArrayBuffer(BOX_LEN)
-  state = new ArrayBuffer(16)
   #onEvents
 
   open(options, onEvents) {
     this.#onEvents = onEvents
-    const { inbox, outbox, state } = this
-    return { id: '0'.repeat(16), name: 'r.0', service: 'r', instance: 0, host: 'r', incarnation: 0, inbox, outbox, state }
+    // Property by property as in binding.c, for the same shape.
+    const self = {}
+    self.id = '0'.repeat(16)
+    self.name = 'r.0'
+    self.service = 'r'
+    self.host = 'r'
+    self.instance = 0
+    self.incarnation = 2 ** 50
+    self.inbox = inbox
+    self.outbox = outbox
+    self.state = state
+    return self
   }
 
   // Every command is carried out at once: nobody is there.
   flush() {
-    new Uint32Array(this.state)[0] = 0
+    new Uint32Array(state)[0] = 0
   }
 
   ref() {}
@@ -31,9 +41,9 @@ class Stage {
   // Lets one event happen.
   event(kind, { flags = 0, id = 0, peer = PEER, arg = 0, extra = 0, name = '', payload = Buffer.alloc(0) }) {
     const text = Buffer.from(name)
-    const bytes = Buffer.from(this.inbox)
+    const bytes = Buffer.from(inbox)
     const len = (HEAD_LEN + text.length + payload.length + 7) & ~7
-    new Uint32Array(this.inbox).set([len, kind | (flags << 8), id, peer, arg, text.length, payload.length, extra])
+    new Uint32Array(inbox).set([len, kind | (flags << 8), id, peer, arg, text.length, payload.length, extra])
     text.copy(bytes, HEAD_LEN)
     payload.copy(bytes, HEAD_LEN + text.length)
     this.#onEvents(len)
@@ -62,8 +72,12 @@ exports.rehearse = () => {
   }
 
   const subscription = mesh.subscribe('r.*')
-  subscription.next()
+  receive(subscription)
   stage.event(EVENT.MESSAGE, { id: 2, arg: 40, name: 'r.a', payload: value })
   mesh.publish('r.a', { id: 1, name: 'abc', n: 12345 })
   mesh.available('r')
+}
+
+async function receive(subscription) {
+  for await (const { data } of subscription) void data
 }

@@ -1,5 +1,8 @@
 // Nodes forked from one zygote are different processes in everything that a program can see.
 import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { Zygote, program, run, warrenNode } from './harness.mjs'
 
@@ -72,4 +75,23 @@ test('SIGUSR1 opens the inspector', async () => {
   await node.prints('Debugger listening', 'stderr')
   process.kill(node.pid, 'SIGTERM')
   assert.equal((await node.exited).signal, 'SIGTERM')
+})
+
+test('nothing is left of the programs that the zygote ran', async () => {
+  for (const name of ['untouched.cjs', 'untouched.mjs']) {
+    const [forked, cold] = await Promise.all([zygote.run([program(name)]), run([program(name)])])
+    assert.equal(forked.stderr, '')
+    assert.deepEqual(JSON.parse(forked.stdout), JSON.parse(cold.stdout), name)
+  }
+})
+
+test('a zygote that can write no file starts nodes, and leaves none', async (t) => {
+  const dir = mkdtempSync(path.join(tmpdir(), 'zygote-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  for (const TMPDIR of [dir, `${dir}/none`]) {
+    const other = await Zygote.boot({ env: { TMPDIR } })
+    for (const name of ['entry.cjs', 'entry.mjs']) assert.equal((await other.run([program(name)])).code, 0)
+    await other.close()
+  }
+  assert.deepEqual(readdirSync(dir), [])
 })
