@@ -50,6 +50,8 @@ int agent_identity_load(const char *state, agent_identity **out, char text[AGENT
     agent_identity *id = mem_alloc(sizeof *id);
     agent_vault_path(state, id->vault);
     int err = load(id, text);
+    // A file that is missing is no host without a cluster: callers go on by this number alone.
+    if (err == -ENOENT && text[0] != '\0') err = -EBADMSG;
     if (err == 0)
         *out = id;
     else

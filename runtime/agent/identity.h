@@ -29,7 +29,7 @@ typedef struct agent_identity {
 // Each returns 0, or a negative error and a sentence in `text`.
 
 // Gives what is on disk (agent_identity_free). -ENOENT, with no sentence: this host is in no
-// cluster. An expired certificate is no error here.
+// cluster. -EBADMSG: a file is damaged, or missing. An expired certificate is no error here.
 int agent_identity_load(const char *state, agent_identity **out, char text[AGENT_VAULT_TEXT_MAX]);
 void agent_identity_free(agent_identity *identity); // wipes it; NULL is fine
 

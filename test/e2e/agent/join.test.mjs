@@ -129,6 +129,9 @@ test('who is in a cluster stays in it', async (t) => {
   assert.equal(code, 1)
   assert.match(stderr, /in a cluster already/)
   assert.deepEqual(fs.readFileSync(path.join(host.vault, 'host.key')), key)
+  // Nor does a lost key make it a stranger.
+  fs.rmSync(path.join(host.vault, 'host.key'))
+  for (const args of [['join', token], ['leave']]) assert.match((await host.done(args)).stderr, /cannot read .*host\.key: No such file or directory \(restore it/)
   const other = await Sandbox.open(t)
   assert.equal((await other.done(['join', token])).code, 0) // it was not used up
 })
