@@ -341,3 +341,120 @@ TEST(an_expired_certificate_makes_no_link) {
     pki_host_init(&b->pki, 11, (uint64_t)time(NULL) - 3 * PKI_DAY_S, "*");
     expect_failure(a, b, MESH_ECERTTIME);
 }
+
+// ---- a peer that goes silent
+
+typedef struct wire { // carries bytes between a dialler and a host, until it is frozen
+    uv_poll_t port, sides[2];
+    mesh_addr address, to;
+    int port_fd, fds[2];
+    uint32_t carries;
+    mesh_dial *dial;
+} wire;
+
+static void on_side(uv_poll_t *poll, int status, int events) {
+    wire *w = poll->data;
+    int way = poll == &w->sides[1];
+    uint8_t bytes[4096];
+    (void)events;
+    ssize_t len = status < 0 ? 0 : recv(w->fds[way], bytes, sizeof bytes, MSG_DONTWAIT);
+    if (len <= 0)
+        (void)uv_poll_stop(poll);
+    else
+        (void)send(w->fds[!way], bytes, (size_t)len, MSG_NOSIGNAL);
+}
+
+static void freeze(wire *w) {
+    for (int i = 0; i < 2; i++)
+        (void)uv_poll_stop(&w->sides[i]);
+}
+
+static void on_far(int err, int fd, void *user) {
+    wire *w = user;
+    EXPECT_OK(err);
+    w->fds[1] = fd;
+    w->carries = 1;
+    for (int i = 0; i < 2; i++) {
+        EXPECT_OK(uv_poll_init(&loop, &w->sides[i], w->fds[i]));
+        w->sides[i].data = w;
+        EXPECT_OK(uv_poll_start(&w->sides[i], UV_READABLE, on_side));
+    }
+}
+
+static void on_port(uv_poll_t *poll, int status, int events) {
+    wire *w = poll->data;
+    (void)status;
+    (void)events;
+    w->fds[0] = accept(w->port_fd, NULL, NULL);
+    (void)uv_poll_stop(poll);
+    EXPECT_OK(mesh_dial_open(&loop, &w->to, MESH_DIAL_TIMEOUT_MS, on_far, w, &w->dial));
+}
+
+static void open_wire(wire *w, const host *to) {
+    *w = (wire){.address = {.family = 4, .ip = {127, 0, 0, 1}}, .to = to->port};
+    EXPECT_OK(mesh_tcp_listen(&w->address, &w->port_fd));
+    w->address.port = mesh_tcp_port(w->port_fd);
+    EXPECT_OK(uv_poll_init(&loop, &w->port, w->port_fd));
+    w->port.data = w;
+    EXPECT_OK(uv_poll_start(&w->port, UV_READABLE, on_port));
+}
+
+static void close_wire(wire *w) {
+    uv_close((uv_handle_t *)&w->port, NULL);
+    close(w->port_fd);
+    for (int i = 0; i < 2; i++) {
+        uv_close((uv_handle_t *)&w->sides[i], NULL);
+        close(w->fds[i]);
+    }
+    uv_run(&loop, UV_RUN_NOWAIT); // the handles are on our stack
+}
+
+TEST(a_peer_that_goes_silent_is_down_after_15_s_and_one_at_rest_is_not) {
+    set_up();
+    host *a = make_host(10), *b = make_host(11), *c = make_host(12);
+    wire w;
+    open_wire(&w, b);
+    link_up(a, c);
+    mesh_agent_peers_dial(a->peers, &w.address, id_of(b));
+    run_until(&b->ups, 1);
+    run_until(&a->ups, 2);
+    freeze(&w);
+    uint64_t before_ms = uv_now(&loop);
+    run_until(&a->downs, 1);
+    run_until(&b->downs, 1);
+    EXPECT_TRUE(uv_now(&loop) - before_ms >= MESH_DEAD_AFTER_MS - 1000);
+    EXPECT_TEXT("up 12; up 11; down 11; ", a->seen);
+    EXPECT_TEXT("up 10; ", c->seen);
+    EXPECT_OK(say(a, c, "still here"));
+    run_until(&c->messages, 1);
+    close_wire(&w);
+    close_host(a);
+    close_host(b);
+    close_host(c);
+    tear_down();
+}
+
+TEST(a_peer_that_does_not_read_is_cut_off) {
+    set_up();
+    host *a = make_host(10), *b = make_host(11);
+    wire w;
+    open_wire(&w, b);
+    mesh_agent_peers_dial(a->peers, &w.address, id_of(b));
+    run_until(&a->ups, 1);
+    freeze(&w);
+    uint8_t *large = mem_alloc(MESH_AGENT_MESSAGE_MAX);
+    int err = 0;
+    uint32_t count = 0;
+    for (; err == 0; count++)
+        err =
+            mesh_agent_peers_send(a->peers, id_of(b), (mesh_bytes){large, MESH_AGENT_MESSAGE_MAX});
+    EXPECT_EQ(MESH_EQUOTA, err);
+    EXPECT_TRUE(count > 200 && count < 600);
+    EXPECT_EQ(0, a->downs); // told from the loop
+    run_until(&a->downs, 1);
+    free(large);
+    close_wire(&w);
+    close_host(a);
+    close_host(b);
+    tear_down();
+}

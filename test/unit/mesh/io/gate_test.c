@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/limits.h"
@@ -228,7 +229,7 @@ TEST(many_silent_connections_of_one_address_keep_nobody_out) {
     tear_down();
 }
 
-// Nine addresses with seven each; one host comes with one connection and is slow to knock.
+// Of an address with fewer connections than others.
 TEST(a_flood_from_many_addresses_makes_room_from_those_that_have_most) {
     set_up();
     int silent[GUESTS_MAX];
@@ -250,5 +251,27 @@ TEST(a_flood_from_many_addresses_makes_room_from_those_that_have_most) {
     close(honest);
     while (count > 0)
         close(silent[--count]);
+    tear_down();
+}
+
+TEST(without_descriptors_who_comes_waits_and_the_loop_rests) {
+    set_up();
+    uint8_t flight[MESH_KNOCK_LEN];
+    write_flight(flight, MESH_KIND_AGENT, 1);
+    int fd = connect_from(1);
+    EXPECT_EQ(sizeof flight, send(fd, flight, sizeof flight, 0));
+    struct rlimit before, none;
+    EXPECT_OK(getrlimit(RLIMIT_NOFILE, &before));
+    none = (struct rlimit){.rlim_cur = (rlim_t)fd + 1, .rlim_max = before.rlim_max};
+    EXPECT_OK(setrlimit(RLIMIT_NOFILE, &none));
+    uint64_t before_ms = uv_now(&loop);
+    uint32_t turns = 0;
+    for (; uv_now(&loop) - before_ms < 1000; turns++)
+        uv_run(&loop, UV_RUN_ONCE);
+    EXPECT_TRUE(turns < 50);
+    EXPECT_OK(setrlimit(RLIMIT_NOFILE, &before));
+    turn_until_came(1);
+    close(came_fd);
+    close(fd);
     tear_down();
 }
