@@ -172,6 +172,7 @@ typedef struct wire { // carries bytes between a dialler and the second host, an
     uint64_t carried[2]; // from the dialler, to the dialler
     int spoilt_way;
     uint64_t spoilt_at; // which byte of that way
+    bool is_slow;       // after the first flight of the dialler nothing of it goes on
     bool is_open;
 } wire;
 
@@ -199,6 +200,7 @@ static void on_side(uv_poll_t *poll, int status, int events) {
     if (way == w->spoilt_way && w->spoilt_at >= at && w->spoilt_at < at + (uint64_t)len)
         bytes[w->spoilt_at - at] ^= 0x10;
     (void)send(w->fds[!way], bytes, (size_t)len, MSG_NOSIGNAL); // small: never waits for long
+    if (w->is_slow && way == 0) (void)uv_poll_stop(poll);
 }
 
 static void on_port(uv_poll_t *poll, int status, int events) {
@@ -273,4 +275,33 @@ TEST(a_flipped_bit_anywhere_ends_the_link_and_costs_the_call) {
     for (int way = 0; way < 2; way++)
         for (uint64_t at = 0; at < carried[way]; at += 13)
             expect_spoilt(way, at);
+}
+
+// Of two sockets that were dialled at once, the one that is not needed is known as such at one end
+// long before the other end has the one that stays.
+TEST(a_link_that_is_replaced_costs_no_call) {
+    set_up();
+    pair p;
+    wire w;
+    open_pair(&p);
+    announce(&p.a, MESH_ENTRY_SERVICE, "back");
+    open_wire(&w, 0, UINT64_MAX);
+    w.is_slow = true;
+    hosts[1].wire = &w.address;
+    call(&p.a, "service"); // the smaller id: this socket stays
+    while (w.carried[1] == 0)
+        uv_run(&loop, UV_RUN_ONCE); // a has all it needs; its last word is held up
+    call(&p.b, "back");
+    while (agent_links_stats(hosts[0].links).accepted == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    for (int i = 0; i < 200; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    EXPECT_EQ(0, p.b.replies + p.b.errors);
+    w.is_slow = false;
+    EXPECT_OK(uv_poll_start(&w.sides[0], UV_READABLE, on_side));
+    run_until(&p.b.replies, 1);
+    run_until(&p.a.replies, 1);
+    EXPECT_EQ(0, p.a.errors + p.b.errors);
+    close_wire(&w);
+    close_pair(&p);
 }

@@ -404,3 +404,50 @@ TEST(a_reader_that_was_busy_for_long_does_not_take_it_for_a_record_that_does_not
     mesh_link_destroy(a);
     mesh_link_destroy(b);
 }
+
+static mesh_link *agents_link_of(uint64_t self_id, uint64_t peer_id) {
+    mesh_link *link = mesh_link_create(&(mesh_link_options){.self_id = self_id,
+                                                            .peer_id = peer_id,
+                                                            .is_agent = true,
+                                                            .max_message = MESH_AGENT_MESSAGE_MAX,
+                                                            .window = WINDOW});
+    mesh_link_up(link);
+    return link;
+}
+
+TEST(links_of_agents_carry_agent_alone_and_links_of_nodes_all_but_it) {
+    const uint8_t types[] = {MESH_FRAME_REQUEST, MESH_FRAME_REPLY, MESH_FRAME_ERROR, MESH_FRAME_PUB,
+                             MESH_FRAME_AGENT};
+    for (size_t i = 0; i < 2 * sizeof types; i++) {
+        bool is_agents = i % 2 == 1;
+        uint8_t type = types[i / 2];
+        mesh_link *a = is_agents ? agents_link_of(1, 2) : link_of(1, 2, NULL);
+        mesh_link *b = is_agents ? agents_link_of(2, 1) : link_of(2, 1, NULL);
+        greet(a, b);
+        (void)send(a, type, "x", 1);
+        carry(a, b, SIZE_MAX);
+        mesh_link_message message;
+        bool is_right = is_agents == (type == MESH_FRAME_AGENT);
+        EXPECT_EQ(is_right ? 1 : MESH_EPROTO, mesh_link_next(b, &message));
+        mesh_link_destroy(a);
+        mesh_link_destroy(b);
+    }
+}
+
+TEST(a_ping_is_answered_and_tells_the_application_nothing) {
+    mesh_link *a = agents_link_of(1, 2), *b = agents_link_of(2, 1);
+    mesh_link_message message;
+    mesh_link_ping(a); // before READY there is no need: nothing is queued
+    greet(a, b);
+    mesh_link_pump(a, 0);
+    EXPECT_FALSE(mesh_link_has_output(a));
+    mesh_link_ping(a);
+    mesh_link_pump(a, 0);
+    EXPECT_TRUE(carry(a, b, SIZE_MAX) > 0);
+    EXPECT_EQ(0, mesh_link_next(b, &message));
+    mesh_link_pump(b, 0);
+    EXPECT_TRUE(carry(b, a, SIZE_MAX) > 0);
+    EXPECT_EQ(0, mesh_link_next(a, &message));
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
