@@ -185,3 +185,50 @@ save('overlay', 'have', told(0, field(4, field(1, version(9)))), told(6, [60]))
 save('overlay', 'fetch', told(1, ...life), told(0, field(5, field(1, version(0)))))
 save('overlay', 'own', told(5, [9]), told(6, [1]), told(4), told(6, [200]))
 save('overlay', 'unknown-kind', told(0, field(12, 'later')))
+
+// Membership: hosts and generation are those of test/sim/cluster_world.c. 0: signatures are checked, 4: all are believed.
+const [self, member, other] = ['d9c7b7ce92aef1449ce03a7333ba94d6', '70b8c7fc15c337679d11f57b0537c8f0', 'b043747cb49161ce2d1a3dce9de37e5c']
+  .map((id) => Buffer.from(id, 'hex'))
+const generation = 1000000001000n
+const about = (kind, host, incarnation = 0) => join([kind], host, be(8, generation), be(4, incarnation))
+const signature = Buffer.alloc(64, 9)
+const addr4 = join([4], be(2, 7400), [10, 0, 0, 2])
+const addr6 = join([6], be(2, 7400), Buffer.alloc(16, 1))
+const alive = (host, incarnation, zone = '', addrs = [addr4]) =>
+  join(about(1, host, incarnation), Buffer.alloc(32, 3), Buffer.alloc(16, 4), be(2, 1), be(2, 1), be(8, 0), be(8, 5), be(4, 100), be(2, 3),
+    [zone.length], zone, [addrs.length], ...addrs, signature)
+const left = (host) => join(about(2, host), signature)
+const suspect = (host, accuser, incarnation = 0) => join(about(3, host, incarnation), accuser, signature)
+const dead = (host, ...accusers) => join(about(4, host), [accusers.length], ...accusers.map((accuser) => join(accuser, signature)))
+const records = {
+  alive: alive(other, 1), 'alive-own': alive(self, 1), 'alive-many': alive(member, 2, 'rack-7', [addr4, addr6, addr4, addr6]),
+  'alive-zone': alive(other, 1, '\x1b[2J'), left: left(other), 'left-own': left(self), suspect: suspect(other, member),
+  'suspect-own': suspect(self, member), 'suspect-later': suspect(other, member, 0x7fffffff), dead: dead(other, member),
+  'dead-twice': dead(other, member, member), 'dead-three': dead(other, member, self, Buffer.alloc(16, 8)),
+}
+for (const [name, bytes] of Object.entries(records)) save('record', name, bytes)
+
+const item = (type, ...parts) => join([type], be(2, join(...parts).length), ...parts)
+const status = (sequence, incarnation = 0) => join(be(4, sequence), be(8, generation), be(4, incarnation), be(8, 5), be(4, 100), be(2, 3))
+const listed = (host, incarnation, rank) => join(host.subarray(0, 8), be(8, generation), be(4, incarnation), [rank], be(4, 77))
+const inner = join([1, 1], be(2, 0), member.subarray(0, 8), other.subarray(0, 8), be(8, 7), Buffer.alloc(16 + 40, 5))
+const items = {
+  ping: item(1, status(1)), 'ping-newer': item(1, status(1, 9)), 'ping-relayed': item(1, status(2), other), pong: item(2, status(1)),
+  relay: item(3, be(4, 5), other, inner), 'relay-back': item(3, be(4, 0), other, inner), relayed: item(4, be(4, 2)),
+  host: item(6, be(2, alive(other, 3).length), alive(other, 3), be(2, 3), 'abc', be(2, 3), 'def'),
+  want: item(7, self.subarray(0, 8), other.subarray(0, 8), be(8, 1)), digest: item(8, be(8, 1)), 'digest-many': item(8, ...Array(128).fill(be(8, 1))),
+  list: item(9, be(8, 0), be(8, (1n << 64n) - 1n), listed(other, 4, 0), listed(member, 0, 1), listed(self, 0, 2)),
+  'list-empty': item(9, be(8, 0), be(8, (1n << 64n) - 1n)), unknown: item(99, 'later'), cut: [1, 0, 200, 1],
+}
+for (const [name, bytes] of Object.entries(records)) items[`record-${name}`] = item(5, bytes)
+const chunk = (...parts) => join(be(2, join(...parts).length), ...parts)
+for (const [name, bytes] of Object.entries(items)) save('swim', name, [4], chunk(bytes))
+save('swim', 'life', [4], ...Object.values(items).map((bytes) => chunk(bytes)))
+save('swim', 'life-checked', [0], ...Object.values(items).map((bytes) => chunk(bytes)))
+save('swim', 'death', [4], chunk(items['record-suspect']), ...Array(20).fill(chunk(items.ping)), chunk(items['record-dead']), chunk(items.list))
+save('swim', 'stranger', [3], chunk(inner), chunk(Buffer.alloc(1300, 1)))
+// A page of a cluster of its own: what is in it is read, and not believed.
+const introHost = (...more) => field(2, join(field(1, alive(other, 5)), field(2, 0), field(3, Buffer.alloc(100, 6)), ...more))
+save('swim', 'intro', [2], field(1, Buffer.alloc(200, 7)), introHost(), introHost(field(4, left(other))), field(3, 1))
+save('swim', 'intro-believed', [6], field(1, Buffer.alloc(200, 7)), introHost(), introHost(field(4, dead(member, other))), field(3, 1))
+save('swim', 'intro-no-issuer', [2], field(2, join(field(1, alive(other, 5)), field(2, 9))), field(3, 1))
