@@ -66,7 +66,8 @@ static int compare(const void *a, const void *b) {
 static double percentile(samples *s, uint32_t percent) {
     if (s->count == 0) return 0;
     qsort(s->ms, s->count, sizeof *s->ms, compare);
-    return (double)s->ms[(s->count - 1) * percent / 100] / 1000;
+    size_t at = (s->count - 1) * percent / 100;
+    return (double)s->ms[at] / 1000;
 }
 
 static machine *choose(measure *m) {
