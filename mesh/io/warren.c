@@ -3,59 +3,17 @@
 #include "warren.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
 #include "core/error.h"
 #include "core/mem.h"
-#include "io/agent_link.h"
 #include "io/paths.h"
-#include "node.pb-c.h"
+#include "io/warren_state.h"
 
-enum { WELCOME_TIMEOUT_MS = 2000, READS_PER_TURN = 4 };
-
-typedef struct peer_link {
-    uv_poll_t poll;
-    warren *w;
-    int fd;
-    uint32_t peer;
-    uint64_t node_id;
-    bool is_dirty;   // in the list of links to write
-    bool is_blocked; // the socket is full: waiting for UV_WRITABLE
-    bool is_broken;  // writing failed: what came before is still read
-    bool is_ending;  // close once the output is written
-} peer_link;
-
-struct warren {
-    uv_loop_t *loop;
-    uv_timer_t timer;
-    uv_async_t
-        keep; // never sent: an active handle that keeps the loop alive while it is referenced
-    mesh_channel *control;
-    mesh_node *node;
-    warren_self self;
-    char *self_text[3];
-    warren_output_cb on_output;
-    warren_agent_cb on_agent;
-    void *user;
-    mesh_abroad *abroad; // links to other hosts; NULL: there was none yet
-    peer_link **links;   // by peer handle
-    uint32_t link_cap, link_count;
-    peer_link **dirty;
-    uint32_t dirty_count, dirty_cap;
-    uint64_t *connecting; // node ids asked for at the agent
-    uint32_t connecting_count, connecting_cap;
-    uint32_t links_received;
-    uint32_t handle_count; // not closed yet
-    uint64_t close_at_ms, armed_at_ms;
-    bool is_delivering, has_told, is_wanted, is_agent_lost, is_closing, is_closed, is_destroyed;
-};
-
-static void deliver(warren *w);
+enum { WELCOME_TIMEOUT_MS = 2000 };
 
 static uint64_t now_ms(warren *w) {
     return uv_now(w->loop);
@@ -66,287 +24,6 @@ static void tell(warren *w, warren_agent_event event, uint32_t id, int status, c
     w->on_agent(event, id, status, text, w->user);
 }
 
-// ---- links
-// ---------------------------------------------------------------------------------------
-
-static peer_link *link_of(warren *w, uint32_t peer) {
-    return peer < w->link_cap ? w->links[peer] : NULL;
-}
-
-static void on_link_closed(uv_handle_t *handle) {
-    free(handle->data);
-}
-
-static void hang_up(peer_link *l) {
-    uv_close((uv_handle_t *)&l->poll, on_link_closed);
-    close(l->fd);
-}
-
-static void close_link(peer_link *l) {
-    warren *w = l->w;
-    if (link_of(w, l->peer) != l) return;
-    w->links[l->peer] = NULL;
-    w->link_count--;
-    for (uint32_t i = 0; i < w->dirty_count; i++)
-        if (w->dirty[i] == l) w->dirty[i] = NULL;
-    hang_up(l);
-}
-
-static void end_link(peer_link *l) {
-    warren *w = l->w;
-    uint32_t peer = l->peer;
-    close_link(l);
-    mesh_node_link_down(w->node, now_ms(w), peer);
-}
-
-static void on_link_poll(uv_poll_t *poll, int status, int events);
-
-static void watch_link(peer_link *l) {
-    int events = UV_READABLE | (l->is_blocked ? UV_WRITABLE : 0);
-    uv_poll_start(&l->poll, events, on_link_poll);
-    uv_unref((uv_handle_t *)&l->poll); // what keeps the loop alive is `keep`
-}
-
-static void set_blocked(peer_link *l, bool is_blocked) {
-    if (l->is_blocked == is_blocked) return;
-    l->is_blocked = is_blocked;
-    watch_link(l);
-}
-
-static void write_link(peer_link *l) {
-    warren *w = l->w;
-    while (!l->is_broken) {
-        mesh_bytes bytes = mesh_node_link_output(w->node, l->peer);
-        if (bytes.len == 0) {
-            set_blocked(l, false);
-            if (l->is_ending) end_link(l);
-            return;
-        }
-        ssize_t sent = send(l->fd, bytes.data, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno == EINTR) continue;
-        if (sent < 0 && errno == EAGAIN) {
-            set_blocked(l, true);
-            return;
-        }
-        // A dead peer: its last words may still wait in the socket; reading finds the end. Of a
-        // live one that only stopped reading too, once this end is shut.
-        if (sent < 0) {
-            l->is_broken = true;
-            (void)shutdown(l->fd, SHUT_RDWR);
-            break;
-        }
-        mesh_node_link_sent(w->node, now_ms(w), l->peer, (size_t)sent);
-    }
-    set_blocked(l, false);
-    if (l->is_ending) end_link(l);
-}
-
-static void mark_dirty(warren *w, uint32_t peer) {
-    peer_link *l = link_of(w, peer);
-    if (l == NULL || l->is_dirty) return;
-    if (w->dirty_count == w->dirty_cap) {
-        w->dirty_cap = w->dirty_cap == 0 ? 16 : 2 * w->dirty_cap;
-        w->dirty = mem_resize(w->dirty, w->dirty_cap * sizeof(peer_link *));
-    }
-    l->is_dirty = true;
-    w->dirty[w->dirty_count++] = l;
-}
-
-static void write_dirty_links(warren *w) {
-    for (uint32_t i = 0; i < w->dirty_count; i++) {
-        peer_link *l = w->dirty[i];
-        if (l == NULL) continue; // closed meanwhile
-        l->is_dirty = false;
-        if (!l->is_blocked || l->is_ending) write_link(l); // what was to be written may be no more
-    }
-    w->dirty_count = 0;
-}
-
-// The peer broke the protocol: say so to it and to the agent's log, then hang up.
-static void fail_link(peer_link *l, int err) {
-    warren *w = l->w;
-    mesh_agent_link_failed(w->control, l->node_id, mesh_error_text(err));
-    l->is_ending = true;
-    write_link(l);
-    if (link_of(w, l->peer) == l) end_link(l); // not all could be written: enough said
-}
-
-static void read_link(peer_link *l) {
-    warren *w = l->w;
-    uint32_t peer = l->peer;
-    for (int i = 0; i < READS_PER_TURN && link_of(w, peer) == l; i++) {
-        uint8_t *buffer;
-        size_t cap;
-        mesh_node_link_input(w->node, peer, &buffer, &cap);
-        ssize_t len = recv(l->fd, buffer, cap, MSG_DONTWAIT);
-        if (len < 0 && errno == EINTR) continue;
-        if (len < 0 && errno == EAGAIN) return;
-        if (len <= 0) {
-            end_link(l);
-            deliver(w);
-            return;
-        }
-        int err = mesh_node_link_received(w->node, now_ms(w), peer, (size_t)len);
-        if (err != 0) fail_link(l, err);
-        deliver(w);
-        if ((size_t)len < cap) return; // the socket is empty: the next read would only say so
-    }
-}
-
-static void on_link_poll(uv_poll_t *poll, int status, int events) {
-    peer_link *l = poll->data;
-    warren *w = l->w;
-    uint32_t peer = l->peer;
-    if (status < 0) {
-        events = UV_READABLE; // reading tells what is wrong, after the last word
-        watch_link(l);        // libuv has stopped
-    }
-    if (events & UV_WRITABLE) {
-        write_link(l);
-        deliver(w);
-    }
-    if ((events & UV_READABLE) && link_of(w, peer) == l) read_link(l);
-}
-
-static bool take_connecting(warren *w, uint64_t node_id) {
-    for (uint32_t i = 0; i < w->connecting_count; i++) {
-        if (w->connecting[i] != node_id) continue;
-        w->connecting[i] = w->connecting[--w->connecting_count];
-        return true;
-    }
-    return false;
-}
-
-static void connect_to(warren *w, uint64_t node_id) {
-    if (w->is_agent_lost) {
-        mesh_node_connect_failed(w->node, now_ms(w), node_id);
-        return;
-    }
-    if (w->connecting_count == w->connecting_cap) {
-        w->connecting_cap = w->connecting_cap == 0 ? 16 : 2 * w->connecting_cap;
-        w->connecting = mem_resize(w->connecting, w->connecting_cap * sizeof(uint64_t));
-    }
-    w->connecting[w->connecting_count++] = node_id;
-    mesh_agent_link_connect(w->control, node_id, w->links_received);
-}
-
-// Takes fd. NULL: the system can't watch it (no memory for one more, or it is no socket).
-static peer_link *create_link(warren *w, uint64_t node_id, int fd) {
-    peer_link *l = mem_alloc(sizeof *l);
-    *l = (peer_link){.w = w, .fd = fd, .node_id = node_id};
-    l->poll.data = l;
-    if (uv_poll_init(w->loop, &l->poll, fd) == 0) return l;
-    close(fd);
-    free(l);
-    return NULL;
-}
-
-static void place_link(peer_link *l, uint32_t peer) {
-    warren *w = l->w;
-    peer_link *old = link_of(w, peer);
-    if (old != NULL) close_link(old); // the core chose this one
-    if (peer >= w->link_cap) {
-        uint32_t cap = (peer + 1) * 2;
-        w->links = mem_resize(w->links, cap * sizeof(peer_link *));
-        memset(w->links + w->link_cap, 0, (cap - w->link_cap) * sizeof(peer_link *));
-        w->link_cap = cap;
-    }
-    l->peer = peer;
-    w->links[peer] = l;
-    w->link_count++;
-    watch_link(l);
-    mark_dirty(w, peer);
-}
-
-static void add_link(warren *w, uint64_t node_id, int fd) {
-    bool is_dialler = take_connecting(w, node_id);
-    peer_link *l = fd >= 0 ? create_link(w, node_id, fd) : NULL;
-    if (l == NULL) {
-        mesh_node_connect_failed(w->node, now_ms(w), node_id);
-        return;
-    }
-    uint32_t peer;
-    if (mesh_node_link_up(w->node, now_ms(w), &peer, node_id, is_dialler) == 0)
-        place_link(l, peer);
-    else
-        hang_up(l);
-}
-
-// ---- links to other hosts (abroad.h)
-
-// What came with the handshake's last bytes.
-static void feed(peer_link *l, mesh_bytes rest) {
-    if (rest.len == 0) return;
-    uint8_t *buffer;
-    size_t cap;
-    mesh_node_link_input(l->w->node, l->peer, &buffer, &cap);
-    CHECK(rest.len <= cap); // a greeting reads little ahead
-    memcpy(buffer, rest.data, rest.len);
-    int err = mesh_node_link_received(l->w->node, now_ms(l->w), l->peer, rest.len);
-    if (err != 0) fail_link(l, err);
-}
-
-static int on_abroad_link(const mesh_abroad_link *from, void *user) {
-    warren *w = user;
-    mesh_link_secrets secrets = {.send = from->send, .receive = from->receive, .peer = from->peer};
-    uint32_t peer;
-    int err = mesh_node_link_up_sealed(w->node, now_ms(w), &peer, from->is_dialler, &secrets);
-    mesh_cipher_deinit(&secrets.send);
-    mesh_cipher_deinit(&secrets.receive);
-    if (err != 0) return err;
-    peer_link *l = create_link(w, from->peer->node_id, from->fd);
-    if (l == NULL) {
-        mesh_node_link_down(w->node, now_ms(w), peer);
-        return 0;
-    }
-    place_link(l, peer);
-    feed(l, from->rest);
-    return 0;
-}
-
-static void on_abroad_failed(uint64_t node_id, bool is_dialler, int err, void *user) {
-    warren *w = user;
-    if (!w->is_closing)
-        mesh_agent_link_failed(w->control, node_id,
-                               err < UV_EOF ? mesh_error_text(err) : uv_strerror(err));
-    if (is_dialler) mesh_node_connect_failed(w->node, now_ms(w), node_id);
-}
-
-static void on_abroad_ask(const uint8_t link_key[MESH_LINK_KEY_LEN], void *user) {
-    warren *w = user;
-    mesh_agent_link_ask_credentials(w->control, link_key);
-}
-
-static void on_abroad_settled(void *user) {
-    deliver(user);
-}
-
-static void add_remote_link(warren *w, const Warren__Node__Link *link, int fd) {
-    static const mesh_abroad_events events = {on_abroad_ask, on_abroad_link, on_abroad_failed,
-                                              on_abroad_settled};
-    bool is_dialler = link->remote->host_id.len == MESH_ID_LEN;
-    if (is_dialler) (void)take_connecting(w, link->node_id);
-    if (fd < 0) {
-        if (is_dialler) mesh_node_connect_failed(w->node, now_ms(w), link->node_id);
-        return;
-    }
-    if (w->abroad == NULL) w->abroad = mesh_abroad_create(w->loop, w->self.node_id, &events, w);
-    if (is_dialler)
-        mesh_abroad_dialled(w->abroad, fd, link->node_id, link->remote->host_id.data);
-    else
-        mesh_abroad_accepted(w->abroad, fd);
-}
-
-static void take_credentials(warren *w, const Warren__Node__Credentials *given) {
-    mesh_abroad_credentials credentials;
-    if (w->abroad == NULL) return; // nobody asked
-    int err = mesh_agent_link_credentials(given, &credentials);
-    // Of nothing, so that who waits for them hears of it.
-    if (err != 0) credentials = (mesh_abroad_credentials){0};
-    (void)mesh_abroad_take_credentials(w->abroad, &credentials);
-    sodium_memzero(&credentials, sizeof credentials);
-}
-
 // ---- output
 // ----------------------------------------------------------------------------------------
 
@@ -354,7 +31,7 @@ static void on_timer(uv_timer_t *timer) {
     warren *w = timer->data;
     w->armed_at_ms = UINT64_MAX;
     mesh_node_tick(w->node, now_ms(w));
-    deliver(w);
+    warren_deliver(w);
 }
 
 static void arm_timer(warren *w) {
@@ -372,16 +49,10 @@ static void arm_timer(warren *w) {
 
 // True when it was for the application.
 static bool carry_out(warren *w, const mesh_output *out) {
-    peer_link *l;
     switch (out->kind) {
-    case MESH_OUT_CONNECT: connect_to(w, out->node_id); return false;
-    case MESH_OUT_WRITE: mark_dirty(w, out->peer); return false;
-    case MESH_OUT_CLOSE:
-        if ((l = link_of(w, out->peer)) != NULL) {
-            l->is_ending = true;
-            mark_dirty(w, out->peer);
-        }
-        return false;
+    case MESH_OUT_CONNECT: warren_links_connect(w, out->node_id); return false;
+    case MESH_OUT_WRITE: warren_links_mark(w, out->peer); return false;
+    case MESH_OUT_CLOSE: warren_links_end_soon(w, out->peer); return false;
     default: w->on_output(out, w->user); return true;
     }
 }
@@ -397,9 +68,7 @@ static void update_keep(warren *w) {
 // True when it has: CLOSED was told, which may have destroyed w.
 static bool finish_close(warren *w) {
     if (!w->is_closing || w->is_closed) return false;
-    bool is_late = now_ms(w) >= w->close_at_ms;
-    for (uint32_t peer = 0; is_late && peer < w->link_cap; peer++)
-        if (w->links[peer] != NULL) end_link(w->links[peer]);
+    if (now_ms(w) >= w->close_at_ms) warren_links_end_all(w);
     if (w->link_count > 0) return false;
     w->is_closed = true;
     uv_unref((uv_handle_t *)&w->timer);
@@ -407,7 +76,7 @@ static bool finish_close(warren *w) {
     return true;
 }
 
-static void deliver(warren *w) {
+void warren_deliver(warren *w) {
     if (w->is_delivering || w->is_destroyed) return; // the outer call sees what the callback caused
     w->is_delivering = true;
     for (bool is_told = true; is_told && !w->is_destroyed;) {
@@ -425,7 +94,7 @@ static void deliver(warren *w) {
         // Write when nobody has more to say: one write per link for all of it. Room in a queue may
         // have been awaited, so look once more.
         is_told = w->dirty_count > 0;
-        write_dirty_links(w);
+        warren_links_write_marked(w);
         if (!is_told) is_told = finish_close(w);
     }
     w->is_delivering = false;
@@ -498,17 +167,12 @@ static void take_message(warren *w, const Warren__Node__ToNode *m, mesh_packet *
     case WARREN__NODE__TO_NODE__KIND_ANNOUNCED:
         tell(w, WARREN_ANNOUNCED, m->announced->entry_id, 0, "");
         break;
-    case WARREN__NODE__TO_NODE__KIND_LINK:
-        w->links_received++;
-        if (m->link->remote != NULL)
-            add_remote_link(w, m->link, take_fd(packet));
-        else
-            add_link(w, m->link->node_id, take_fd(packet));
+    case WARREN__NODE__TO_NODE__KIND_LINK: warren_links_add(w, m->link, take_fd(packet)); break;
+    case WARREN__NODE__TO_NODE__KIND_CREDENTIALS:
+        warren_links_take_credentials(w, m->credentials);
         break;
-    case WARREN__NODE__TO_NODE__KIND_CREDENTIALS: take_credentials(w, m->credentials); break;
     case WARREN__NODE__TO_NODE__KIND_CONNECT_FAILED:
-        (void)take_connecting(w, m->connect_failed->node_id);
-        mesh_node_connect_failed(w->node, now_ms(w), m->connect_failed->node_id);
+        warren_links_connect_failed(w, m->connect_failed->node_id);
         break;
     case WARREN__NODE__TO_NODE__KIND_LISTENING: take_listening(w, m->listening, packet); break;
     case WARREN__NODE__TO_NODE__KIND_REFUSED:
@@ -526,17 +190,16 @@ static void on_control_packet(mesh_channel *channel, mesh_bytes bytes, mesh_pack
     if (message == NULL) return;
     take_message(w, message, packet);
     warren__node__to_node__free_unpacked(message, NULL);
-    deliver(w);
+    warren_deliver(w);
 }
 
 static void on_control_end(mesh_channel *channel, int err, void *user) {
     warren *w = user;
     (void)channel;
     w->is_agent_lost = true;
-    while (w->connecting_count > 0)
-        mesh_node_connect_failed(w->node, now_ms(w), w->connecting[--w->connecting_count]);
+    warren_links_agent_lost(w);
     tell(w, WARREN_LOST, 0, err, mesh_error_text(err));
-    deliver(w);
+    warren_deliver(w);
 }
 
 // ---- opening and closing
@@ -675,12 +338,7 @@ int warren_listen(warren *w, uint32_t request_id, const char *address, uint32_t 
 }
 
 void warren_flush(warren *w) {
-    deliver(w);
-}
-
-void warren_write(warren *w) {
-    for (uint32_t peer = 0; peer < w->link_cap; peer++)
-        if (w->links[peer] != NULL && !w->links[peer]->is_blocked) write_link(w->links[peer]);
+    warren_deliver(w);
 }
 
 void warren_ref(warren *w, bool is_ref) {
@@ -705,15 +363,9 @@ static void on_handle_closed(uv_handle_t *handle) {
 void warren_destroy(warren *w) {
     if (w == NULL || w->is_destroyed) return;
     w->is_destroyed = true;
-    for (uint32_t peer = 0; peer < w->link_cap; peer++)
-        if (w->links[peer] != NULL) close_link(w->links[peer]);
-    w->link_cap = 0;
-    mesh_abroad_destroy(w->abroad);
+    warren_links_close_all(w);
     mesh_channel_close(w->control);
     mesh_node_destroy(w->node);
-    free(w->links);
-    free(w->dirty);
-    free(w->connecting);
     for (size_t i = 0; i < 3; i++)
         free(w->self_text[i]);
     // Both in one turn of the loop: a worker thread's has just one more.
