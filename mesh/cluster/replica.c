@@ -224,7 +224,7 @@ void mesh_replica_neighbour_up(mesh_replica *r, uint64_t now_ms,
     if (mesh_replica_neighbour_find(r, host_id) != NULL) return;
     if (r->neighbour_count == MESH_REPLICA_NEIGHBOURS_MAX) return;
     mesh_replica_neighbour *neighbour = &r->neighbours[r->neighbour_count++];
-    *neighbour = (mesh_replica_neighbour){.room = MESH_REPLICA_ROOM_MAX, .room_at_ms = now_ms};
+    *neighbour = (mesh_replica_neighbour){.given = 0};
     memcpy(neighbour->id, host_id, MESH_ID_LEN);
     mesh_replica_send_summary(r, host_id);
 }
@@ -265,10 +265,9 @@ uint64_t mesh_replica_wake_at_ms(const mesh_replica *r) {
     if (r->said.count > 0) return 0;
     uint64_t at_ms = r->summary_at_ms;
     if (r->pending.len > 0 && flush_at_ms(r) < at_ms) at_ms = flush_at_ms(r);
-    for (size_t i = 0; i < r->neighbour_count; i++) {
-        uint64_t look_at_ms = r->neighbours[i].room_at_ms + MESH_REPLICA_ROOM_MS;
+    uint64_t look_at_ms = r->looked_at_ms + MESH_REPLICA_LOOK_MS;
+    for (size_t i = 0; i < r->neighbour_count; i++)
         if (r->neighbours[i].waiting_count > 0 && look_at_ms < at_ms) at_ms = look_at_ms;
-    }
     for (size_t i = 0; i < MESH_REPLICA_FETCHES_MAX; i++) {
         uint64_t expires_at_ms = r->fetches[i].last_ms + MESH_REPLICA_FETCH_MS;
         if (r->fetches[i].host != NULL && expires_at_ms < at_ms) at_ms = expires_at_ms;

@@ -50,6 +50,9 @@ typedef struct mesh_replica_options {
     // NULL: libsodium's. A simulator that checks one signature a thousand times brings its own.
     bool (*verify)(const uint8_t signature[MESH_SIGNATURE_LEN], mesh_bytes text,
                    const uint8_t key[MESH_SIGN_KEY_LEN], void *user);
+    // Bytes that wait for this neighbour in the driver: maps are given only while they are few.
+    // NULL: none ever do.
+    size_t (*queued)(const uint8_t neighbour[MESH_ID_LEN], void *user);
     void *user;
 } mesh_replica_options;
 

@@ -271,20 +271,17 @@ static void send_map(mesh_replica *r, const uint8_t to[MESH_ID_LEN],
     free(ops.data);
 }
 
-// Whether a neighbour may have this many bytes now: who asks for maps all the time waits.
-static bool has_room(const mesh_replica *r, mesh_replica_neighbour *neighbour, size_t bytes) {
-    uint64_t came = (r->now_ms - neighbour->room_at_ms) * MESH_REPLICA_ROOM_PER_MS;
-    neighbour->room_at_ms = r->now_ms;
-    neighbour->room += came;
-    if (neighbour->room > MESH_REPLICA_ROOM_MAX) neighbour->room = MESH_REPLICA_ROOM_MAX;
-    if (neighbour->room < bytes) return false;
-    neighbour->room -= bytes;
-    return true;
+// A neighbour whose link is full already waits for more of it: what it asked for is not lost, and
+// the queue stays below where the driver gives the link up.
+static bool is_full(const mesh_replica *r, const mesh_replica_neighbour *neighbour) {
+    size_t queued = r->options.queued ? r->options.queued(neighbour->id, r->options.user) : 0;
+    return queued + neighbour->given > MESH_REPLICA_QUEUED_MAX;
 }
 
 static bool give_map(mesh_replica *r, mesh_replica_neighbour *to, mesh_replica_host *host) {
+    if (is_full(r, to)) return false;
     if (host == r->self) mesh_replica_flush(r); // the head must be of the map that is sent
-    if (!has_room(r, to, host->map->bytes + MESH_OP_LEN_MAX)) return false;
+    to->given += host->map->bytes;
     send_map(r, to->id, host);
     return true;
 }
@@ -304,6 +301,7 @@ static void send_waiting_to(mesh_replica *r, mesh_replica_neighbour *neighbour) 
 }
 
 void mesh_replica_send_waiting(mesh_replica *r) {
+    r->looked_at_ms = r->now_ms;
     for (size_t i = 0; i < r->neighbour_count; i++)
         send_waiting_to(r, &r->neighbours[i]);
 }
@@ -385,6 +383,13 @@ static void finish_map(mesh_replica *r, mesh_replica_fetch *fetch) {
     mesh_replica_want(r, host, wanted, host->wanted_from);
 }
 
+// Maps of one neighbour come one after the other: while one moves the others only wait for it.
+static void stay_patient(mesh_replica *r, const uint8_t neighbour[MESH_ID_LEN]) {
+    for (size_t i = 0; i < MESH_REPLICA_FETCHES_MAX; i++)
+        if (memcmp(r->fetches[i].neighbour, neighbour, MESH_ID_LEN) == 0)
+            r->fetches[i].last_ms = r->now_ms;
+}
+
 int mesh_replica_on_page(mesh_replica *r, const uint8_t from[MESH_ID_LEN],
                          const Warren__Overlay__Page *page) {
     mesh_head head;
@@ -403,7 +408,7 @@ int mesh_replica_on_page(mesh_replica *r, const uint8_t from[MESH_ID_LEN],
         return err == MESH_EPROTO ? MESH_EPROTO : 0;
     }
     fetch->next_index++;
-    fetch->last_ms = r->now_ms;
+    stay_patient(r, from);
     if (page->is_last) finish_map(r, fetch);
     return 0;
 }

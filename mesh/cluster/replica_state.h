@@ -6,11 +6,10 @@
 #include "core/map.h"
 
 enum {
-    MESH_REPLICA_FETCHES_MAX = 8,       // open at once
-    MESH_REPLICA_FETCH_MS = 5000,       // without a page: ask somebody else
-    MESH_REPLICA_ROOM_MAX = 16 << 20,   // bytes of maps sent to one neighbour at once ...
-    MESH_REPLICA_ROOM_MS = 10,          // how often what waits for room is looked at
-    MESH_REPLICA_ROOM_PER_MS = 8 << 10, // ... and then at this pace
+    MESH_REPLICA_FETCHES_MAX = 8,      // open at once
+    MESH_REPLICA_FETCH_MS = 5000,      // without a page: ask somebody else
+    MESH_REPLICA_QUEUED_MAX = 1 << 20, // above it a neighbour gets no more maps for now ...
+    MESH_REPLICA_LOOK_MS = 10,         // ... and this is how often that is looked at
     MESH_REPLICA_BUCKETS = 16,
     MESH_REPLICA_VERSIONS_MAX = 1000,   // in one Have
     MESH_REPLICA_BYTES_MAX = 512 << 20, // of all maps
@@ -32,8 +31,8 @@ typedef struct mesh_replica_host {
 
 typedef struct mesh_replica_neighbour {
     uint8_t id[MESH_ID_LEN];
-    uint64_t room, room_at_ms;
-    uint8_t waiting[MESH_REPLICA_FETCHES_MAX][MESH_ID_LEN]; // hosts whose maps wait for room
+    size_t given; // bytes of maps in outputs that were not polled yet
+    uint8_t waiting[MESH_REPLICA_FETCHES_MAX][MESH_ID_LEN]; // hosts whose maps wait
     size_t waiting_count;
 } mesh_replica_neighbour;
 
@@ -60,6 +59,7 @@ struct mesh_replica {
     mesh_replica_options options;
     mesh_rng rng;
     uint64_t now_ms, summary_at_ms, delta_at_ms; // when the next summary is due; the last delta was
+    uint64_t looked_at_ms;                       // when maps that wait were looked at last
     mesh_replica_host *self;
     mesh_map hosts;   // by id
     mesh_map nodes;   // that are told of, by node id: mesh_host_node, whose holder is the host
@@ -115,7 +115,7 @@ int mesh_replica_on_have(mesh_replica *r, const uint8_t from[MESH_ID_LEN],
                          const Warren__Overlay__Have *have);
 int mesh_replica_on_fetch(mesh_replica *r, const uint8_t from[MESH_ID_LEN],
                           const Warren__Overlay__Fetch *fetch);
-void mesh_replica_send_waiting(mesh_replica *r); // maps for which there is room now
+void mesh_replica_send_waiting(mesh_replica *r); // maps that can be given now
 int mesh_replica_on_page(mesh_replica *r, const uint8_t from[MESH_ID_LEN],
                          const Warren__Overlay__Page *page);
 

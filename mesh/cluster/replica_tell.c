@@ -22,6 +22,8 @@ bool mesh_replica_poll(mesh_replica *r, mesh_replica_output *out) {
     r->owned = NULL;
     if (r->item_count == 0) {
         r->item_head = 0;
+        for (size_t i = 0; i < r->neighbour_count; i++)
+            r->neighbours[i].given = 0;
         if (r->item_cap <= ITEMS_KEPT) return false;
         free(r->items); // a whole map went through
         r->items = NULL;

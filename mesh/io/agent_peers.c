@@ -486,6 +486,11 @@ int mesh_agent_peers_send(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID
     return 0;
 }
 
+size_t mesh_agent_peers_queued(const mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
+    const peer *p = find_up(peers, host_id);
+    return p != NULL ? mesh_link_queued(p->link) : 0;
+}
+
 void mesh_agent_peers_hang_up(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
     peer *p = find_up(peers, host_id);
     if (p == NULL) return;

@@ -38,6 +38,8 @@ void mesh_agent_peers_accept(mesh_agent_peers *peers, int fd); // takes fd: knoc
 // MESH_EQUOTA: too much waits for it, its link is closed (on_down follows from the loop).
 int mesh_agent_peers_send(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN],
                           mesh_bytes message);
+// Bytes that were sent to it and are not on their way yet.
+size_t mesh_agent_peers_queued(const mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]);
 // After all that was sent. on_down follows.
 void mesh_agent_peers_hang_up(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]);
 const mesh_identity *mesh_agent_peers_find(const mesh_agent_peers *peers,

@@ -184,9 +184,14 @@ static const uint8_t *key_of(const uint8_t host_id[MESH_ID_LEN], void *user) {
     return mesh_swim_key_of(((agent_cluster *)user)->swim, host_id);
 }
 
+static size_t queued(const uint8_t neighbour[MESH_ID_LEN], void *user) {
+    const agent_cluster *c = user;
+    return mesh_agent_peers_queued(agent_links_peers(c->links), neighbour);
+}
+
 static void open_registry(agent_cluster *c) {
     mesh_replica_options options = {
-        .generation = c->identity->generation, .key_of = key_of, .user = c};
+        .generation = c->identity->generation, .key_of = key_of, .queued = queued, .user = c};
     uint64_t seed;
     memcpy(options.host_id, c->host_id, MESH_ID_LEN);
     memcpy(options.secret, c->identity->host.secret, sizeof options.secret);

@@ -15,6 +15,11 @@ static const uint8_t *key_of(const uint8_t host_id[MESH_ID_LEN], void *user) {
     return NULL;
 }
 
+static size_t queued(const uint8_t neighbour[MESH_ID_LEN], void *user) {
+    (void)neighbour;
+    return ((clan *)user)->queued;
+}
+
 static int index_of(const clan *c, const uint8_t id[MESH_ID_LEN]) {
     for (int i = 0; i < c->count; i++)
         if (memcmp(c->ids[i], id, MESH_ID_LEN) == 0) return i;
@@ -23,8 +28,11 @@ static int index_of(const clan *c, const uint8_t id[MESH_ID_LEN]) {
 }
 
 static mesh_replica *create_host(clan *c, int host) {
-    mesh_replica_options options = {
-        .generation = c->generations[host], .seed = (uint64_t)host, .key_of = key_of, .user = c};
+    mesh_replica_options options = {.generation = c->generations[host],
+                                    .seed = (uint64_t)host,
+                                    .key_of = key_of,
+                                    .queued = queued,
+                                    .user = c};
     memcpy(options.host_id, c->ids[host], MESH_ID_LEN);
     memcpy(options.secret, c->secrets[host], MESH_SIGN_SECRET_LEN);
     return mesh_replica_create(&options);

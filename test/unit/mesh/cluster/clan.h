@@ -24,6 +24,7 @@ typedef struct clan {
     size_t message_count;
     size_t sent;    // in all
     int last_error; // of a receive
+    size_t queued;  // what every host believes to wait for every neighbour
     bool is_linked[CLAN_MAX][CLAN_MAX];
 } clan;
 

@@ -6,6 +6,8 @@
 #include "core/error.h"
 #include "test.h"
 
+enum { PAGE_TAG = 0x12 }; // field 2 of Overlay
+
 // What host `of` would say next, if it said `ops`: a head signed by it.
 static mesh_head head_of(const clan *c, int of, const mesh_ops *ops, uint64_t from) {
     mesh_head head = {.generation = c->generations[of], .from = from, .version = from + 1};
@@ -23,10 +25,14 @@ static void set_state(mesh_head *head, const mesh_op *ops, size_t count) {
     mesh_host_map_destroy(map);
 }
 
-static int receive(clan *c, int at, int from, const Warren__Overlay__Overlay *message) {
+static int receive_only(clan *c, int at, int from, const Warren__Overlay__Overlay *message) {
     static uint8_t room[MESH_OVERLAY_LEN_MAX];
     size_t len = warren__overlay__overlay__pack(message, room);
-    int err = mesh_replica_receive(c->hosts[at], c->now_ms, c->ids[from], (mesh_bytes){room, len});
+    return mesh_replica_receive(c->hosts[at], c->now_ms, c->ids[from], (mesh_bytes){room, len});
+}
+
+static int receive(clan *c, int at, int from, const Warren__Overlay__Overlay *message) {
+    int err = receive_only(c, at, from, message);
     clan_collect(c);
     return err;
 }
@@ -491,38 +497,76 @@ TEST(hosts_that_are_equal_send_each_other_nothing_but_summaries) {
     clan_destroy(c);
 }
 
-// Host 1 asks host 0 for its map, and does so again.
-static clan *greedy(int times) {
-    clan *c = halfway();
+static int ask_for_own_map_unpolled(clan *c, int at, int from) {
     Warren__Overlay__Version mine = WARREN__OVERLAY__VERSION__INIT;
-    mine.host_id = (ProtobufCBinaryData){MESH_ID_LEN, c->ids[0]};
-    mine.generation = c->generations[0];
+    mine.host_id = (ProtobufCBinaryData){MESH_ID_LEN, c->ids[at]};
+    mine.generation = c->generations[at];
     Warren__Overlay__Fetch fetch = WARREN__OVERLAY__FETCH__INIT;
     fetch.mine = &mine;
     Warren__Overlay__Overlay message = WARREN__OVERLAY__OVERLAY__INIT;
     message.kind_case = WARREN__OVERLAY__OVERLAY__KIND_FETCH;
     message.fetch = &fetch;
-    c->is_linked[0][1] = false; // the answers go nowhere
-    for (int i = 0; i < times; i++)
-        EXPECT_OK(receive(c, 0, 1, &message));
-    return c;
+    return receive_only(c, at, from, &message);
 }
 
-TEST(who_asks_for_maps_all_the_time_does_not_get_them_all) {
-    clan *c = greedy(200);
-    EXPECT_TRUE(stats(c, 0)->refused_fetches > 50);
+static int ask_for_own_map(clan *c, int at, int from) {
+    int err = ask_for_own_map_unpolled(c, at, from);
+    clan_collect(c);
+    return err;
+}
+
+TEST(a_map_for_a_full_link_waits_until_it_is_empty) {
+    clan *c = chain();
+    c->queued = 2 << 20;
+    size_t before = c->sent;
+    EXPECT_OK(ask_for_own_map(c, 0, 1));
+    mesh_replica_tick(c->hosts[0], c->now_ms);
+    clan_collect(c);
+    EXPECT_EQ(before, c->sent);
+    EXPECT_EQ(c->now_ms + 10, mesh_replica_wake_at_ms(c->hosts[0]));
+    c->queued = 0;
+    mesh_replica_tick(c->hosts[0], c->now_ms + 10);
+    clan_collect(c);
+    EXPECT_EQ(before + 1, c->sent);
     clan_destroy(c);
 }
 
-TEST(a_map_that_there_is_no_room_for_is_sent_a_little_later) {
-    clan *c = greedy(105); // of 160 kB each, which is more than 16 MiB
-    EXPECT_EQ(0, stats(c, 0)->refused_fetches);
-    EXPECT_EQ(c->now_ms + 10, mesh_replica_wake_at_ms(c->hosts[0]));
-    c->is_linked[0][1] = true;
+TEST(no_more_maps_wait_for_a_full_link_than_a_neighbour_may_ask_for_at_once) {
+    clan *c = chain();
+    c->queued = 2 << 20;
+    for (int i = 0; i < 20; i++)
+        EXPECT_OK(ask_for_own_map(c, 0, 1));
+    EXPECT_EQ(12, stats(c, 0)->refused_fetches);
+    clan_destroy(c);
+}
+
+TEST(maps_asked_for_in_one_turn_do_not_fill_a_link_either) {
+    clan *c = halfway(); // a map of about 160 kB in 3 pages
     size_t before = c->sent;
-    mesh_replica_tick(c->hosts[0], c->now_ms + 200);
-    clan_collect(c);
-    EXPECT_TRUE(c->sent > before + 1);
     clan_lose(c);
+    for (int i = 0; i < 12; i++)
+        EXPECT_OK(ask_for_own_map_unpolled(c, 0, 1));
+    clan_collect(c);
+    EXPECT_EQ(before + 7 * 3, c->sent); // more than 1 MiB
+    clan_destroy(c);
+}
+
+TEST(a_slow_link_on_which_maps_move_is_waited_for) {
+    clan *c = clan_create(3);
+    clan_up(c, 0, 7, "app.0");
+    clan_up(c, 1, 8, "app.1");
+    clan_settle(c);
+    clan_link(c, 0, 1);
+    clan_settle(c);
+    clan_link(c, 1, 2);
+    clan_collect(c);
+    for (; c->message_count > 0; clan_deliver(c)) {
+        if (c->messages[0].bytes[0] != PAGE_TAG) continue;
+        c->now_ms += 4000; // for each page
+        mesh_replica_tick(c->hosts[2], c->now_ms);
+        clan_collect(c);
+    }
+    EXPECT_EQ(2, stats(c, 2)->fetches);
+    EXPECT_EQ(2, stats(c, 2)->maps);
     clan_destroy(c);
 }
