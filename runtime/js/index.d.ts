@@ -209,9 +209,11 @@ export interface Down {
   readonly peer: Peer
   /**
    * normal: exit code 0 · crash: another code, or a signal of its own making · killed · left: closed its mesh ·
-   * noproc: was gone before · unreachable: its host is; whether the node still runs is not known
+   * noproc: was gone before, or how it ended was missed · restarted: the agent of its host was started again, and nodes
+   * end with their agent · unreachable: its host is; whether the node still runs is not known. If that host comes back,
+   * so do its nodes that still run, as new peers
    */
-  readonly reason: 'normal' | 'crash' | 'killed' | 'left' | 'noproc' | 'unreachable'
+  readonly reason: 'normal' | 'crash' | 'killed' | 'left' | 'noproc' | 'restarted' | 'unreachable'
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
