@@ -106,11 +106,11 @@ class Proxy {
     socket.close()
     return { sent: this.#datagrams.length, answered }
   }
-  // All that clients said in the connections that were kept, said again, each to its end.
-  async replaySessions() {
+  // All that clients said in the connections that were kept, or the first `len` bytes of it, said again to its end.
+  async replaySessions(len) {
     const answers = await Promise.all(this.#sessions.map((chunks) => new Promise((resolve) => {
       let answered = 0
-      const socket = net.connect(PORT, '127.0.0.1', () => socket.write(Buffer.concat(chunks)))
+      const socket = net.connect(PORT, '127.0.0.1', () => socket.write(Buffer.concat(chunks).subarray(0, len)))
       socket.on('data', (bytes) => { answered += bytes.length }).on('error', () => {}).on('close', () => resolve(answered))
     })))
     return { sent: answers.length, answered: answers.reduce((sum, each) => sum + each, 0) }
