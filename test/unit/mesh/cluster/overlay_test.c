@@ -2,9 +2,9 @@
 
 #include "test.h"
 
-static uint8_t *id(uint8_t number) {
+static uint8_t *id(size_t number) {
     static uint8_t ids[256][MESH_ID_LEN];
-    ids[number][0] = number;
+    ids[number][0] = (uint8_t)number;
     return ids[number];
 }
 
@@ -119,4 +119,88 @@ TEST(too_many_links_are_hung_up_but_not_those_of_the_ring) {
     EXPECT_EQ(49 - MESH_OVERLAY_LINKS_MAX, count);
     EXPECT_EQ(MESH_OVERLAY_LINKS_MAX, mesh_overlay_link_count(o));
     mesh_overlay_destroy(o);
+}
+
+// ---- many overlays, all of which know each other
+
+enum { CROWD = 200 };
+
+typedef struct crowd {
+    mesh_overlay *hosts[CROWD];
+    bool is_linked[CROWD][CROWD], is_gone[CROWD];
+    uint64_t now_ms;
+} crowd;
+
+static void carry_out(crowd *c, size_t at) {
+    mesh_overlay_output out;
+    while (mesh_overlay_poll(c->hosts[at], &out)) {
+        uint8_t to = out.host_id[0];
+        if (out.kind == MESH_OVERLAY_DIAL && c->is_gone[to]) {
+            mesh_overlay_unlinked(c->hosts[at], c->now_ms, id(to));
+            continue;
+        }
+        bool is_up = out.kind == MESH_OVERLAY_DIAL;
+        void (*say)(mesh_overlay *, uint64_t, const uint8_t[MESH_ID_LEN]) =
+            is_up ? mesh_overlay_linked : mesh_overlay_unlinked;
+        c->is_linked[at][to] = c->is_linked[to][at] = is_up;
+        say(c->hosts[at], c->now_ms, id(to));
+        say(c->hosts[to], c->now_ms, id(at));
+    }
+}
+
+static void run(crowd *c, uint64_t ms) {
+    for (uint64_t until_ms = c->now_ms + ms; c->now_ms < until_ms; c->now_ms += 100)
+        for (size_t at = 0; at < CROWD; at++) {
+            if (c->is_gone[at]) continue;
+            mesh_overlay_tick(c->hosts[at], c->now_ms);
+            carry_out(c, at);
+        }
+}
+
+static void leave(crowd *c, size_t gone) {
+    c->is_gone[gone] = true;
+    for (size_t at = 0; at < CROWD; at++) {
+        if (at == gone) continue;
+        mesh_overlay_host(c->hosts[at], id(gone), false);
+        if (c->is_linked[at][gone]) mesh_overlay_unlinked(c->hosts[at], c->now_ms, id(gone));
+        c->is_linked[at][gone] = c->is_linked[gone][at] = false;
+    }
+}
+
+static void expect_one_whole(const crowd *c) {
+    bool is_reached[CROWD] = {false};
+    size_t queue[CROWD];
+    size_t head = 0, tail = 0, there = 0;
+    for (size_t at = 0; at < CROWD; at++) {
+        if (c->is_gone[at]) continue;
+        there++;
+        if (tail == 0) is_reached[queue[tail++] = at] = true;
+        size_t links = 0;
+        for (size_t to = 0; to < CROWD; to++)
+            links += c->is_linked[at][to];
+        EXPECT_TRUE(links >= MESH_OVERLAY_DEGREE && links <= MESH_OVERLAY_LINKS_MAX);
+        EXPECT_EQ(links, mesh_overlay_link_count(c->hosts[at]));
+    }
+    for (; head < tail; head++)
+        for (size_t to = 0; to < CROWD; to++)
+            if (c->is_linked[queue[head]][to] && !is_reached[to])
+                is_reached[queue[tail++] = to] = true;
+    EXPECT_EQ(there, tail);
+}
+
+TEST(two_hundred_hosts_are_one_whole_also_when_half_of_them_go) {
+    static crowd c;
+    for (size_t at = 0; at < CROWD; at++)
+        c.hosts[at] = mesh_overlay_create(id(at), at);
+    for (size_t at = 0; at < CROWD; at++)
+        for (size_t of = 0; of < CROWD; of++)
+            if (of != at) mesh_overlay_host(c.hosts[at], id(of), true);
+    run(&c, 60000);
+    expect_one_whole(&c);
+    for (size_t gone = 0; gone < CROWD; gone += 2)
+        leave(&c, gone);
+    run(&c, 60000);
+    expect_one_whole(&c);
+    for (size_t at = 0; at < CROWD; at++)
+        mesh_overlay_destroy(c.hosts[at]);
 }
