@@ -5,9 +5,13 @@
 /* global internalBinding */
 
 const fs = require('fs')
+const path = require('path')
 const { tmpdir } = require('os')
 const { Module } = require('internal/modules/cjs/loader')
 const { esmLoader } = require('internal/process/esm_loader')
+
+const PREFIX = 'warren-rehearsal-'
+const BOOT_MS_MAX = 60_000
 
 const FILES = {
   'package.json': '{"type": "commonjs"}', // the search for one ends here: it remembers what it finds on its way up
@@ -28,7 +32,8 @@ const FILES = {
 exports.open = (start) => {
   let dir
   try {
-    dir = fs.mkdtempSync(`${tmpdir()}/warren-rehearsal-`)
+    removeLeftOvers()
+    dir = fs.mkdtempSync(path.join(tmpdir(), PREFIX))
     for (const [name, text] of Object.entries(FILES)) fs.writeFileSync(`${dir}/${name}`, text)
   } catch {
     remove(dir)
@@ -37,7 +42,9 @@ exports.open = (start) => {
   return {
     play() {
       for (const main of ['main.js', 'main.mjs']) {
-        start([`${dir}/${main}`, 'argument'])
+        try {
+          start([`${dir}/${main}`, 'argument'])
+        } catch { /* its files are gone: one rehearsed less */ }
         settle()
         forgetProgram()
       }
@@ -46,6 +53,14 @@ exports.open = (start) => {
       forgetPaths()
       remove(dir)
     },
+  }
+}
+
+// Of zygotes that were killed while they booted.
+function removeLeftOvers() {
+  for (const name of fs.readdirSync(tmpdir())) {
+    const dir = path.join(tmpdir(), name)
+    if (name.startsWith(PREFIX) && Date.now() - fs.lstatSync(dir).mtimeMs > BOOT_MS_MAX) remove(dir)
   }
 }
 
@@ -77,7 +92,7 @@ function forgetProgram() {
 function forgetPaths() {
   const { realpathCacheKey } = require('internal/fs/utils')
   const { realpathSync } = fs
-  fs.realpathSync = (path, { [realpathCacheKey]: known }) => known.clear()
+  fs.realpathSync = (_path, { [realpathCacheKey]: known }) => known.clear()
   require('internal/modules/helpers').toRealPath('/')
   fs.realpathSync = realpathSync
 }

@@ -1,6 +1,6 @@
 // Nodes forked from one zygote are different processes in everything that a program can see.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
@@ -88,6 +88,9 @@ test('nothing is left of the programs that the zygote ran', async () => {
 test('a zygote that can write no file starts nodes, and leaves none', async (t) => {
   const dir = mkdtempSync(path.join(tmpdir(), 'zygote-'))
   t.after(() => rmSync(dir, { recursive: true }))
+  const leftOver = path.join(dir, 'warren-rehearsal-abcdef') // of a zygote that was killed
+  mkdirSync(leftOver)
+  utimesSync(leftOver, 1, 1)
   for (const TMPDIR of [dir, `${dir}/none`]) {
     const other = await Zygote.boot({ env: { TMPDIR } })
     for (const name of ['entry.cjs', 'entry.mjs']) assert.equal((await other.run([program(name)])).code, 0)
