@@ -171,7 +171,7 @@ static void check_others(doctor *d) {
     Warren__Agent__ListHosts hosts = WARREN__AGENT__LIST_HOSTS__INIT;
     CLI_REQUEST(ask_hosts, LIST_HOSTS, list_hosts, &hosts);
     if (cli_client_ask(&ask_hosts, on_hosts, d) != CLI_DONE)
-        tell(d, ILL, "hosts", "the agent takes no part in the cluster: its log says why");
+        tell(d, ILL, "hosts", "the agent takes no part in the cluster"); // it has said why
 }
 
 static void check_cluster(doctor *d, const char *dir, bool is_agent_there) {

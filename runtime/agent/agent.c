@@ -33,7 +33,8 @@ typedef struct agent {
     agent_clients *clients;
     agent_cluster *cluster; // NULL: this host is in none
     uv_signal_t signals[SIGNAL_COUNT], child;
-    uv_timer_t idle; // until an ephemeral agent that is not needed ends
+    uv_timer_t idle;                            // until an ephemeral agent that is not needed ends
+    char cluster_trouble[AGENT_VAULT_TEXT_MAX]; // why there is none, though there are keys; or ""
     bool is_stopping, is_over, is_cluster_lost;
 } agent;
 
@@ -92,12 +93,17 @@ static void on_hosts_changed(void *user) {
 static void on_cluster_lost(void *user, const char *text) {
     agent *a = user;
     agent_say("this host takes no part in its cluster any more: %s", text);
+    (void)snprintf(a->cluster_trouble, sizeof a->cluster_trouble, "%s", text);
     a->is_cluster_lost = true;
     if (!a->is_over) uv_timer_start(&a->idle, on_idle, 0, 0);
 }
 
 static agent_cluster *cluster_of(void *user) {
     return ((agent *)user)->cluster;
+}
+
+static const char *cluster_trouble(void *user) {
+    return ((agent *)user)->cluster_trouble;
 }
 
 static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
@@ -110,6 +116,8 @@ static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
                                      .on_lost = on_cluster_lost,
                                      .user = a};
     int err = agent_cluster_open(&options, &a->cluster, text);
+    bool is_trouble = err != 0 && err != -ENOENT;
+    (void)snprintf(a->cluster_trouble, sizeof a->cluster_trouble, "%s", is_trouble ? text : "");
     if (err == 0)
         agent_members_set_host(options.members, agent_cluster_host_name(a->cluster));
     else if (err == -ENOENT)
@@ -118,7 +126,9 @@ static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
 }
 
 static void on_leave_cluster(void *user) {
-    leave_cluster(user);
+    agent *a = user;
+    a->cluster_trouble[0] = '\0';
+    leave_cluster(a);
 }
 
 static void stop(agent *a) {
@@ -204,6 +214,7 @@ static int open_all(agent *a, int listen_fd) {
                                      .on_changed = on_changed,
                                      .on_shutdown = on_shutdown,
                                      .cluster = cluster_of,
+                                     .cluster_trouble = cluster_trouble,
                                      .on_open_cluster = open_cluster,
                                      .on_leave_cluster = on_leave_cluster,
                                      .user = a};

@@ -19,6 +19,8 @@ typedef struct agent_clients_options {
     void (*on_changed)(void *user);        // one less
     void (*on_shutdown)(void *user);       // somebody asks the agent to end
     agent_cluster *(*cluster)(void *user); // that this host takes part in, or NULL
+    const char *(*cluster_trouble)(
+        void *user); // why it takes part in none, though it has keys; or ""
     // 0, or a negative error and a sentence.
     int (*on_open_cluster)(void *user, char text[AGENT_VAULT_TEXT_MAX]);
     void (*on_leave_cluster)(void *user);

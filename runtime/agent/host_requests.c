@@ -1,4 +1,6 @@
 // What the command line asks about the cluster.
+#include <stdio.h>
+
 #include "agent/client.h"
 #include "core/mem.h"
 
@@ -60,9 +62,22 @@ static void send_hosts(agent_client *client) {
     free(batch);
 }
 
+// Why there is nothing to say about hosts.
+static void say_no_cluster(agent_client *client) {
+    const agent_clients_options *options = &client->clients->options;
+    const char *trouble = options->cluster_trouble(options->user);
+    char text[AGENT_VAULT_TEXT_MAX + 64];
+    if (trouble[0] == '\0') {
+        agent_client_say_error(client, NOT_IN_CLUSTER, no_cluster);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "this host takes no part in its cluster: %s", trouble);
+    agent_client_say_error(client, 1, text);
+}
+
 static void list_hosts(agent_client *client, bool is_watching) {
     if (cluster_of(client) == NULL) {
-        agent_client_say_error(client, NOT_IN_CLUSTER, no_cluster);
+        say_no_cluster(client);
         return;
     }
     client->is_watching_hosts = is_watching;
@@ -73,7 +88,7 @@ void agent_clients_tell_hosts(agent_clients *clients) {
     for (agent_client *c = clients->first; c != NULL; c = c->next) {
         if (!c->is_watching_hosts) continue;
         if (cluster_of(c) == NULL)
-            agent_client_say_error(c, NOT_IN_CLUSTER, no_cluster);
+            say_no_cluster(c);
         else
             send_hosts(c);
     }
