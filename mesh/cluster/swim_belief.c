@@ -201,6 +201,7 @@ static void take_left(mesh_swim *s, const mesh_record *record, mesh_bytes bytes)
     host->stamp = record->stamp;
     mesh_swim_hosts_set_state(s, host, MESH_HOST_LEFT);
     mesh_swim_out_tell(s, &host->news);
+    mesh_swim_trial_review(s);
 }
 
 void mesh_swim_belief_take(mesh_swim *s, mesh_host *from, mesh_bytes bytes) {
@@ -265,6 +266,7 @@ static void check_cert(mesh_swim *s, mesh_host *host) {
     host->is_expired = is_expired;
     mesh_swim_trial_drop(s, host);
     mesh_swim_hosts_set_state(s, host, is_expired ? MESH_HOST_LEFT : MESH_HOST_UP);
+    if (is_expired) mesh_swim_trial_review(s);
 }
 
 void mesh_swim_belief_sweep(mesh_swim *s) {

@@ -188,6 +188,7 @@ void mesh_swim_belief_hash_certs(const mesh_bytes certs[2], uint8_t out[MESH_CER
 void mesh_swim_trial_accuse(mesh_swim *s, mesh_host *host); // by ourselves
 void mesh_swim_trial_take(mesh_swim *s, mesh_host *from, const mesh_record *record);
 void mesh_swim_trial_end(mesh_swim *s, mesh_host *host); // its time is up
+void mesh_swim_trial_review(mesh_swim *s);               // fewer hosts are there than a moment ago
 void mesh_swim_trial_drop(mesh_swim *s, mesh_host *host);
 size_t mesh_swim_trial_votes(const mesh_swim *s); // how many witnesses are death
 

@@ -91,7 +91,7 @@ static void die(mesh_swim *s, mesh_host *host) {
 }
 
 // Fewer hosts need fewer witnesses.
-static void judge_others(mesh_swim *s) {
+void mesh_swim_trial_review(mesh_swim *s) {
     for (size_t i = 0; i < s->live_count; i++) {
         mesh_host *host = s->hosts[s->live[i]];
         bool is_due = host->trial != NULL && host->trial->is_over;
@@ -113,7 +113,7 @@ void mesh_swim_trial_end(mesh_swim *s, mesh_host *host) {
         return;
     }
     die(s, host);
-    judge_others(s);
+    mesh_swim_trial_review(s);
 }
 
 // ---- the jury: some hosts probe an accused one at once; all choose the same ones without a word
@@ -171,7 +171,7 @@ static void add(mesh_swim *s, mesh_host *host, const mesh_witness *witness, mesh
     }
     if (!trial->is_over || trial->count < mesh_swim_trial_votes(s)) return;
     die(s, host);
-    judge_others(s);
+    mesh_swim_trial_review(s);
 }
 
 static bool is_true(mesh_swim *s, const mesh_host *host, const mesh_witness *witness,
@@ -232,7 +232,7 @@ static void take_verdict(mesh_swim *s, mesh_host *host) {
     if (host->trial == NULL || host->trial->count < votes) return;
     if (votes == 3) {
         die(s, host);
-        judge_others(s);
+        mesh_swim_trial_review(s);
         return;
     }
     uint64_t soon_ms = s->now_ms + CONFIRM_MS;

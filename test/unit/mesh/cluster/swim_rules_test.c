@@ -236,6 +236,19 @@ TEST(too_few_witnesses_make_hosts_unreachable_and_never_down) {
     destroy(w);
 }
 
+TEST(when_hosts_leave_fewer_witnesses_are_enough) {
+    world *w = cluster(5);
+    w->machines[0].group = 1; // h0 and h4 alone with each other, then h0 alone
+    w->machines[4].group = 1;
+    swim_of(w, 4)->self->accusing = MESH_ACCUSED_MAX; // h4 is no witness
+    world_run(w, 40000);
+    EXPECT_EQ(MESH_HOST_UNREACHABLE, world_state(w, 0, 1)); // two are needed of five
+    world_leave(w, 4);
+    world_run(w, SOON_MS);
+    EXPECT_EQ(MESH_HOST_DOWN, world_state(w, 0, 1));
+    destroy(w);
+}
+
 TEST(who_speaks_to_an_accused_host_tells_it) {
     world *w = mem_alloc(sizeof *w);
     world_init(w, 3, 3);
