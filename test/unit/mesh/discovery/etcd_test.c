@@ -106,7 +106,7 @@ TEST(a_lease_is_kept_alive) {
     lease_s = LONG_S;
     finder_wait_has(&f, "10.0.0.1:7401");
     uint64_t start_ms = finder_status(&f, 0).success_at_ms;
-    finder_wait_success(&f, 0, start_ms + 2 * KEPT_S * 1000);
+    finder_wait_success(&f, 0, start_ms + 2000UL * KEPT_S);
     EXPECT_EQ(0, f.said_count); // never was there nobody
     end();
 }
