@@ -1,0 +1,122 @@
+// A host that runs out of something, or whose clock is wrong: it says so, the others do not suffer, and it recovers.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { Cluster } from './cluster.mjs'
+import { skip } from './net.mjs'
+
+const run = promisify(execFile)
+const stranger = fileURLToPath(new URL('stranger.mjs', import.meta.url))
+const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
+const skipClock = skip || (!fs.existsSync(FAKETIME) && 'libfaketime is not installed') || (Boolean(process.env.ASAN_OPTIONS) && 'two preloads')
+
+const serve = (mesh, keep, name) => mesh.serve(name, { hello: () => mesh.self.host }).then(() => true)
+const call = async (mesh, keep, name) => {
+  await mesh.available(name, { timeout: 20_000 })
+  return mesh.client(name).hello(undefined, { timeout: 20_000 })
+}
+
+const restart = async (host, env) => {
+  host.agentProcess.kill('SIGTERM')
+  await host.agentProcess.ended
+  host.agentProcess = await host.agent({ env })
+}
+const clock = (offset) => ({ LD_PRELOAD: FAKETIME, FAKETIME: offset, DONT_FAKE_MONOTONIC: '1' })
+
+const wrongClock = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd']), [ada, bob, cyd] = cluster.hosts
+  const histories = await Promise.all([ada, cyd].map((host) => cluster.history(host)))
+  const here = await cluster.member(ada, 'here')
+  await here.run(serve, 'here')
+  const others = () => histories.flatMap((history) => [...history.of('ada'), ...history.of('cyd')])
+  // An hour ahead its certificates are good still. An hour back, or after their time, they are not: it says so and stays out.
+  await restart(bob, clock('+1h'))
+  await cluster.sees(bob, cluster.hosts)
+  for (const offset of ['-1h', '+8d']) {
+    await restart(bob, clock(offset))
+    const [sentence] = await bob.agentProcess.until(/takes no part in its cluster: .*look at the clock/)
+    t.diagnostic(`a clock ${offset} off: ${sentence}`)
+    assert.ok(others().every((state) => state === 'up'), others().join())
+  }
+  await restart(bob, {})
+  await Promise.all(cluster.hosts.map((host) => cluster.sees(host, cluster.hosts)))
+  const there = await cluster.member(bob, 'there')
+  await there.run(serve, 'there')
+  assert.equal(await here.run(call, 'there'), 'bob')
+  assert.equal(await there.run(call, 'here'), 'ada')
+}
+
+// Its state directory is a small file system that is filled to the last byte.
+const fullDisk = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob']), [ada] = cluster.hosts
+  const [dan] = await cluster.net.add(t, ['dan'])
+  fs.mkdirSync(dan.state, { mode: 0o700 })
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', dan.state])
+  } catch {
+    return t.skip('nothing can be mounted here')
+  }
+  try {
+    await cluster.join(dan)
+    await cluster.sees(ada, [dan])
+    const histories = await Promise.all([ada, dan].map((host) => cluster.history(host)))
+    const fill = (name) => assert.throws(() => fs.writeFileSync(path.join(dan.state, name), Buffer.alloc(4 << 20)), { code: 'ENOSPC' })
+    fill('filler')
+    // The agent goes on: nodes join and are called, other hosts come and go.
+    const there = await cluster.member(dan, 'there'), here = await cluster.member(ada, 'here')
+    await there.run(serve, 'there')
+    assert.equal(await here.run(call, 'there'), 'dan')
+    await restart(cluster.hosts[1])
+    await cluster.sees(dan, cluster.hosts)
+    for (const history of histories) assert.deepEqual(history.of('dan'), ['up'])
+    // A start needs a generation that is on the disk: without room the host stays out of its cluster, and says why.
+    dan.agentProcess.kill('SIGTERM')
+    await dan.agentProcess.ended
+    fill('what-it-gave-back')
+    dan.agentProcess = await dan.agent()
+    const [sentence] = await dan.agentProcess.until(/takes no part in its cluster: .*No space left on device/)
+    t.diagnostic(`a full disk: ${sentence}`)
+    assert.equal((await cluster.states(ada)).dan, 'left')
+    for (const name of ['filler', 'what-it-gave-back']) fs.rmSync(path.join(dan.state, name))
+    dan.agentProcess.kill('SIGTERM')
+    await dan.agentProcess.ended
+    dan.agentProcess = await dan.agent()
+    await cluster.sees(ada, [...cluster.hosts, dan])
+  } finally {
+    await run('umount', ['-l', dan.state])
+  }
+}
+
+// Its agent has no descriptor left: what there is lives on, and who comes waits in the kernel's queue.
+const noDescriptors = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd']), [ada, bob] = cluster.hosts
+  const [eve] = await cluster.net.add(t, ['eve'])
+  const histories = await Promise.all(cluster.hosts.map((host) => cluster.history(host)))
+  const there = await cluster.member(ada, 'there'), here = await cluster.member(bob, 'here')
+  await there.run(serve, 'there')
+  assert.equal(await here.run(call, 'there'), 'ada')
+  const pid = ada.agentPid(), open = fs.readdirSync(`/proc/${pid}/fd`).length
+  await run('prlimit', ['--pid', String(pid), `--nofile=${open}:`])
+  const crowd = eve.start(process.env.WARREN_NODE, [stranger, 'silent', ada.address])
+  await crowd.until(/(\n[^]*){4}/)
+  assert.equal(await here.run(call, 'there'), 'ada')
+  await crowd.until(/(\n[^]*){12}/)
+  for (const history of histories) assert.deepEqual(history.of('ada'), ['up'])
+  await run('prlimit', ['--pid', String(pid), '--nofile=1024:'])
+  const from = performance.now()
+  const late = await cluster.member(bob, 'late')
+  assert.equal(await late.run(call, 'there'), 'ada')
+  const lines = ada.agentProcess.text('stderr').split('\n').length
+  t.diagnostic(`no descriptor for 12 s: nobody suspected, ${lines} lines in the log, a newcomer in ${Math.round(performance.now() - from)} ms after it`)
+  assert.ok(lines < 100)
+}
+
+test('hosts that run out', { concurrency: true, skip }, (t) => Promise.all([
+  t.test('a clock that is wrong costs only what certificates say', { skip: skipClock }, wrongClock),
+  t.test('a full disk: the agent runs on, and refuses what needs the disk', fullDisk),
+  t.test('no descriptor left: links live on, and newcomers come in afterwards', noDescriptors),
+]))
