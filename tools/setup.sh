@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [bench] [lint] [dev]
 #   (nothing)    what the build needs           lint  also clang-format, shellcheck
-#   test         also npm, dnsmasq, etcd, ip, nft, python3  dev   also clang with its fuzzer, clang-tidy
+#   test         also npm, dnsmasq, etcd, faketime, ip, nft, python3  dev   also clang with its fuzzer, clang-tidy
 #   bench        also npm
 #
 # libnode comes by apt where apt agrees. Where another Node.js is installed apt refuses, because Debian's node-acorn
@@ -53,7 +53,7 @@ choose_packages() {
     for set in "${wanted[@]}"; do
         case $set in
             test)
-                packages+=(dnsmasq-base python3-cryptography python3-protobuf iproute2 nftables)
+                packages+=(dnsmasq-base python3-cryptography python3-protobuf iproute2 libfaketime nftables)
                 has_etcd || need_etcd=true
                 ;;&
             test | bench) command -v npm >/dev/null && command -v node >/dev/null || packages+=(npm) ;;
