@@ -14,6 +14,8 @@ enum {
     GOODBYES = 16,
     FIRST_SYNC_MS = 1000,
     EPOCH_MS = 1000,
+    DOUBTS_MAX = 16, // false statements of one member
+    DOUBT_MS = 10000,
     MS_PER_DAY = 86400000,
 };
 
@@ -228,13 +230,35 @@ uint64_t mesh_swim_wake_at_ms(const mesh_swim *s) {
 
 // ---- datagrams
 
+// A signature costs as much as a hundred datagrams. Members pass on only what they believe
+// themselves, so whoever brings many that are false is lying, and is not read for a while.
+static bool is_doubted(mesh_swim *s, mesh_host *from) {
+    if (mesh_swim_since(s, from->doubted_ms) >= DOUBT_MS) {
+        from->doubted_ms = s->now_ms;
+        from->doubts = 0;
+    }
+    return from->doubts >= DOUBTS_MAX;
+}
+
+static bool take_statement(mesh_swim *s, mesh_host *from, mesh_item type, mesh_bytes content) {
+    mesh_introduction host;
+    if (type == MESH_ITEM_HOST && mesh_introduction_parse(content, &host) != 0) return false;
+    if (is_doubted(s, from)) return true;
+    uint64_t before = s->stats.disbelieved;
+    if (type == MESH_ITEM_HOST)
+        (void)mesh_swim_belief_take_host(s, from, &host);
+    else
+        mesh_swim_belief_take(s, from, content);
+    from->doubts += (uint32_t)(s->stats.disbelieved - before);
+    return true;
+}
+
 // True: `content` was what wire.md says of an item of this type.
 static bool take_item(mesh_swim *s, mesh_host *from, const mesh_addr *addr, mesh_item type,
                       mesh_bytes content) {
     union {
         mesh_ping ping;
         mesh_relay relay;
-        mesh_introduction host;
         mesh_digest digest;
         mesh_list list;
         uint64_t ids[MESH_WANT_MAX];
@@ -257,11 +281,8 @@ static bool take_item(mesh_swim *s, mesh_host *from, const mesh_addr *addr, mesh
         if (content.len != 4) return false;
         mesh_swim_probe_take_relayed(s, from, load_be32(content.data));
         return true;
-    case MESH_ITEM_RECORD: mesh_swim_belief_take(s, from, content); return true;
-    case MESH_ITEM_HOST:
-        if (mesh_introduction_parse(content, &in.host) != 0) return false;
-        (void)mesh_swim_belief_take_host(s, from, &in.host);
-        return true;
+    case MESH_ITEM_RECORD:
+    case MESH_ITEM_HOST: return take_statement(s, from, type, content);
     case MESH_ITEM_WANT:
         if (mesh_want_parse(content, in.ids, &count) != 0) return false;
         mesh_swim_sync_take_want(s, from, in.ids, count);

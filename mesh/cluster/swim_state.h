@@ -74,6 +74,8 @@ typedef struct mesh_host {
     mesh_news news;    // of its Alive, or its end
     size_t addr_at;    // which of its addresses is used
     uint32_t accusing; // open trials that it is a witness of
+    uint32_t doubts;   // false statements that it brought since doubted_ms
+    uint64_t doubted_ms;
 } mesh_host;
 
 typedef struct mesh_probe {

@@ -86,6 +86,23 @@ TEST(nobody_else_says_that_a_host_has_left) {
     destroy(w);
 }
 
+TEST(who_brings_many_false_statements_is_not_read_for_a_while) {
+    world *w = cluster(4);
+    uint8_t record[MESH_RECORD_SIGNED_MAX];
+    size_t len = mesh_record_left(w->machines[3].host_id, stamp_of(w, 1, 3),
+                                  swim_of(w, 1)->cluster_id, w->machines[1].secret, record);
+    for (int i = 0; i < 1000; i++)
+        say(w, 1, 0, record, len);
+    world_run(w, 1000);
+    EXPECT_TRUE(stats_of(w, 0).disbelieved <= 32);
+    EXPECT_TRUE(stats_of(w, 0).disbelieved >= 16);
+    world_run(w, 20000); // then it is, again
+    accuse(w, 1, 0, 3, stamp_of(w, 1, 3));
+    world_run(w, 1);
+    EXPECT_EQ(MESH_HOST_SUSPECT, world_state(w, 0, 3));
+    destroy(w);
+}
+
 TEST(an_alive_of_the_same_stamp_does_not_raise_the_dead_and_left_is_stronger_than_dead) {
     world *w = cluster(4);
     uint8_t alive[MESH_RECORD_SIGNED_MAX], left[MESH_RECORD_SIGNED_MAX];
