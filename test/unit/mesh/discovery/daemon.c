@@ -54,9 +54,19 @@ static void become(char *const argv[], const char *log) {
     _exit(127);
 }
 
+// The one that runs, for a test that fails. dnsmasq gives up rights, and with them
+// PR_SET_PDEATHSIG.
+static pid_t running;
+
+static void kill_running(void) {
+    if (running != 0) kill(-running, SIGKILL);
+}
+
 daemon_process daemon_start(char *const argv[], uint16_t port, const char *log) {
     daemon_process process = {.pid = fork(), .port = port};
     if (process.pid == 0) become(argv, log);
+    if (running == 0) atexit(kill_running);
+    running = process.pid;
     for (int i = 0; i < START_TRIES; i++) {
         if (accepts(port)) return process;
         if (waitpid(process.pid, NULL, WNOHANG) != 0) break;
@@ -74,6 +84,7 @@ void daemon_stop(daemon_process *process) {
     // With those it forked for a connection of TCP, which hold its listening socket (dnsmasq).
     kill(-process->pid, SIGKILL);
     waitpid(process->pid, NULL, 0);
+    running = 0;
     while (accepts(process->port))
         nap();
     process->pid = 0;

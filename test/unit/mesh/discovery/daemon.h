@@ -1,4 +1,4 @@
-// Real servers for tests. Each ends with this process, however that ends.
+// Real servers for tests, one at a time. It ends with this process.
 #pragma once
 
 #include <stdint.h>
