@@ -40,6 +40,7 @@ const wrongClock = async (t) => {
     await restart(bob, clock(offset))
     const [sentence] = await bob.agentProcess.until(/takes no part in its cluster: .*look at the clock/)
     t.diagnostic(`a clock ${offset} off: ${sentence}`)
+    assert.match((await bob.done(['hosts'])).stderr, /takes no part in its cluster: the certificate/)
     assert.ok(others().every((state) => state === 'up'), others().join())
   }
   await restart(bob, {})
