@@ -1,10 +1,14 @@
 // Hosts on one machine: a network namespace each, on one switch, with faults by nftables. Needs root, as CI has.
 import { execFile } from 'node:child_process'
+import fs from 'node:fs'
 import { promisify } from 'node:util'
 import { Sandbox } from '../agent/harness.mjs'
 
 // Why tests are skipped, or false: they never pass without having run.
 export const skip = process.getuid() !== 0 && 'network namespaces need root'
+
+// Built with ASan: it keeps freed memory for a while, and wants to be the first library.
+export const isSanitized = fs.readFileSync(process.env.WARREN).includes('__asan_init')
 
 const run = promisify(execFile)
 const inside = (ns, ...command) => run('ip', ['netns', 'exec', ns, ...command])

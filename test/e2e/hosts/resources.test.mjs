@@ -7,12 +7,12 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Cluster } from './cluster.mjs'
-import { skip } from './net.mjs'
+import { isSanitized, skip } from './net.mjs'
 
 const run = promisify(execFile)
 const stranger = fileURLToPath(new URL('stranger.mjs', import.meta.url))
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
-const skipClock = skip || (!fs.existsSync(FAKETIME) && 'libfaketime is not installed') || (Boolean(process.env.ASAN_OPTIONS) && 'two preloads')
+const skipClock = skip || (!fs.existsSync(FAKETIME) && 'libfaketime is not installed') || (isSanitized && 'libfaketime cannot come before ASan')
 
 const serve = (mesh, keep, name) => mesh.serve(name, { hello: () => mesh.self.host }).then(() => true)
 const call = async (mesh, keep, name) => {
