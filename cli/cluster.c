@@ -22,6 +22,12 @@ const char *cli_cluster_own_name(void) {
 bool cli_cluster_address(const char *option, const char *value, bool (*is_right)(const char *),
                          char out[MESH_ADDRESS_LEN_MAX + 1]) {
     (void)snprintf(out, MESH_ADDRESS_LEN_MAX + 1, "%s", value);
+    if (is_right == mesh_is_address &&
+        (strcmp(value, "0.0.0.0") == 0 || agent_is_any_address(out))) {
+        cli_say("--%s says where others find this host, and nobody is found at %.40s", option,
+                value);
+        return false;
+    }
     if (is_right(out) && strlen(value) <= MESH_ADDRESS_LEN_MAX) return true;
     int len = snprintf(out, MESH_ADDRESS_LEN_MAX + 1, "%s:%d", value, AGENT_CLUSTER_PORT);
     if (len <= MESH_ADDRESS_LEN_MAX && is_right(out)) return true;

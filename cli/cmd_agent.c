@@ -1,5 +1,10 @@
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "cli/args.h"
@@ -7,7 +12,7 @@
 #include "cli/ephemeral.h"
 #include "io/paths.h"
 
-enum { OPTION_STOP };
+enum { OPTION_STOP, END_TRIES = 500 };
 
 static const cli_option options[] = {
     {0, "stop", NULL, "stop all services, then the agent that is running"}, {0, NULL, NULL, NULL}};
@@ -18,10 +23,25 @@ static bool on_reply(const Warren__Agent__Reply *reply, void *user) {
     return false; // Done ends it
 }
 
+// It has answered, and says good-bye to other hosts: whoever starts the next one needs its lock.
+static void wait_for_end(const char *dir) {
+    static const struct timespec pause = {.tv_nsec = 10 * 1000000L};
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/agent.lock", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return;
+    for (int i = 0; i < END_TRIES && flock(fd, LOCK_SH | LOCK_NB) != 0; i++)
+        (void)nanosleep(&pause, NULL);
+    close(fd);
+}
+
 static int stop(void) {
     Warren__Agent__Shutdown shutdown = WARREN__AGENT__SHUTDOWN__INIT;
     CLI_REQUEST(request, SHUTDOWN, shutdown, &shutdown);
-    return cli_client_ask(&request, on_reply, NULL);
+    int exit_code = cli_client_ask(&request, on_reply, NULL);
+    char dir[MESH_PATHS_LEN_MAX];
+    if (exit_code == CLI_DONE && mesh_paths_dir(dir) == 0) wait_for_end(dir);
+    return exit_code;
 }
 
 static int run(int argc, char **argv) {

@@ -1,7 +1,11 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -15,6 +19,7 @@
 #include "core/error.h"
 #include "io/paths.h"
 
+enum { ROOM_LEN = 64 << 10 }; // more than the keys take
 enum { OPTION_NAME, OPTION_LISTEN, OPTION_ADVERTISE, OPTION_DISCOVER, OPTION_JSON };
 
 static const cli_option options[] = {
@@ -133,6 +138,32 @@ static int keep(const join_request *r, const char *dir, const agent_new_host *ke
     return CLI_DONE;
 }
 
+// A token is good for one time: before it is used it must be sure that its fruit can be kept, and
+// that nobody else joins here. A descriptor that holds the place, or a negative error and a
+// sentence.
+static int hold_place(const char *dir, char text[CLI_ENROL_TEXT_MAX]) {
+    static const char room[ROOM_LEN];
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/join.lock", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int err = fd < 0 ? errno : flock(fd, LOCK_EX | LOCK_NB) != 0 ? errno : 0;
+    if (err == EWOULDBLOCK) {
+        (void)snprintf(text, CLI_ENROL_TEXT_MAX, "another join is under way here");
+        close(fd);
+        return -err;
+    }
+    if (err == 0 && (write(fd, room, sizeof room) != (ssize_t)sizeof room || fsync(fd) != 0))
+        err = errno != 0 ? errno : ENOSPC;
+    if (fd >= 0) (void)!ftruncate(fd, 0);
+    if (err == 0) return fd;
+    (void)snprintf(text, CLI_ENROL_TEXT_MAX,
+                   "no keys could be kept in %.200s: %s (the token is not "
+                   "used yet)",
+                   dir, strerror(err));
+    if (fd >= 0) close(fd);
+    return -err;
+}
+
 static int enrol(const join_request *r, const char *dir) {
     char text[CLI_ENROL_TEXT_MAX] = "";
     agent_new_host keys;
@@ -174,7 +205,14 @@ static int join(join_request *r) {
         cli_say("%s", text);
         return CLI_FAILED;
     }
+    char why[CLI_ENROL_TEXT_MAX] = "";
+    int place = hold_place(dir, why);
+    if (place < 0) {
+        cli_say("not joined: %s", why);
+        return CLI_FAILED;
+    }
     int exit_code = enrol(r, dir);
+    close(place);
     return exit_code == CLI_DONE ? cli_cluster_ask(CLI_CLUSTER_OPEN) : exit_code;
 }
 

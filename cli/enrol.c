@@ -16,7 +16,7 @@
 #include "core/control.h"
 #include "core/error.h"
 
-enum { CONNECT_MS = 5000, WHOLE_MS = 10000, INPUT_LEN = 16 << 10 };
+enum { CONNECT_MS = 5000, WHOLE_MS = 10000, INPUT_LEN = 16 << 10, TRIES = 3 };
 
 static uint64_t clock_ms(clockid_t clock) {
     struct timespec now;
@@ -126,10 +126,11 @@ static void explain(int err, const char *address, const mesh_enrol *enrol,
                        mesh_enrol_refusal(enrol));
         return;
     case MESH_EGONE:
-        (void)snprintf(text, CLI_ENROL_TEXT_MAX,
-                       "%.200s closed the connection without a word: it does not know this token "
-                       "(is the agent there the one that made it?), or no Warren listens there",
-                       address);
+        (void)snprintf(
+            text, CLI_ENROL_TEXT_MAX,
+            "%.200s closed the connection without a word: it does not know this token "
+            "(is the agent there the one that made it?), it is overrun, or no Warren listens there",
+            address);
         return;
     case MESH_ECERTTIME:
         (void)snprintf(text, CLI_ENROL_TEXT_MAX,
@@ -182,7 +183,11 @@ int cli_enrol(const cli_enrol_options *options, mesh_enrol_answer *out,
         char why[CLI_ENROL_TEXT_MAX] = "";
         const char *address = options->token->addresses[i];
         options->on_try(address);
-        err = try_address(options, address, out, why);
+        for (int left = TRIES; left > 0; left--) {
+            err = try_address(options, address, out, why);
+            if ((err != MESH_EGONE && err != -ECONNRESET) || left == 1) break;
+            (void)sleep(1); // many may be at that port: it makes room
+        }
         if (err == 0) return 0;
         int added =
             snprintf(text + len, CLI_ENROL_TEXT_MAX - len, "%s%s", len > 0 ? "; " : "", why);

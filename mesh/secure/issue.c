@@ -64,6 +64,9 @@ int mesh_issue_node(const mesh_signer *host, const mesh_cert *wanted, const mesh
     mesh_cert cert;
     int err = begin(&host->cert, MESH_ROLE_NODE, MESH_NODE_LIFE_S, at, &cert);
     if (err != 0) return err;
+    // Valid from before now: else nobody would speak with the nodes of a host whose clock is ahead.
+    cert.not_before_s = at->now_s > MESH_NODE_EARLY_S ? at->now_s - MESH_NODE_EARLY_S : 0;
+    if (cert.not_before_s < host->cert.not_before_s) cert.not_before_s = host->cert.not_before_s;
     memcpy(cert.host_id, host->cert.host_id, MESH_ID_LEN);
     memcpy(cert.name, wanted->name, sizeof cert.name);
     memcpy(cert.x25519, wanted->x25519, MESH_LINK_KEY_LEN);

@@ -9,6 +9,7 @@ enum {
     MESH_ISSUER_LIFE_S = 365 * 86400,
     MESH_HOST_LIFE_S = 7 * 86400,
     MESH_NODE_LIFE_S = 86400,
+    MESH_NODE_EARLY_S = 43200, // how far a host's clock may be ahead
 };
 
 typedef struct mesh_signer { // an issuer, or a host

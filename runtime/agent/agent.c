@@ -22,6 +22,7 @@ enum {
     FIRST_CLIENT_MS = 10000, // an ephemeral agent that nobody talks to ends
     SIGNAL_COUNT = 3,
     OPEN_FILES_MIN = 16, // its own: the loop, the sockets, warren-node
+    AGAIN_MS = 15000,
     LOCK_TRY_MS = 10,
     LOCK_TRIES = 200,
 };
@@ -33,7 +34,8 @@ typedef struct agent {
     agent_clients *clients;
     agent_cluster *cluster; // NULL: this host is in none
     uv_signal_t signals[SIGNAL_COUNT], child;
-    uv_timer_t idle;                            // until an ephemeral agent that is not needed ends
+    uv_timer_t idle;  // until an ephemeral agent that is not needed ends
+    uv_timer_t again; // until what kept it from its cluster is looked at once more
     char cluster_trouble[AGENT_VAULT_TEXT_MAX]; // why there is none, though there are keys; or ""
     bool is_stopping, is_over, is_cluster_lost;
 } agent;
@@ -51,6 +53,7 @@ static void close_all(agent *a) {
         uv_close((uv_handle_t *)&a->signals[i], NULL);
     uv_close((uv_handle_t *)&a->child, NULL);
     uv_close((uv_handle_t *)&a->idle, NULL);
+    uv_close((uv_handle_t *)&a->again, NULL);
 }
 
 static bool has_work(agent *a) {
@@ -196,8 +199,9 @@ static int open_all(agent *a, int listen_fd) {
     uv_loop_init(&a->loop);
     agent_say_open(&a->loop);
     uv_timer_init(&a->loop, &a->idle);
+    uv_timer_init(&a->loop, &a->again);
     uv_signal_init(&a->loop, &a->child);
-    a->idle.data = a->child.data = a;
+    a->idle.data = a->again.data = a->child.data = a;
     for (int i = 0; i < SIGNAL_COUNT; i++) {
         uv_signal_init(&a->loop, &a->signals[i]);
         a->signals[i].data = a;
@@ -221,11 +225,22 @@ static int open_all(agent *a, int listen_fd) {
     return agent_clients_open(&options, &a->clients);
 }
 
+static void on_again(uv_timer_t *timer);
+
 // What is wrong with the cluster's keys or address is no reason not to run what runs here alone.
 static void take_part(agent *a) {
     char text[AGENT_VAULT_TEXT_MAX] = "";
     int err = open_cluster(a, text);
-    if (err != 0 && err != -ENOENT) agent_say("this host takes no part in its cluster: %s", text);
+    if (err == 0 || err == -ENOENT) return;
+    agent_say("this host takes no part in its cluster: %s", text);
+    uv_timer_start(&a->again, on_again, AGAIN_MS, 0);
+}
+
+// A port that was taken, a full disk, a name that could not be resolved, a wrong clock: they pass.
+static void on_again(uv_timer_t *timer) {
+    agent *a = timer->data;
+    bool is_open = a->cluster != NULL || a->is_cluster_lost || a->cluster_trouble[0] == '\0';
+    if (!is_open && !a->is_stopping && !a->is_over) take_part(a);
 }
 
 // The agent of a `warren run` that has just returned is still ending: it is waited for.

@@ -35,7 +35,7 @@ bool agent_is_listen_address(const char *text) {
     return inet_pton(text[0] == '[' ? AF_INET6 : AF_INET, host, &parsed) == 1;
 }
 
-static bool is_any(const char *listen) {
+bool agent_is_any_address(const char *listen) {
     static const struct in6_addr zero;
     char host[HOST_LEN_MAX];
     struct in6_addr parsed = {0};
@@ -80,7 +80,8 @@ static size_t put_cards(const char *listen,
 size_t agent_cluster_addresses(const agent_cluster_config *config,
                                char out[MESH_TOKEN_ADDRESSES_MAX][MESH_ADDRESS_LEN_MAX + 1]) {
     const char *one = config->advertise[0] != '\0' ? config->advertise : config->listen;
-    if (config->advertise[0] == '\0' && is_any(config->listen)) return put_cards(one, out);
+    if (config->advertise[0] == '\0' && agent_is_any_address(config->listen))
+        return put_cards(one, out);
     memcpy(out[0], one, strlen(one) + 1);
     return 1;
 }
@@ -131,8 +132,9 @@ static const char *take(const json_t *root, agent_cluster_config *out) {
     if (!take_text(root, "listen", agent_is_listen_address, out->listen))
         return "\"listen\" is no IP address and port";
     if (json_object_get(root, "advertise") != NULL &&
-        !take_text(root, "advertise", mesh_is_address, out->advertise))
-        return "\"advertise\" is no host and port";
+        (!take_text(root, "advertise", mesh_is_address, out->advertise) ||
+         agent_is_any_address(out->advertise)))
+        return "\"advertise\" is no host and port that others could reach";
     return take_sources(json_object_get(root, "discover"), out);
 }
 

@@ -28,6 +28,8 @@ int agent_cluster_config_write(const char *vault, const agent_cluster_config *co
 // An IP address and a port: what listen must be.
 bool agent_is_listen_address(const char *text);
 
+bool agent_is_any_address(const char *text); // 0.0.0.0 or [::]: to listen on, not to be found at
+
 // Where others may reach this host, best first: what it advertises; else what it listens on, when
 // that is one address; else the addresses of its network cards with that port. May be none.
 size_t agent_cluster_addresses(const agent_cluster_config *config,
