@@ -171,6 +171,7 @@ static void ask(mesh_abroad *abroad) {
 
 static guest *find(mesh_abroad *abroad, guest_state state) {
     for (guest *g = abroad->guests; g != NULL; g = g->next)
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed is no longer in the list
         if (g->state == state) return g;
     return NULL;
 }
@@ -305,8 +306,10 @@ static void on_timer_closed(uv_handle_t *timer) {
 
 void mesh_abroad_destroy(mesh_abroad *abroad) {
     if (abroad == NULL) return;
-    while (abroad->guests != NULL)
-        drop(abroad->guests);
+    for (guest *g = abroad->guests, *next; g != NULL; g = next) {
+        next = g->next;
+        drop(g);
+    }
     uv_close((uv_handle_t *)abroad->sweep, on_timer_closed);
     sodium_memzero(abroad, sizeof *abroad);
     free(abroad);

@@ -456,8 +456,10 @@ static void on_timer_closed(uv_handle_t *timer) {
 
 void mesh_agent_peers_close(mesh_agent_peers *peers) {
     if (peers == NULL) return;
-    while (peers->first != NULL)
-        drop(peers->first);
+    for (peer *p = peers->first, *next; p != NULL; p = next) {
+        next = p->next;
+        drop(p);
+    }
     uv_close((uv_handle_t *)peers->sweep, on_timer_closed);
     free(peers);
 }

@@ -150,9 +150,10 @@ static void address_of(const struct sockaddr_storage *from, uint8_t out[ADDRESS_
         memcpy(out, &((const struct sockaddr_in *)from)->sin_addr, sizeof(struct in_addr));
         return;
     }
-    const struct in6_addr *ip = &((const struct sockaddr_in6 *)from)->sin6_addr;
-    bool is_v4 = IN6_IS_ADDR_V4MAPPED(ip);
-    memcpy(out, ip->s6_addr + (is_v4 ? 12 : 0), is_v4 ? 4 : ADDRESS_LEN);
+    struct in6_addr ip;
+    memcpy(&ip, &((const struct sockaddr_in6 *)from)->sin6_addr, sizeof ip);
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(&ip);
+    memcpy(out, ip.s6_addr + (is_v4 ? 12 : 0), is_v4 ? 4 : ADDRESS_LEN);
 }
 
 static void on_sweep(uv_timer_t *timer);

@@ -124,6 +124,7 @@ static void on_timer(uv_timer_t *timer) {
         fail(g, err == 0 || err == MESH_EAGAIN ? UV_ETIMEDOUT : err);
 }
 
+// NOLINTNEXTLINE(readability-function-size): each parameter is one of its own
 int mesh_greeting_open(uv_loop_t *loop, int fd, const mesh_handshake_options *options,
                        uint32_t timeout_ms, mesh_greeting_cb on_done, void *user,
                        mesh_greeting **out) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,6 +67,7 @@ int mesh_tcp_listen(const mesh_addr *at, int *out_fd) {
     socklen_t len = convert(at, &address);
     int fd = open_socket(&address);
     if (fd < 0) return fd;
+    *out_fd = fd;
     set(fd, SOL_SOCKET, SO_REUSEADDR, 1); // a new agent follows the old one at once
     if (bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, BACKLOG) != 0) {
         int err = -errno;
@@ -79,9 +81,14 @@ int mesh_tcp_listen(const mesh_addr *at, int *out_fd) {
 uint16_t mesh_tcp_port(int fd) {
     struct sockaddr_storage at = {0};
     socklen_t len = sizeof at;
+    in_port_t port;
     (void)getsockname(fd, (struct sockaddr *)&at, &len);
-    return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
-                                          : ((struct sockaddr_in *)&at)->sin_port);
+    bool is_v6 = at.ss_family == AF_INET6;
+    memcpy(&port,
+           (uint8_t *)&at + (is_v6 ? offsetof(struct sockaddr_in6, sin6_port)
+                                   : offsetof(struct sockaddr_in, sin_port)),
+           sizeof port);
+    return ntohs(port);
 }
 
 // ---- dialling

@@ -23,11 +23,10 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void forget(agent_client *client) {
     agent_clients *clients = client->clients;
-    for (agent_client **at = &clients->first; *at != NULL; at = &(*at)->next) {
-        if (*at != client) continue;
-        *at = client->next;
-        break;
-    }
+    agent_client **at = &clients->first;
+    while (*at != client)
+        at = &(*at)->next;
+    *at = client->next;
     clients->count--;
     free(client);
 }
@@ -105,6 +104,7 @@ static bool is_silent(const agent_client *client) {
 static bool drop_silent(agent_clients *clients) {
     agent_client *oldest = NULL; // the first of the list is the newest
     for (agent_client *c = clients->first; c != NULL; c = c->next)
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed is no longer in the list
         if (is_silent(c)) oldest = c;
     if (oldest == NULL) return false;
     agent_say("a connection (pid %u) is closed: it has said nothing and others wait", oldest->pid);

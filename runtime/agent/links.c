@@ -178,9 +178,10 @@ int agent_links_open(const agent_links_options *options, const agent_links_event
 
 void agent_links_close(agent_links *links) {
     if (links == NULL) return;
-    while (links->dials != NULL) {
-        mesh_dial_close(links->dials->socket);
-        forget(links->dials);
+    for (dial *d = links->dials, *next; d != NULL; d = next) {
+        next = d->next;
+        mesh_dial_close(d->socket);
+        free(d);
     }
     mesh_gate_close(links->gate);
     mesh_agent_peers_close(links->peers);

@@ -1,5 +1,6 @@
 #include "pki.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -49,7 +50,7 @@ void pki_host_init(pki_host *host, uint8_t key, uint64_t now_s, const char *scop
     mesh_cert cert = pki_cert(MESH_ROLE_HOST, key, (uint8_t)(8 * key));
     issuer.not_before_s = cert.not_before_s = now_s - PKI_DAY_S;
     issuer.not_after_s = cert.not_after_s = now_s + PKI_DAY_S;
-    strcpy(cert.scopes[0], scope);
+    (void)snprintf(cert.scopes[0], sizeof cert.scopes[0], "%s", scope);
     *host = (pki_host){.self = {.chain = host->chain,
                                 .chain_count = 2,
                                 .link_secret = {(uint8_t)(8 * key)},

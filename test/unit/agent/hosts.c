@@ -164,7 +164,7 @@ void set_up(void) {
     uv_loop_init(&loop);
     uv_timer_init(&loop, &guard);
     uv_timer_start(&guard, on_guard, GUARD_MS, 0);
-    for (uint8_t i = 0; i < HOSTS; i++)
+    for (int i = 0; i < HOSTS; i++)
         open_host(&hosts[i], (uint8_t)(10 + i), "*");
 }
 

@@ -338,7 +338,7 @@ TEST(somebody_elses_certificate_makes_no_link) {
 TEST(an_expired_certificate_makes_no_link) {
     set_up();
     host *a = make_host(10), *b = make_host(11);
-    pki_host_init(&b->pki, 11, (uint64_t)time(NULL) - 3 * PKI_DAY_S, "*");
+    pki_host_init(&b->pki, 11, (uint64_t)time(NULL) - UINT64_C(3) * PKI_DAY_S, "*");
     expect_failure(a, b, MESH_ECERTTIME);
 }
 

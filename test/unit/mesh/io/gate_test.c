@@ -209,7 +209,7 @@ TEST(who_is_silent_for_3_s_is_cut_off) {
     uint64_t before_ms = uv_now(&loop);
     turn_until_strangers(1);
     expect_cut_off(fd);
-    EXPECT_TRUE(uv_now(&loop) - before_ms < 2 * MESH_KNOCK_TIMEOUT_MS);
+    EXPECT_TRUE(uv_now(&loop) - before_ms < UINT64_C(2) * MESH_KNOCK_TIMEOUT_MS);
     tear_down();
 }
 
