@@ -234,7 +234,10 @@ static void read_link(peer *p) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
     peer *p = poll->data;
-    if (status < 0) events = UV_READABLE;
+    if (status < 0) {
+        events = UV_READABLE; // reading tells what is wrong, after the last word
+        watch(p);             // libuv has stopped
+    }
     if (p->why == NULL && (events & UV_WRITABLE)) write_link(p);
     if (p->why == NULL && (events & UV_READABLE)) read_link(p);
     if (p->why != NULL) end(p);
@@ -364,18 +367,19 @@ static bool is_under_way(const mesh_agent_peers *peers, const mesh_addr *to) {
     return false;
 }
 
-void mesh_agent_peers_dial(mesh_agent_peers *peers, const mesh_addr *to, const uint8_t *host_id) {
-    if (host_id != NULL && find(peers, host_id) != NULL) return;
-    if (is_under_way(peers, to)) return;
+bool mesh_agent_peers_dial(mesh_agent_peers *peers, const mesh_addr *to, const uint8_t *host_id) {
+    if (host_id != NULL && find(peers, host_id) != NULL) return false;
+    if (is_under_way(peers, to)) return true;
     peer *p = add(peers, STAGE_DIALS);
     p->is_dialler = true;
     p->is_any_host = host_id == NULL;
     if (host_id != NULL) memcpy(p->host_id, host_id, MESH_ID_LEN);
     p->to = *to;
     p->err = mesh_dial_open(peers->loop, to, MESH_DIAL_TIMEOUT_MS, on_dialled, p, &p->dial);
-    if (p->err == 0) return;
+    if (p->err == 0) return true;
     p->stage = STAGE_FAILED;
     sweep_in(peers, 0);
+    return true;
 }
 
 static peer *oldest_accepted(const mesh_agent_peers *peers) {

@@ -29,9 +29,11 @@ mesh_agent_peers *mesh_agent_peers_open(uv_loop_t *loop, const mesh_credentials 
                                         const mesh_agent_peers_events *events, void *user);
 void mesh_agent_peers_close(mesh_agent_peers *peers); // no callback any more; NULL is fine
 
-// host_id NULL: whoever is there, of our cluster. Nothing is dialled when there is a link to that
-// host, or a dial to that address under way. on_up or on_dial_failed follows.
-void mesh_agent_peers_dial(mesh_agent_peers *peers, const mesh_addr *to, const uint8_t *host_id);
+// host_id NULL: whoever is there, of our cluster. One dial to an address at a time: a second one
+// ends with the first. True: on_up or on_dial_failed follows. False: there is a link to that host,
+// which is up, coming up or at its end; nothing is dialled, and nothing more is said about this
+// dial.
+bool mesh_agent_peers_dial(mesh_agent_peers *peers, const mesh_addr *to, const uint8_t *host_id);
 void mesh_agent_peers_accept(mesh_agent_peers *peers, int fd); // takes fd: knocked, of kind AGENT
 
 // Copies. MESH_ENOTFOUND: no link is up to that host; MESH_ETOOBIG: over MESH_AGENT_MESSAGE_MAX;

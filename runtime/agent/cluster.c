@@ -79,7 +79,7 @@ static void poll_overlay(agent_cluster *c) {
 
 static void say_own_version(agent_cluster *c) {
     uint64_t version = mesh_replica_version(c->replica);
-    if (version == c->said_version) return;
+    if (version == c->said_version || c->is_closing) return;
     c->said_version = version;
     uint32_t count = cluster_member_count(c);
     mesh_payload payload = {.registry_version = version,
@@ -283,6 +283,8 @@ static void finish_close(agent_cluster *c) {
 void agent_cluster_close(agent_cluster *c) {
     if (c == NULL || c->is_closing) return;
     c->is_closing = true;
+    // The members are freed while the good-bye below is still under way.
+    if (c->links != NULL) cluster_links_forget_members(c);
     if (c->replica != NULL) cluster_registry_close(c);
     if (c->is_lost) {
         finish_close(c);

@@ -24,8 +24,8 @@ typedef struct agent_cluster_options {
 // 0; -ENOENT, with no sentence: this host is in no cluster; else a negative error and a sentence.
 int agent_cluster_open(const agent_cluster_options *options, agent_cluster **out,
                        char text[AGENT_VAULT_TEXT_MAX]);
-// Says good-bye to the others, tells the members here that all others are gone, and frees all,
-// later from the loop. NULL is fine.
+// Says good-bye to the others, tells the members here that all others are gone (`members` is not
+// used afterwards), and frees all, later from the loop. NULL is fine.
 void agent_cluster_close(agent_cluster *cluster);
 
 typedef struct agent_host_info {

@@ -24,9 +24,8 @@ enum {
 
 enum { CERT_COUNT = 2 };
 
-struct cluster_dial { // of ours, under way
+struct cluster_dial { // of ours, under way, to a host that we know
     uint8_t host_id[MESH_ID_LEN];
-    bool is_seed; // whoever is there: host_id is not known
     mesh_addr to;
     struct cluster_dial *next;
 };
@@ -62,17 +61,21 @@ static void send_intro(agent_cluster *c, const uint8_t *host_id) {
 // ---- dialling
 
 static void dial(agent_cluster *c, const uint8_t *host_id, const mesh_addr *addr) {
+    if (!mesh_agent_peers_dial(agent_links_peers(c->links), addr, host_id)) {
+        // It has dialled us, or is about to be gone. The overlay asks again unless it comes up.
+        if (!cluster_links_has(c, host_id))
+            mesh_overlay_unlinked(c->overlay, cluster_now_ms(c), host_id);
+        return;
+    }
     cluster_dial *d = mem_alloc(sizeof *d);
-    d->is_seed = host_id == NULL;
-    if (host_id != NULL) memcpy(d->host_id, host_id, MESH_ID_LEN);
+    memcpy(d->host_id, host_id, MESH_ID_LEN);
     d->to = *addr;
     d->next = c->dials;
     c->dials = d;
-    mesh_agent_peers_dial(agent_links_peers(c->links), &d->to, host_id);
 }
 
 void cluster_links_dial_seed(agent_cluster *c, const mesh_addr *addr) {
-    dial(c, NULL, addr);
+    (void)mesh_agent_peers_dial(agent_links_peers(c->links), addr, NULL); // nobody waits for it
 }
 
 void cluster_links_dial(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
@@ -105,8 +108,7 @@ static void end_dials(agent_cluster *c, const mesh_addr *to, bool is_vain) {
             continue;
         }
         *at = d->next;
-        if (is_vain && !d->is_seed)
-            mesh_overlay_unlinked(c->overlay, cluster_now_ms(c), d->host_id);
+        if (is_vain) mesh_overlay_unlinked(c->overlay, cluster_now_ms(c), d->host_id);
         free(d);
     }
 }
@@ -114,7 +116,7 @@ static void end_dials(agent_cluster *c, const mesh_addr *to, bool is_vain) {
 static void end_dials_to(agent_cluster *c, const uint8_t *host_id) {
     for (cluster_dial **at = &c->dials; *at != NULL;) {
         cluster_dial *d = *at;
-        if (d->is_seed || !cluster_is_same(d->host_id, host_id)) {
+        if (!cluster_is_same(d->host_id, host_id)) {
             at = &d->next;
             continue;
         }
@@ -161,6 +163,9 @@ static void renew(agent_cluster *c, const mesh_identity *peer) {
 static int take_renewed(agent_cluster *c, mesh_bytes body) {
     mesh_signed chain[CERT_COUNT];
     char text[AGENT_VAULT_TEXT_MAX] = "";
+    // Another issuer was faster, or nobody asked: each one taken is written to disk and told to
+    // all.
+    if (!cluster_is_renewal_due(c)) return 0;
     for (size_t i = 0; i < CERT_COUNT; i++) {
         if (body.len < 2) return MESH_EPROTO;
         chain[i].len = load_be16(body.data);
@@ -266,6 +271,10 @@ int cluster_links_open(agent_cluster *c, const mesh_addr *listen, char text[AGEN
                    "chooses the address)",
                    c->identity->config.listen, strerror(-err), c->identity->vault);
     return err;
+}
+
+void cluster_links_forget_members(agent_cluster *c) {
+    agent_links_forget_members(c->links);
 }
 
 void cluster_links_close(agent_cluster *c) {

@@ -163,6 +163,8 @@ void cluster_registry_work(agent_cluster *c) {
     news n = {.cluster = c, .roster = empty};
     mesh_replica_output out;
     while (mesh_replica_poll(c->replica, &out)) {
+        if (c->is_closing && out.kind != MESH_REPLICA_SEND)
+            continue; // there are no members any more
         switch (out.kind) {
         case MESH_REPLICA_SEND: cluster_links_send(c, out.host_id, out.bytes); continue;
         case MESH_REPLICA_PEER_UP: add_up(&n, &out); continue;
@@ -205,4 +207,5 @@ static void add_lost(const mesh_replica_output *told, void *user) {
 void cluster_registry_close(agent_cluster *c) {
     agent_members_set_abroad(c->options.members, NULL, NULL);
     mesh_replica_each(c->replica, add_lost, c);
+    c->options.members = NULL;
 }

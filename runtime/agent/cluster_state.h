@@ -90,6 +90,7 @@ void cluster_discovery_look(agent_cluster *c); // hosts have changed: search, or
 
 // ---- cluster_links.c
 int cluster_links_open(agent_cluster *c, const mesh_addr *listen, char text[AGENT_VAULT_TEXT_MAX]);
+void cluster_links_forget_members(agent_cluster *c); // they go before the cluster does
 void cluster_links_close(agent_cluster *c);
 // A seed: whoever answers there, as long as it is of this cluster.
 void cluster_links_dial_seed(agent_cluster *c, const mesh_addr *addr);
@@ -108,5 +109,6 @@ void cluster_enrol_close(agent_cluster *c);
 
 // ---- cluster_registry.c
 void cluster_registry_open(agent_cluster *c);
-void cluster_registry_close(agent_cluster *c); // all others are gone, for the members here
-void cluster_registry_work(agent_cluster *c);  // what the replica wants said and told
+// All others are gone, for the members here; these are not touched any more.
+void cluster_registry_close(agent_cluster *c);
+void cluster_registry_work(agent_cluster *c); // what the replica wants said and told

@@ -4,6 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
+#include "agent/descriptors.h"
 #include "agent/members_state.h"
 #include "agent/say.h"
 #include "core/error.h"
@@ -54,9 +57,11 @@ static const uint8_t *on_preamble(const mesh_preamble *preamble, void *user) {
 }
 
 static void give_to_member(agent_links *links, int fd, uint64_t node_id) {
-    agent_member *member = agent_members_find(links->options.members, node_id);
-    if (member != NULL && agent_member_is_joined(member))
-        agent_member_give_link(member, 0, NULL, fd);
+    agent_members *members = links->options.members;
+    agent_member *member = members != NULL ? agent_members_find(members, node_id) : NULL;
+    // One that does not read: its links wait here, and each holds a descriptor.
+    bool is_fit = member != NULL && agent_member_is_joined(member) && agent_descriptors_left(1);
+    if (is_fit) agent_member_give_link(member, 0, NULL, fd);
     close(fd);
 }
 
@@ -104,6 +109,10 @@ bool agent_links_connect(agent_links *links, agent_member *member, uint64_t node
     if (!links->events.on_route(node_id, &route, links->user)) return false;
     if (links->dial_count == DIALS_MAX) {
         agent_member_refuse_link(member, node_id, "too many links are being made");
+        return true;
+    }
+    if (!agent_descriptors_left(2)) { // the socket, and its copy for a member that does not read
+        agent_member_refuse_link(member, node_id, "the host is out of descriptors");
         return true;
     }
     dial *d = mem_alloc(sizeof *d);
@@ -176,15 +185,24 @@ int agent_links_open(const agent_links_options *options, const agent_links_event
     return 0;
 }
 
-void agent_links_close(agent_links *links) {
-    if (links == NULL) return;
+void agent_links_forget_members(agent_links *links) {
     for (dial *d = links->dials, *next; d != NULL; d = next) {
         next = d->next;
+        agent_member *member = agent_members_find(links->options.members, d->member_id);
+        if (member != NULL)
+            agent_member_refuse_link(member, d->node_id, "this host leaves its cluster");
         mesh_dial_close(d->socket);
-        free(d);
+        forget(d);
     }
+    links->options.members = NULL;
+}
+
+void agent_links_close(agent_links *links) {
+    if (links == NULL) return;
+    agent_links_forget_members(links);
     mesh_gate_close(links->gate);
     mesh_agent_peers_close(links->peers);
+    sodium_memzero(links, sizeof *links); // a ticket's keys
     free(links);
 }
 

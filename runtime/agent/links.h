@@ -41,7 +41,9 @@ typedef struct agent_links_options {
 // 0 or -errno: the port is taken. The events' `user` is for all of them, those of `peers` too.
 int agent_links_open(const agent_links_options *options, const agent_links_events *events,
                      void *user, agent_links **out);
-void agent_links_close(agent_links *links); // NULL is fine
+// For when the members go first: their dials are refused, and what others dial for them is closed.
+void agent_links_forget_members(agent_links *links);
+void agent_links_close(agent_links *links); // forgets the members, too; NULL is fine
 
 // For agent_members_abroad: its on_connect and on_credentials.
 bool agent_links_connect(agent_links *links, agent_member *member, uint64_t node_id);

@@ -163,6 +163,20 @@ TEST(a_knock_for_a_node_that_is_not_there_is_closed_without_a_word) {
     close_pair(&p);
 }
 
+// A host that leaves says good-bye for a moment after its members are gone.
+TEST(a_knock_at_a_host_whose_members_went_first_is_closed_without_a_word) {
+    set_up();
+    node gone = {.host = &hosts[0], .id = 4444};
+    agent_links_forget_members(hosts[0].links);
+    agent_members_destroy(hosts[0].members);
+    hosts[0].members = NULL;
+    attack a;
+    begin_attack(&a, &hosts[2], 1006, &gone);
+    EXPECT_EQ(1, a.failed);
+    mesh_abroad_destroy(a.abroad);
+    tear_down();
+}
+
 // ---- a bad wire
 
 typedef struct wire { // carries bytes between a dialler and the second host, and spoils one

@@ -128,7 +128,7 @@ static const uint8_t *id_of(const host *h) {
 }
 
 static void dial(host *from, const host *to, bool is_known) {
-    mesh_agent_peers_dial(from->peers, &to->port, is_known ? id_of(to) : NULL);
+    (void)mesh_agent_peers_dial(from->peers, &to->port, is_known ? id_of(to) : NULL);
 }
 
 static void link_up(host *a, host *b) {
@@ -182,6 +182,19 @@ TEST(the_largest_message_goes_through_and_a_larger_one_is_refused) {
     tear_down();
 }
 
+TEST(a_host_that_is_linked_is_not_dialled_again) {
+    set_up();
+    host *a = make_host(10), *b = make_host(11);
+    EXPECT_TRUE(mesh_agent_peers_dial(a->peers, &b->port, id_of(b)));
+    EXPECT_TRUE(mesh_agent_peers_dial(a->peers, &b->port, id_of(b))); // ends with the first
+    run_until(&a->ups, 1);
+    EXPECT_FALSE(mesh_agent_peers_dial(a->peers, &b->port, id_of(b)));
+    EXPECT_EQ(0, a->failures);
+    close_host(a);
+    close_host(b);
+    tear_down();
+}
+
 TEST(a_seed_is_an_address_without_a_name) {
     set_up();
     host *a = make_host(10), *b = make_host(11);
@@ -207,7 +220,7 @@ TEST(a_seed_that_is_this_host_itself_is_no_peer) {
 TEST(another_host_than_the_dialled_one_is_no_peer) {
     set_up();
     host *a = make_host(10), *b = make_host(11), *c = make_host(12);
-    mesh_agent_peers_dial(a->peers, &b->port, id_of(c));
+    (void)mesh_agent_peers_dial(a->peers, &b->port, id_of(c));
     run_until(&a->failures, 1);
     EXPECT_EQ(MESH_EWRONGPEER, a->error);
     EXPECT_EQ(0, a->ups + b->ups + c->ups);
@@ -415,7 +428,7 @@ TEST(a_peer_that_goes_silent_is_down_after_15_s_and_one_at_rest_is_not) {
     wire w;
     open_wire(&w, b);
     link_up(a, c);
-    mesh_agent_peers_dial(a->peers, &w.address, id_of(b));
+    (void)mesh_agent_peers_dial(a->peers, &w.address, id_of(b));
     run_until(&b->ups, 1);
     run_until(&a->ups, 2);
     freeze(&w);
@@ -439,7 +452,7 @@ TEST(a_peer_that_does_not_read_is_cut_off) {
     host *a = make_host(10), *b = make_host(11);
     wire w;
     open_wire(&w, b);
-    mesh_agent_peers_dial(a->peers, &w.address, id_of(b));
+    (void)mesh_agent_peers_dial(a->peers, &w.address, id_of(b));
     run_until(&a->ups, 1);
     freeze(&w);
     uint8_t *large = mem_alloc(MESH_AGENT_MESSAGE_MAX);
