@@ -1,7 +1,9 @@
 // `warren init` and `warren token create`: what is on disk, and what is said when it is not right.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import fs from 'node:fs'
+import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { Sandbox } from './harness.mjs'
@@ -198,3 +200,19 @@ async function fillAndTry(box) {
   await refused(box, ['token', 'create'], 1, /cannot write .*tickets: No space left on device/)
   assert.deepEqual(contents(path.join(box.state, 'cluster')), before)
 }
+
+test('an agent whose port is taken takes part once it is free', async (t) => {
+  const holder = net.createServer().listen(0, '127.0.0.1')
+  await once(holder, 'listening')
+  const address = `127.0.0.1:${holder.address().port}`
+  const box = await initialized(t, '--listen', address, '--advertise', address)
+  const agent = await box.agent()
+  await agent.until(/takes no part in its cluster: cannot listen for other hosts on .*: Address already in use/)
+  const { code, stderr } = await box.done(['hosts'])
+  assert.equal(code, 1)
+  assert.match(stderr, /takes no part in its cluster: cannot listen/)
+  await new Promise((resolve) => holder.close(resolve))
+  await agent.until(/this host is first in its cluster/) // it looks again every 15 s
+  agent.kill('SIGTERM')
+  await agent.ended
+})

@@ -84,6 +84,25 @@ TEST(nobody_outlives_who_signed_it_and_the_expired_sign_nothing) {
     EXPECT_OK(mesh_issue_host(&issuer, &host, &early, &l.certs[1]));
 }
 
+TEST(nodes_of_a_host_whose_clock_is_ahead_have_certificates_that_others_take_now) {
+    mesh_signed signed_node;
+    mesh_chain chain;
+    mesh_trust trust = pki_trust();
+    mesh_cert host = pki_cert(MESH_ROLE_HOST, HOST, LINK);
+    line l;
+    issue(&l, &host);
+    EXPECT_OK(mesh_chain_verify(&trust, l.chain, 2, PKI_NOW_S, &chain));
+    mesh_signer below = signer(MESH_ROLE_HOST, HOST);
+    below.cert = chain.host;
+    mesh_cert node = pki_cert(MESH_ROLE_NODE, HOST, NODE_LINK);
+    node.node_id = NODE_ID;
+    mesh_moment ahead = {.now_s = PKI_NOW_S + 3000, .serial = {1}};
+    EXPECT_OK(mesh_issue_node(&below, &node, &ahead, &signed_node));
+    l.chain[2] = (mesh_bytes){signed_node.bytes, signed_node.len};
+    EXPECT_OK(mesh_chain_verify(&trust, l.chain, 3, PKI_NOW_S, &chain));
+    EXPECT_TRUE(mesh_cert_renew_at_s(&chain.node) > ahead.now_s); // and not asked for anew at once
+}
+
 TEST(a_certificate_that_nobody_would_take_is_not_issued) {
     mesh_signed out = {.len = 77};
     mesh_signer issuer = signer(MESH_ROLE_ISSUER, PKI_ISSUER),
