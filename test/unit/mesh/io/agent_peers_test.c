@@ -447,6 +447,35 @@ TEST(a_peer_that_goes_silent_is_down_after_15_s_and_one_at_rest_is_not) {
     tear_down();
 }
 
+// As the kernel does for an agent that was killed with bytes unread: a reset, behind data that has
+// arrived.
+TEST(a_reset_right_behind_a_message_ends_the_link) {
+    set_up();
+    host *a = make_host(10), *b = make_host(11);
+    wire w;
+    open_wire(&w, b);
+    (void)mesh_agent_peers_dial(a->peers, &w.address, id_of(b));
+    run_until(&a->ups, 1);
+    run_until(&b->ups, 1);
+    freeze(&w);
+    mesh_tcp_tune(w.fds[0]); // nothing waits here
+    EXPECT_OK(say(b, a, "last words"));
+    uint8_t bytes[4096];
+    ssize_t len = recv(w.fds[1], bytes, sizeof bytes, 0);
+    EXPECT_TRUE(len > 0);
+    EXPECT_EQ(len, send(w.fds[0], bytes, (size_t)len, MSG_NOSIGNAL));
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    EXPECT_OK(connect(w.fds[0], &nowhere, sizeof nowhere)); // resets the connection
+    uint64_t before_ms = uv_now(&loop);
+    run_until(&a->downs, 1);
+    EXPECT_EQ(1, a->messages);
+    EXPECT_TRUE(uv_now(&loop) - before_ms < MESH_PING_AFTER_MS);
+    close_wire(&w);
+    close_host(a);
+    close_host(b);
+    tear_down();
+}
+
 TEST(a_peer_that_does_not_read_is_cut_off) {
     set_up();
     host *a = make_host(10), *b = make_host(11);
