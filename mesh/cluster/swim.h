@@ -30,6 +30,7 @@ typedef struct mesh_swim_host { // what is known of one; a copy
     bool is_self;
     mesh_stamp stamp;  // its generation is its boot: a higher one is another life
     uint64_t since_ms; // of the state
+    uint64_t heard_ms; // when its last datagram came; 0: none has
     mesh_payload payload;
     char zone[MESH_ZONE_LEN_MAX + 1];
     mesh_addr addrs[MESH_HOST_ADDRS_MAX];

@@ -134,6 +134,7 @@ void mesh_swim_hosts_view(const mesh_swim *s, const mesh_host *host, mesh_swim_h
                             .is_self = host == s->self,
                             .stamp = host->stamp,
                             .since_ms = host->since_ms + s->paused_ms,
+                            .heard_ms = host->heard_ms == 0 ? 0 : host->heard_ms + s->paused_ms,
                             .payload = host->alive.payload,
                             .addr_count = host->alive.addr_count,
                             .not_after_s = host->not_after_s};

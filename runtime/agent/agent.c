@@ -109,6 +109,8 @@ static const char *cluster_trouble(void *user) {
     return ((agent *)user)->cluster_trouble;
 }
 
+static void on_again(uv_timer_t *timer);
+
 static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
     agent *a = user;
     if (a->cluster != NULL) return 0;
@@ -120,6 +122,7 @@ static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
                                      .user = a};
     int err = agent_cluster_open(&options, &a->cluster, text);
     bool is_trouble = err != 0 && err != -ENOENT;
+    if (is_trouble) uv_timer_start(&a->again, on_again, AGAIN_MS, 0);
     (void)snprintf(a->cluster_trouble, sizeof a->cluster_trouble, "%s", is_trouble ? text : "");
     if (err == 0)
         agent_members_set_host(options.members, agent_cluster_host_name(a->cluster));
@@ -225,15 +228,12 @@ static int open_all(agent *a, int listen_fd) {
     return agent_clients_open(&options, &a->clients);
 }
 
-static void on_again(uv_timer_t *timer);
-
 // What is wrong with the cluster's keys or address is no reason not to run what runs here alone.
 static void take_part(agent *a) {
     char text[AGENT_VAULT_TEXT_MAX] = "";
     int err = open_cluster(a, text);
     if (err == 0 || err == -ENOENT) return;
     agent_say("this host takes no part in its cluster: %s", text);
-    uv_timer_start(&a->again, on_again, AGAIN_MS, 0);
 }
 
 // A port that was taken, a full disk, a name that could not be resolved, a wrong clock: they pass.

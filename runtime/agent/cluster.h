@@ -35,6 +35,7 @@ typedef struct agent_host_info {
     uint64_t since_ms;        // how long in this state
     uint32_t node_count;
     bool is_self, is_linked;
+    bool is_unheard; // up, for it answers on connections, but its datagrams do not come here
 } agent_host_info;
 typedef void (*agent_host_cb)(const agent_host_info *info, void *user);
 // Every host that is known, this one first.

@@ -6,7 +6,12 @@
 #include "agent/say.h"
 #include "core/mem.h"
 
-enum { CERTIFICATE_EVERY_MS = 60000, CLOCK_EVERY_MS = 3600000 };
+enum {
+    CERTIFICATE_EVERY_MS = 60000,
+    CLOCK_EVERY_MS = 3600000,
+    UNHEARD_MS = 10000,
+    UNHEARD_PER_HOST_MS = 2000
+};
 
 // ---- who
 
@@ -51,6 +56,14 @@ uint32_t cluster_member_count(const agent_cluster *c) {
     return count;
 }
 
+// In a large cluster two hosts speak with each other only now and then.
+static bool is_unheard(const agent_cluster *c, const mesh_swim_host *host, size_t host_count) {
+    uint64_t patience_ms = UNHEARD_MS + UNHEARD_PER_HOST_MS * host_count;
+    uint64_t last_ms = host->heard_ms > host->since_ms ? host->heard_ms : host->since_ms;
+    return !host->is_self && host->state == MESH_HOST_UP &&
+           cluster_now_ms(c) > last_ms + patience_ms;
+}
+
 void agent_cluster_each(agent_cluster *c, agent_host_cb each, void *user) {
     host_table table = {0};
     mesh_swim_host host;
@@ -73,6 +86,7 @@ void agent_cluster_each(agent_cluster *c, agent_host_cb each, void *user) {
                                     now_ms > row->host.since_ms ? now_ms - row->host.since_ms : 0,
                                 .node_count = row->node_count,
                                 .is_self = row->host.is_self,
+                                .is_unheard = is_unheard(c, &row->host, table.count),
                                 .is_linked = cluster_links_has(c, row->host.host_id)};
         each(&info, user);
     }

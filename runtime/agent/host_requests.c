@@ -46,6 +46,7 @@ static void add_host(const agent_host_info *from, void *user) {
     info->nodes = from->node_count;
     info->is_self = from->is_self;
     info->is_linked = from->is_linked;
+    info->is_unheard = from->is_unheard;
 }
 
 static agent_cluster *cluster_of(const agent_client *client) {

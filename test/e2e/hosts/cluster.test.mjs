@@ -142,6 +142,10 @@ test('a host that knows nobody any more finds its cluster by a source, and docto
   const text = (name) => checks.find(({ check }) => check === name).text
   assert.equal(text('discovery'), `file:${list}: 1 addresses`)
   assert.equal(text('host'), `ada is up: ${ada.address}:7400 takes connections`)
+  // A firewall that lets connections pass and no datagrams.
+  await bob.nft('add rule ip faults in udp dport 7400 drop')
+  for (let said = ''; !/none comes from ada: open UDP/.test(said); ) said = (await bob.done(['doctor'])).stdout
+  await cluster.net.heal()
   await cluster.net.isolate(ada)
   const ill = await bob.done(['doctor', '--json'])
   assert.equal(ill.code, 1)
