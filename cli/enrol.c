@@ -185,8 +185,9 @@ int cli_enrol(const cli_enrol_options *options, mesh_enrol_answer *out,
         options->on_try(address);
         for (int left = TRIES; left > 0; left--) {
             err = try_address(options, address, out, why);
-            if ((err != MESH_EGONE && err != -ECONNRESET) || left == 1) break;
-            (void)sleep(1); // many may be at that port: it makes room
+            bool may_pass = err == MESH_EGONE || err == -ECONNRESET || err == -ECONNREFUSED;
+            if (!may_pass || left == 1) break;
+            (void)sleep(1); // many may be at that port, or its agent is starting
         }
         if (err == 0) return 0;
         int added =

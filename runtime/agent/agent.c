@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -276,10 +277,12 @@ int agent_run(const agent_options *options) {
     }
     static agent a; // one per process, and large
     a.options = options;
+    // What the zygote writes while it boots stays in the state directory, whatever ends it.
+    (void)setenv("TMPDIR", options->dir, 1);
     err = open_all(&a, listen_fd);
     CHECK(err == 0); // a fresh process has room for a loop and a socket
+    take_part(&a);   // first: whoever reads that it listens may send other hosts here
     agent_say("the agent (pid %d) listens on %s/agent.sock", (int)getpid(), options->dir);
-    take_part(&a);
     tell_ready(options, AGENT_READY, "");
     if (options->is_ephemeral) uv_timer_start(&a.idle, on_idle, FIRST_CLIENT_MS, 0);
     uv_run(&a.loop, UV_RUN_DEFAULT);

@@ -76,6 +76,14 @@ export class Proc {
   kill(signal) {
     process.kill(this.pid, signal)
   }
+  // The same for one that may have ended already, untold.
+  end() {
+    try {
+      this.kill('SIGTERM')
+    } catch (err) {
+      if (err.code !== 'ESRCH') throw err
+    }
+  }
 }
 
 // Nodes that run programs/probe.js connect here; what they say is JSON lines.
@@ -182,7 +190,7 @@ export class Sandbox {
   async close() {
     for (const proc of this.#procs) {
       proc.streams.stdout?.resume() // a test that failed may have left it paused
-      if (!proc.isOver) proc.kill('SIGTERM')
+      if (!proc.isOver) proc.end()
     }
     await Promise.all(this.#procs.map((proc) => proc.ended))
     this.probes.close()
