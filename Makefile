@@ -4,7 +4,7 @@ CONFIGURE_FLAGS := $(if $(WERROR),-DWARREN_WERROR=$(WERROR))
 JOBS := $(shell nproc)
 C_FILES = $(shell find mesh runtime cli test -name '*.[ch]' -o -name '*.cc')
 
-.PHONY: build demo test bench asan format tidy fuzz clean help
+.PHONY: build demo test bench asan format tidy fuzz faults clean help
 build: ## build/bin/warren and build/bin/warren-node (the default)
 	@tools/setup.sh
 	@mkdir -p build
@@ -48,6 +48,13 @@ fuzz: ## run each decoder's fuzzer for TIME=60 seconds
 	    $$fuzzer -max_total_time=$(TIME) -artifact_prefix=build/fuzz/new/$$name. build/fuzz/new/$$name test/fuzz/corpus/$$name \
 	        >build/fuzz/$$name.log 2>&1 || { tail -n 40 build/fuzz/$$name.log; exit 1; }; tail -n 1 build/fuzz/$$name.log; \
 	done
+
+REPEAT ?= 20
+faults: ## try each row of the fault matrix REPEAT=20 times, print a table (root; ROW=text: those that have it in their name)
+	@tools/setup.sh test
+	@$(MAKE) build
+	@FAULTS_LOGS=build/faults WARREN=$(CURDIR)/build/bin/warren WARREN_NODE=$(CURDIR)/build/bin/warren-node \
+	    WARREN_BIN=$(CURDIR)/build/bin node test/e2e/hosts/faults.mjs $(REPEAT) '$(ROW)'
 
 clean: ## remove build/
 	@rm -rf build

@@ -54,13 +54,15 @@ class Proxy {
 
   #onDatagram(bytes, from) {
     this.counts.datagrams++
-    if (this.settings.isKept) this.#datagrams.push(bytes)
     const key = `${from.address}:${from.port}`
     if (!this.#ways.has(key)) {
       const way = dgram.createSocket('udp4', (answer) => this.udp.send(answer, from.port, from.address))
       this.#ways.set(key, way)
     }
-    const deliver = () => this.#ways.get(key).send(this.#flip(bytes), PORT, '127.0.0.1')
+    const deliver = () => {
+      this.#ways.get(key).send(this.#flip(bytes), PORT, '127.0.0.1')
+      if (this.settings.isKept) this.#datagrams.push(bytes) // not before: said again it must be the second one
+    }
     for (let times = chance(this.settings.repeat ?? 0) ? 2 : 1; times > 0; times--) setTimeout(deliver, this.#wait)
   }
 

@@ -3,16 +3,16 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Cluster } from './cluster.mjs'
-import { isSanitized, skip } from './net.mjs'
+import { figure } from './figure.mjs'
+import { isSanitized } from './net.mjs'
 
 const run = promisify(execFile)
 const stranger = fileURLToPath(new URL('stranger.mjs', import.meta.url))
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
-const skipClock = skip || (!fs.existsSync(FAKETIME) && 'libfaketime is not installed') || (isSanitized && 'libfaketime cannot come before ASan')
+export const skipClock = (!fs.existsSync(FAKETIME) && 'libfaketime is not installed') || (isSanitized && 'libfaketime cannot come before ASan')
 
 const serve = (mesh, keep, name) => mesh.serve(name, { hello: () => mesh.self.host }).then(() => true)
 const call = async (mesh, keep, name) => {
@@ -27,7 +27,7 @@ const restart = async (host, env) => {
 }
 const clock = (offset) => ({ LD_PRELOAD: FAKETIME, FAKETIME: offset, DONT_FAKE_MONOTONIC: '1' })
 
-const wrongClock = async (t) => {
+export const wrongClock = async (t) => {
   const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd']), [ada, bob, cyd] = cluster.hosts
   const histories = await Promise.all([ada, cyd].map((host) => cluster.history(host)))
   const here = await cluster.member(ada, 'here')
@@ -52,7 +52,7 @@ const wrongClock = async (t) => {
 }
 
 // Its state directory is a small file system that is filled to the last byte.
-const fullDisk = async (t) => {
+export const fullDisk = async (t) => {
   const cluster = await Cluster.open(t, ['ada', 'bob']), [ada] = cluster.hosts
   const [dan] = await cluster.net.add(t, ['dan'])
   fs.mkdirSync(dan.state, { mode: 0o700 })
@@ -93,7 +93,7 @@ const fullDisk = async (t) => {
 }
 
 // Its agent has no descriptor left: what there is lives on, and who comes waits in the kernel's queue.
-const noDescriptors = async (t) => {
+export const noDescriptors = async (t) => {
   const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd']), [ada, bob] = cluster.hosts
   const [eve] = await cluster.net.add(t, ['eve'])
   const histories = await Promise.all(cluster.hosts.map((host) => cluster.history(host)))
@@ -112,12 +112,7 @@ const noDescriptors = async (t) => {
   const late = await cluster.member(bob, 'late')
   assert.equal(await late.run(call, 'there'), 'ada')
   const lines = ada.agentProcess.text('stderr').split('\n').length
-  t.diagnostic(`no descriptor for 12 s: nobody suspected, ${lines} lines in the log, a newcomer in ${Math.round(performance.now() - from)} ms after it`)
+  figure(t, 'a newcomer came in after', performance.now() - from, 'ms')
+  figure(t, 'its log', lines, 'lines')
   assert.ok(lines < 100)
 }
-
-test('hosts that run out', { concurrency: true, skip }, (t) => Promise.all([
-  t.test('a clock that is wrong costs only what certificates say', { skip: skipClock }, wrongClock),
-  t.test('a full disk: the agent runs on, and refuses what needs the disk', fullDisk),
-  t.test('no descriptor left: links live on, and newcomers come in afterwards', noDescriptors),
-]))

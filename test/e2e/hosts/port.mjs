@@ -1,10 +1,9 @@
 // Strangers at the public port of a host: whatever they do, members come through, nobody is suspected, nobody is answered.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
-import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Cluster } from './cluster.mjs'
-import { skip } from './net.mjs'
+import { figure } from './figure.mjs'
 
 const program = fileURLToPath(new URL('stranger.mjs', import.meta.url))
 const NEWCOMERS = 5
@@ -21,7 +20,7 @@ const firstCall = async (mesh) => {
   return Math.round(performance.now() - from)
 }
 
-const besieged = (kind) => async (t) => {
+export const besieged = (kind) => async (t) => {
   const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd']), [ada, bob] = cluster.hosts
   const [eve] = await cluster.net.add(t, ['eve'])
   const histories = await Promise.all(cluster.hosts.map((host) => cluster.history(host)))
@@ -57,10 +56,3 @@ const besieged = (kind) => async (t) => {
   const log = ada.agentProcess.text('stderr').split('\n').length
   assert.ok(log < 100, `${log} lines in the log`)
 }
-
-test('strangers at the port', { concurrency: 2, skip }, (t) => Promise.all([
-  t.test('a thousand silent connections', besieged('silent')),
-  t.test('a thousand that say a byte now and then', besieged('slow')),
-  t.test('first messages of garbage', besieged('garbage')),
-  t.test('a flood of garbage datagrams', besieged('flood')),
-]))

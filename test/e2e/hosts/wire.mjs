@@ -1,11 +1,9 @@
 // What a network, or somebody on it, can do to bytes under way: change, delay, repeat, keep and say again, swallow.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster } from './cluster.mjs'
+import { figure } from './figure.mjs'
 import { Load } from './load.mjs'
-import { skip } from './net.mjs'
-import { putInFront } from './proxy.mjs'
 
 const NAMES = ['ada', 'bob', 'cyd']
 const GONE = ['unreachable', 'down', 'left']
@@ -24,7 +22,11 @@ const assertNobodyLost = (histories) => {
     for (const name of NAMES) assert.ok(!history.of(name).some((state) => GONE.includes(state)), `${name} was ${history.of(name)}`)
 }
 
-const changed = async (t) => {
+const finish = async (t, load) => {
+  for (const [outcome, count] of Object.entries(await load.end())) figure(t, outcome, count, 'calls')
+}
+
+export const changed = async (t) => {
   const cluster = await open(t), load = await Load.open(cluster)
   await set(cluster, { flip: 5 })
   await sleep(15_000)
@@ -42,23 +44,23 @@ const changed = async (t) => {
       }
     return performance.now() - from
   })))
-  t.diagnostic(`all answer all again ${Math.round(Math.max(...slowest))} ms after the last changed byte`)
-  const calls = await load.end()
-  t.diagnostic(`${sum(all, 'flips')} changed pieces, ${sum(all, 'connections')} connections; calls: ${JSON.stringify(calls)}`)
+  figure(t, 'all answer all again after', Math.max(...slowest), 'ms')
+  figure(t, 'bits changed', sum(all, 'flips'), 'bits')
+  await finish(t, load)
   assert.ok(sum(all, 'flips') > 100)
 }
 
-const delayed = async (t) => {
+export const delayed = async (t) => {
   const cluster = await open(t), load = await Load.open(cluster)
   const histories = await Promise.all(cluster.hosts.map((host) => cluster.history(host)))
   await set(cluster, { delay: 25, jitter: 100, repeat: 20 })
   await sleep(20_000)
   await set(cluster, {})
   assertNobodyLost(histories)
-  t.diagnostic(`25 to 125 ms late (so out of order), 20 % twice: calls ${JSON.stringify(await load.end())}`)
+  await finish(t, load)
 }
 
-const replayed = async (t) => {
+export const replayed = async (t) => {
   const cluster = await open(t), [ada, bob, cyd] = cluster.hosts
   const histories = await Promise.all([ada, bob].map((host) => cluster.history(host)))
   await set(cluster, { isKept: true })
@@ -77,7 +79,8 @@ const replayed = async (t) => {
     const datagrams = await proxy.run((it) => it.replayDatagrams())
     const sessions = await proxy.run((it) => it.replaySessions())
     const knocks = await proxy.run((it) => it.replaySessions(90)) // no more than what is answered in a handshake
-    t.diagnostic(`said again: ${JSON.stringify({ datagrams, sessions, knocks })}`)
+    figure(t, 'said again', datagrams.sent, 'datagrams')
+    figure(t, 'said again', sessions.sent, 'sessions')
     assert.ok(datagrams.sent > 0 && sessions.sent > 0)
     assert.equal(datagrams.answered, 0)
     assert.equal(sessions.answered, 0)
@@ -92,7 +95,7 @@ const replayed = async (t) => {
   ada.agentProcess = await ada.agent()
   await cluster.until(ada, { bob: 'up', cyd: 'down' })
   const again = await cluster.proxies[0].run(async (it) => ({ datagrams: await it.replayDatagrams(), sessions: await it.replaySessions() }))
-  t.diagnostic(`and to a new agent: ${JSON.stringify(again)}`)
+  figure(t, 'a new agent said to recorded sessions', again.sessions.answered, 'bytes')
   assert.equal(again.datagrams.answered, 0)
   assert.equal((await cluster.states(ada)).cyd, 'down')
   await cluster.net.heal()
@@ -100,7 +103,7 @@ const replayed = async (t) => {
 }
 
 // Datagrams pass, streams are swallowed: no host is down, but both ends of a link must notice.
-const halfOpen = async (t) => {
+export const halfOpen = async (t) => {
   const cluster = await Cluster.open(t, ['ada', 'bob']), [ada, bob] = cluster.hosts
   const caller = await cluster.member(ada, 'caller'), callee = await cluster.member(bob, 'callee')
   const history = await cluster.history(ada)
@@ -120,13 +123,8 @@ const halfOpen = async (t) => {
   const { code, delivered, at } = await caller.run((mesh, keep) => keep.failed)
   assert.deepEqual({ code, delivered }, { code: 'ERR_WARREN_PEER_LOST', delivered: 'maybe' })
   const there = await callee.run((mesh, keep) => keep.aborted)
-  t.diagnostic(`a silent stream was noticed after ${at - from} ms by the caller, ${there - from} ms by the other end; its host was ${history.of('bob')}`)
+  figure(t, 'noticed by the caller after', at - from, 'ms')
+  figure(t, 'noticed by the other end after', there - from, 'ms')
+  t.diagnostic(`its host was ${history.of('bob')}`)
   assert.ok(Math.max(at, there) - from < 40_000)
 }
-
-test('bytes under way', { concurrency: true, skip }, (t) => Promise.all([
-  t.test('changed bytes end links; nothing wrong is delivered, and new links come', changed),
-  t.test('late, repeated and out of order: nobody is lost, nothing runs twice', delayed),
-  t.test('recordings of datagrams and whole sessions are answered by nothing', replayed),
-  t.test('a stream that is swallowed is noticed at both ends', halfOpen),
-]))

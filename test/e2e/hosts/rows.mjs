@@ -1,0 +1,45 @@
+// The fault matrix: every row, in the groups that CI runs. run.mjs GROUP runs a group, all its rows at once; faults.mjs
+// (`make faults`) runs the rows one after the other, at their full length and often, and prints their figures as a table.
+import * as partitions from './partitions.mjs'
+import * as port from './port.mjs'
+import * as processes from './processes.mjs'
+import * as resources from './resources.mjs'
+import * as wire from './wire.mjs'
+
+// A row: what is true in spite of the fault, what tries it, and why it cannot be tried here, if so.
+export const groups = {
+  processes: [
+    ['a node killed on another host is told at once, as a crash', processes.killedNode],
+    ['an agent that is killed: its nodes end, its host is told down, and comes back with a new agent', processes.killedAgent],
+    ['a node stopped for 5 s is never down, and loses nothing', processes.stoppedNode],
+    ['a node stopped for a minute is never down, and answers again', processes.longStoppedNode],
+    ['agents stopped for 5 s, again and again, are never called down', processes.stoppedAgents],
+    ['a reader that stands still costs its publisher a bounded memory', processes.stoppedReader],
+    ['a slow line between hosts: a large message does not hold up other nodes, and nobody is lost', processes.slowLine],
+  ],
+  partitions: [
+    ['at 5 % loss nobody is called down', partitions.lossy(5)],
+    ['at 20 % loss nobody is called down', partitions.lossy(20)],
+    ['one direction between two hosts: the others vouch for both; a ring: no host stops', partitions.oneWayAndRing],
+    ['the power cord of one host: it is told down, nobody else is accused, and it comes back', partitions.powerCord],
+    ['two of five cut off: both sides go on, and merge', partitions.twoOfFive],
+    ['a host that comes and goes every three seconds is never called down', partitions.flapping],
+  ],
+  wire: [
+    ['changed bytes end links; nothing wrong is delivered, and new links come', wire.changed],
+    ['late, repeated and out of order: nobody is lost, nothing runs twice', wire.delayed],
+    ['recordings of datagrams and whole sessions are answered by nothing', wire.replayed],
+    ['a stream that is swallowed is noticed at both ends', wire.halfOpen],
+  ],
+  port: [
+    ['a thousand silent connections', port.besieged('silent')],
+    ['a thousand that say a byte now and then', port.besieged('slow')],
+    ['first messages of garbage', port.besieged('garbage')],
+    ['a flood of garbage datagrams', port.besieged('flood')],
+  ],
+  resources: [
+    ['a clock that is wrong costs only what certificates say', resources.wrongClock, resources.skipClock],
+    ['a full disk: the agent runs on, and refuses what needs the disk', resources.fullDisk],
+    ['no descriptor left: links live on, and newcomers come in afterwards', resources.noDescriptors],
+  ],
+}
