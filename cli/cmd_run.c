@@ -12,6 +12,7 @@
 #include "cli/foreground.h"
 #include "cli/script.h"
 #include "core/mem.h"
+#include "core/tags.h"
 
 enum {
     GRACE_MS = 5000,
@@ -29,6 +30,7 @@ enum {
     OPTION_CWD,
     OPTION_NO_PREFIX,
     OPTION_NODE_ARG,
+    OPTION_TAG,
 };
 
 static const cli_option options[] = {
@@ -40,6 +42,8 @@ static const cli_option options[] = {
     {0, "cwd", "DIR", "the directory it runs in (default: this one)"},
     {0, "no-prefix", NULL, "print what the nodes write as it is, without their names"},
     {0, "node-arg", "ARG", "an option for Node.js itself, e.g. --node-arg=--expose-gc"},
+    {0, "tag", "KEY=VALUE",
+     "what calls can choose it by, e.g. --tag zone=a (more than one: again)"},
     {0, "json", NULL, "output and events as JSON, one object per line"},
     {0, NULL, NULL, NULL},
 };
@@ -79,6 +83,24 @@ static bool take_name(run_request *r, const char *value) {
     return false;
 }
 
+// The nodes read them in their environment, as processes do that are not launched by an agent.
+static bool take_tag(const char *value) {
+    const char *others = getenv("WARREN_TAGS");
+    char tags[MESH_TAGS_LEN_MAX + 1] = "";
+    size_t len;
+    if (value[0] != '\0' && strchr(value, ',') == NULL &&
+        mesh_tags_is_valid(mesh_bytes_text(value)) &&
+        mesh_tags_merge(mesh_bytes_text(value), mesh_bytes_text(others != NULL ? others : ""),
+                        (uint8_t *)tags, &len) == 0) {
+        tags[len] = '\0';
+        return setenv("WARREN_TAGS", tags, 1) == 0;
+    }
+    cli_say("\"%.80s\" cannot be a tag: it is KEY=VALUE without blanks and commas, and all tags "
+            "have at most %d bytes",
+            value, MESH_TAGS_LEN_MAX);
+    return false;
+}
+
 // False: a sentence was printed.
 static bool take_option(run_request *r, const cli_args *args, int option) {
     switch (option) {
@@ -97,6 +119,7 @@ static bool take_option(run_request *r, const cli_args *args, int option) {
     case OPTION_NODE_ARG:
         r->body.exec_argv[r->body.n_exec_argv++] = (char *)(uintptr_t)args->value;
         return true;
+    case OPTION_TAG: return take_tag(args->value);
     default: r->foreground.is_json = true; return true;
     }
 }

@@ -215,13 +215,45 @@ static void fail_command(binding *b, const command *c, int err) {
     put_event(b, &e);
 }
 
+// Takes tags and key off the end of `aux`.
+static mesh_pick take_pick(mesh_bytes *aux, uint32_t extra) {
+    size_t key_len = extra >> 8 & 0xff, tags_len = extra >> 16 & 0xff;
+    CHECK(key_len + tags_len <= aux->len);
+    aux->len -= key_len + tags_len;
+    const uint8_t *key = aux->data + aux->len;
+    return (mesh_pick){.key = {key, key_len}, .tags = {key + key_len, tags_len}};
+}
+
+static int run_publish(binding *b, const command *c, uint64_t now_ms) {
+    mesh_bytes aux = c->aux;
+    mesh_publication pub = {.subject = c->name,
+                            .flags = c->flags,
+                            .payload = c->payload,
+                            .pick = take_pick(&aux, c->extra)};
+    return mesh_node_publish_to(warren_node(b->w), now_ms, &pub);
+}
+
+static int run_announce(binding *b, const command *c) {
+    mesh_bytes queue = c->aux;
+    mesh_pick pick = take_pick(&queue, c->extra);
+    mesh_entry entry = {.entry_id = c->id,
+                        .kind = (mesh_entry_kind)c->arg,
+                        .name = c->name,
+                        .queue = queue,
+                        .tags = pick.tags};
+    return warren_announce(b->w, &entry);
+}
+
 static int run_call(binding *b, const command *c, uint64_t now_ms) {
     b->is_message_likely = true;
+    mesh_bytes method = c->aux;
+    mesh_pick pick = take_pick(&method, c->extra);
     mesh_call call = {.slot = c->id,
-                      .is_subject = c->extra == 1,
+                      .is_subject = (c->extra & 1) != 0,
                       .to_peer = c->peer,
+                      .pick = pick,
                       .name = c->name,
-                      .method = c->aux,
+                      .method = method,
                       .timeout_ms = c->arg,
                       .flags = c->flags,
                       .payload = c->payload};
@@ -238,17 +270,15 @@ static int run_listen(binding *b, const command *c) {
 
 static int run_command(binding *b, const command *c, uint64_t now_ms) {
     mesh_node *node = warren_node(b->w);
-    mesh_entry entry = {
-        .entry_id = c->id, .kind = (mesh_entry_kind)c->arg, .name = c->name, .queue = c->aux};
     switch ((binding_command)c->kind) {
     case BINDING_JOIN: return warren_join(b->w);
-    case BINDING_PUBLISH: return mesh_node_publish(node, now_ms, c->name, c->flags, c->payload);
+    case BINDING_PUBLISH: return run_publish(b, c, now_ms);
     case BINDING_CALL: return run_call(b, c, now_ms);
     case BINDING_CANCEL: mesh_node_cancel(node, now_ms, c->id); return 0;
     case BINDING_ANSWER:
         mesh_node_answer(node, now_ms, c->id, c->arg, c->flags, c->payload);
         return 0;
-    case BINDING_ANNOUNCE: return warren_announce(b->w, &entry);
+    case BINDING_ANNOUNCE: return run_announce(b, c);
     case BINDING_WITHDRAW: warren_withdraw(b->w, c->id); return 0;
     case BINDING_CONSUMED: mesh_node_consumed(node, c->peer, c->arg); return 0;
     case BINDING_SHAPE: return mesh_node_shape(node, c->payload);

@@ -35,12 +35,14 @@ enum { BINDING_WORD_OUTBOX_LEN, BINDING_WORD_QUEUED, BINDING_WORD_IS_CLOSED, BIN
 // Commands (outbox)
 typedef enum binding_command {
     BINDING_JOIN = 1,
-    BINDING_PUBLISH, // name subject, payload
-    BINDING_CALL,   // id slot, peer (or 0xffffffff any), arg timeout_ms, name, aux method; extra 1:
-                    // name is a subject
-    BINDING_CANCEL, // id slot
-    BINDING_ANSWER, // id serve slot, arg code (0 reply), payload
-    BINDING_ANNOUNCE,  // id entry_id, arg kind (mesh_entry_kind), name, aux queue
+    BINDING_PUBLISH, // name subject, payload; whom: as CALL, without a method
+    BINDING_CALL, // id slot, peer (or 0xffffffff any), arg timeout_ms, name, aux method, key, tags,
+                  // one after the other; extra 1 (name is a subject) | key_len << 8 | tags_len <<
+                  // 16
+    BINDING_CANCEL,    // id slot
+    BINDING_ANSWER,    // id serve slot, arg code (0 reply), payload
+    BINDING_ANNOUNCE,  // id entry_id, arg kind (mesh_entry_kind), name, aux queue, tags; extra
+                       // tags_len << 16
     BINDING_WITHDRAW,  // id entry_id
     BINDING_CONSUMED,  // peer, arg bytes
     BINDING_SHAPE,     // payload SHAPE body

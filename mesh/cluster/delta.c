@@ -12,7 +12,7 @@ enum { TAG_OP = 0x0a, TAG_LEN_MAX = 4 }; // field 1 of Ops, length-delimited
 
 // protobuf-c wants texts that end with 0.
 typedef struct texts {
-    char a[MESH_NAME_LEN_MAX + 1], b[MESH_NAME_LEN_MAX + 1];
+    char a[MESH_NAME_LEN_MAX + 1], b[MESH_NAME_LEN_MAX + 1], c[MESH_TAGS_LEN_MAX + 1];
 } texts;
 
 static char *text_of(char *room, mesh_bytes text) {
@@ -59,6 +59,7 @@ static void add_put(mesh_ops *ops, const mesh_op *op) {
     put.kind = op->entry.kind;
     put.name = text_of(room.a, op->entry.name);
     put.queue = text_of(room.b, op->entry.queue);
+    put.tags = text_of(room.c, op->entry.tags);
     Warren__Overlay__Op message = WARREN__OVERLAY__OP__INIT;
     message.kind_case = WARREN__OVERLAY__OP__KIND_PUT;
     message.put = &put;
@@ -116,7 +117,8 @@ static void read_put(const Warren__Overlay__Put *put, mesh_op *out) {
         .entry = {.entry_id = put->entry_id,
                   .kind = (mesh_entry_kind)put->kind,
                   .name = mesh_bytes_text(put->name),
-                  .queue = mesh_bytes_text(put->queue)},
+                  .queue = mesh_bytes_text(put->queue),
+                  .tags = mesh_bytes_text(put->tags)},
     };
 }
 

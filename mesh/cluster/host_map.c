@@ -5,12 +5,13 @@
 #include "core/be.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "core/tags.h"
 
 enum { NODE_BYTES = 24, ENTRY_BYTES = 8 }; // what each costs in the quota, beside its texts
 
 struct mesh_host_entry { // small, for there are many
     uint32_t entry_id;
-    uint8_t kind, name_len, queue_len;
+    uint8_t kind, name_len, queue_len, tags_len;
     uint8_t text[];
 };
 
@@ -78,6 +79,7 @@ mesh_entry mesh_host_map_entry_at(const mesh_host_node *node, size_t index) {
         .kind = (mesh_entry_kind)entry->kind,
         .name = {entry->text, entry->name_len},
         .queue = {entry->text + entry->name_len, entry->queue_len},
+        .tags = {entry->text + entry->name_len + entry->queue_len, entry->tags_len},
     };
 }
 
@@ -96,10 +98,14 @@ const mesh_host_end *mesh_host_map_end(const mesh_host_map *map, uint64_t node_i
 
 // ---- nodes
 
+static size_t entry_bytes(const mesh_host_entry *entry) {
+    return (size_t)ENTRY_BYTES + entry->name_len + entry->queue_len + entry->tags_len;
+}
+
 static size_t node_bytes(const mesh_host_node *node) {
     size_t bytes = NODE_BYTES + node->name.len + node->service.len;
     for (size_t i = 0; i < node->entry_count; i++)
-        bytes += ENTRY_BYTES + node->entries[i]->name_len + node->entries[i]->queue_len;
+        bytes += entry_bytes(node->entries[i]);
     return bytes;
 }
 
@@ -173,25 +179,30 @@ static int end_node(mesh_host_map *map, const mesh_op *op) {
 
 static bool is_valid(const mesh_entry *entry) {
     if (entry->name.len == 0 || !is_text(entry->name, MESH_NAME_LEN_MAX)) return false;
+    if (!mesh_tags_is_valid(entry->tags)) return false;
     if (entry->kind == MESH_ENTRY_SERVICE) return entry->queue.len == 0;
     return entry->kind == MESH_ENTRY_SUBSCRIPTION && is_text(entry->queue, MESH_NAME_LEN_MAX);
 }
 
 static mesh_host_entry *create_entry(const mesh_entry *from) {
-    mesh_host_entry *entry = mem_alloc(sizeof *entry + from->name.len + from->queue.len);
+    mesh_host_entry *entry =
+        mem_alloc(sizeof *entry + from->name.len + from->queue.len + from->tags.len);
     entry->entry_id = from->entry_id;
     entry->kind = (uint8_t)from->kind;
     entry->name_len = (uint8_t)from->name.len;
     entry->queue_len = (uint8_t)from->queue.len;
+    entry->tags_len = (uint8_t)from->tags.len;
     memcpy(entry->text, from->name.data, from->name.len);
     if (from->queue.len > 0)
         memcpy(entry->text + from->name.len, from->queue.data, from->queue.len);
+    if (from->tags.len > 0)
+        memcpy(entry->text + from->name.len + from->queue.len, from->tags.data, from->tags.len);
     return entry;
 }
 
 static void forget_entry(mesh_host_map *map, mesh_host_node *node, size_t at) {
     mesh_host_entry *entry = node->entries[at];
-    map->bytes -= (size_t)ENTRY_BYTES + entry->name_len + entry->queue_len;
+    map->bytes -= entry_bytes(entry);
     free(entry);
     node->entry_count--;
     memmove(node->entries + at, node->entries + at + 1,
@@ -205,7 +216,7 @@ static int put_entry(mesh_host_map *map, const mesh_op *op) {
     if (!is_valid(&op->entry)) return MESH_EINVAL;
     size_t at = entry_place(node, op->entry.entry_id);
     bool is_known = is_entry_at(node, at, op->entry.entry_id);
-    size_t bytes = ENTRY_BYTES + op->entry.name.len + op->entry.queue.len;
+    size_t bytes = ENTRY_BYTES + op->entry.name.len + op->entry.queue.len + op->entry.tags.len;
     if (!is_known && node->entry_count == MESH_ENTRIES_MAX) return MESH_EQUOTA;
     if (map->bytes + bytes > MESH_HOST_BYTES_MAX) return MESH_EQUOTA;
 
@@ -277,6 +288,7 @@ static void hash_node(mesh_host_node *node) {
         (void)crypto_generichash_update(&hash, &entry->kind, 1);
         add_text(&hash, entry->text, entry->name_len);
         add_text(&hash, entry->text + entry->name_len, entry->queue_len);
+        add_text(&hash, entry->text + entry->name_len + entry->queue_len, entry->tags_len);
     }
     (void)crypto_generichash_final(&hash, node->hash, MESH_HASH_LEN);
     node->is_hashed = true;

@@ -45,8 +45,8 @@ static void move_text(uint8_t **at, mesh_bytes *text) {
 
 static void tell(mesh_replica *r, mesh_replica_output_kind kind, const mesh_replica_host *host,
                  const mesh_op *op) {
-    size_t len =
-        op->name.len + op->service.len + op->entry.name.len + op->entry.queue.len + op->reason.len;
+    size_t len = op->name.len + op->service.len + op->entry.name.len + op->entry.queue.len +
+                 op->entry.tags.len + op->reason.len;
     uint8_t *text = mem_alloc(len);
     mesh_replica_output *out = mesh_replica_push(r, kind, host->id, text);
     out->op = *op;
@@ -54,6 +54,7 @@ static void tell(mesh_replica *r, mesh_replica_output_kind kind, const mesh_repl
     move_text(&text, &out->op.service);
     move_text(&text, &out->op.entry.name);
     move_text(&text, &out->op.entry.queue);
+    move_text(&text, &out->op.entry.tags);
     move_text(&text, &out->op.reason);
 }
 
@@ -205,7 +206,8 @@ static bool is_same_text(mesh_bytes a, mesh_bytes b) {
 }
 
 static bool is_same_entry(const mesh_entry *a, const mesh_entry *b) {
-    return a->kind == b->kind && is_same_text(a->name, b->name) && is_same_text(a->queue, b->queue);
+    return a->kind == b->kind && is_same_text(a->name, b->name) &&
+           is_same_text(a->queue, b->queue) && is_same_text(a->tags, b->tags);
 }
 
 static void tell_entry_changes(mesh_replica *r, const mesh_replica_host *host,

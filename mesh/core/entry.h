@@ -10,4 +10,5 @@ typedef struct mesh_entry {
     mesh_entry_kind kind;
     mesh_bytes name;  // service name, or subject pattern
     mesh_bytes queue; // queue group of a subscription, or empty
+    mesh_bytes tags;  // core/tags.h, or empty
 } mesh_entry;

@@ -16,6 +16,7 @@ enum {
     MESH_MESSAGE_HEAD_MAX = 1024, // head of a message, on top of the payload
     MESH_CREDIT_DEFAULT = 1 << 20,
     MESH_NAME_LEN_MAX = 255,
+    MESH_TAGS_LEN_MAX = 255, // all tags of one entry; also: a key that chooses
     MESH_SUBJECT_TOKENS_MAX = 16,
     MESH_PUB_TARGETS_MAX = 64,
     MESH_SHAPES_MAX = 1024,

@@ -60,6 +60,7 @@ void mesh_node_destroy(mesh_node *node) {
     free(node->peers);
     free(node->linked);
     free(node->targets);
+    free(node->able);
     free(node);
 }
 

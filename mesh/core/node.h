@@ -56,6 +56,8 @@ void mesh_node_peer_up(mesh_node *node, const mesh_peer_info *info);
 int mesh_node_entry_put(mesh_node *node, uint64_t node_id,
                         const mesh_entry *entry); // MESH_EQUOTA, MESH_EINVAL
 void mesh_node_entry_removed(mesh_node *node, uint64_t node_id, uint32_t entry_id);
+// Its loop does not turn, or turns again: while not, it is not chosen (wire.md, "Choosing").
+void mesh_node_peer_stalled(mesh_node *node, uint64_t node_id, bool is_stalled);
 // The DOWN event is held back until the link to that peer, if one is up, has been read to its end.
 void mesh_node_peer_down(mesh_node *node, uint64_t now_ms, uint64_t node_id, mesh_bytes reason,
                          int code, int signal);
@@ -95,16 +97,30 @@ void mesh_node_link_down(mesh_node *node, uint64_t now_ms, uint32_t peer);
 int mesh_node_announce(mesh_node *node,
                        const mesh_entry *entry); // MESH_EINVAL, MESH_EQUOTA, MESH_EEXIST
 int mesh_node_withdraw(mesh_node *node, uint32_t entry_id);
+// Which of several (wire.md, "Choosing"). Nothing: by load.
+typedef struct mesh_pick {
+    mesh_bytes key;  // the same key, the same instance; at most MESH_TAGS_LEN_MAX
+    mesh_bytes tags; // only those that have these (core/tags.h)
+} mesh_pick;
+
+typedef struct mesh_publication {
+    mesh_bytes subject;
+    uint32_t flags;
+    mesh_bytes payload;
+    mesh_pick pick; // tags: of all subscriptions; key: of the members of a queue group
+} mesh_publication;
 // To every subscription that matches, and one of each queue group; the node's own included.
-// MESH_EINVAL bad subject, MESH_ETOOBIG, MESH_EQUOTA a queue is over MESH_QUEUE_MAX: nothing was
-// sent.
+// MESH_EINVAL bad subject or pick, MESH_ETOOBIG, MESH_EQUOTA a queue is over MESH_QUEUE_MAX:
+// nothing was sent.
+int mesh_node_publish_to(mesh_node *node, uint64_t now_ms, const mesh_publication *pub);
 int mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint32_t flags,
-                      mesh_bytes payload);
+                      mesh_bytes payload); // no pick
 
 typedef struct mesh_call {
     uint32_t slot;    // below MESH_CALLS_MAX, free now; free again once REPLY or ERROR was polled
     bool is_subject;  // name is a subject and `method` unused; else name is a service
     uint32_t to_peer; // MESH_PEER_ANY, or the one peer that must answer
+    mesh_pick pick;   // of ANY
     mesh_bytes name, method;
     uint32_t timeout_ms; // 0: none
     uint32_t flags;

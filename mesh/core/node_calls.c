@@ -4,39 +4,9 @@
 #include "core/node_state.h"
 #include "core/subject.h"
 
-enum { TEXT_HEAD_LEN = 2, TEXT_MAX = 128, MSGPACK_STR8 = 0xd9, BACKLOG_STEP = 64 << 10 };
+enum { TEXT_HEAD_LEN = 2, TEXT_MAX = 128, MSGPACK_STR8 = 0xd9 };
 
 // ---- choosing
-
-// In coarse steps: a few messages more or less say nothing, a peer that does not read does.
-static size_t backlog(const mesh_node *node, const mesh_peer *peer) {
-    return (peer == &node->self ? node->self_held : mesh_node_links_queued(peer)) / BACKLOG_STEP;
-}
-
-static bool is_less_loaded(const mesh_node *node, const mesh_peer *a, const mesh_peer *b) {
-    if (a->in_flight != b->in_flight) return a->in_flight < b->in_flight;
-    return backlog(node, a) < backlog(node, b);
-}
-
-// Two at random, the less busy one of them: nearly as even as asking all, and O(1).
-mesh_peer *mesh_node_calls_choose(mesh_node *node, const mesh_target *targets, size_t count,
-                                  uint32_t *out_entry_id) {
-    uint32_t first = 0;
-    mesh_peer *peer = mesh_node_peers_get(node, targets[0].tag);
-    if (count > 1) {
-        first = mesh_rng_below(&node->rng, (uint32_t)count);
-        uint32_t second = mesh_rng_below(&node->rng, (uint32_t)count - 1);
-        if (second >= first) second++;
-        peer = mesh_node_peers_get(node, targets[first].tag);
-        mesh_peer *other = mesh_node_peers_get(node, targets[second].tag);
-        if (is_less_loaded(node, other, peer)) {
-            peer = other;
-            first = second;
-        }
-    }
-    *out_entry_id = targets[first].entry_id;
-    return peer;
-}
 
 static mesh_peer *choose(mesh_node *node, const mesh_call *call, uint32_t *out_entry_id) {
     const mesh_target *targets = NULL;
@@ -48,8 +18,12 @@ static mesh_peer *choose(mesh_node *node, const mesh_call *call, uint32_t *out_e
     } else {
         count = mesh_registry_service(node->registry, call->name, &targets);
     }
-    if (call->to_peer == MESH_PEER_ANY)
-        return count > 0 ? mesh_node_calls_choose(node, targets, count, out_entry_id) : NULL;
+    if (call->to_peer == MESH_PEER_ANY) {
+        const mesh_target *chosen = mesh_node_choose(node, targets, count, &call->pick, false);
+        if (!chosen) return NULL;
+        *out_entry_id = chosen->entry_id;
+        return mesh_node_peers_get(node, chosen->tag);
+    }
     for (size_t i = 0; i < count; i++) {
         if (targets[i].tag != call->to_peer) continue;
         *out_entry_id = targets[i].entry_id;
@@ -173,6 +147,7 @@ static int judge_call(const mesh_node *node, const mesh_call *call) {
     if (call->method.len > MESH_NAME_LEN_MAX || call->name.len > MESH_NAME_LEN_MAX)
         return MESH_EINVAL;
     if (call->is_subject && !mesh_subject_is_valid(call->name)) return MESH_EINVAL;
+    if (!mesh_node_pick_is_valid(&call->pick)) return MESH_EINVAL;
     return call->payload.len > node->options.max_message_len ? MESH_ETOOBIG : 0;
 }
 

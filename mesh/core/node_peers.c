@@ -123,7 +123,7 @@ static bool is_same_text(mesh_bytes a, mesh_bytes b) {
 
 static bool is_known(const mesh_entry *known, const mesh_entry *entry) {
     return known && known->kind == entry->kind && is_same_text(known->name, entry->name) &&
-           is_same_text(known->queue, entry->queue);
+           is_same_text(known->queue, entry->queue) && is_same_text(known->tags, entry->tags);
 }
 
 int mesh_node_entry_put(mesh_node *node, uint64_t node_id, const mesh_entry *entry) {
@@ -172,6 +172,7 @@ void mesh_node_peers_finish(mesh_node *node, mesh_peer *peer) {
         out->exit_code = peer->exit_code;
         out->exit_signal = peer->exit_signal;
     }
+    if (peer->is_stalled) node->stalled_count--;
     forget_id(node, peer);
     node->peers[peer->handle & MESH_NODE_PEER_INDEX_MASK] = NULL;
     // Both outputs borrow: the second owns the peer, and the reason goes after it.

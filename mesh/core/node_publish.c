@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "core/node_state.h"
+#include "core/tags.h"
 
 static int compare_targets(const void *left, const void *right) {
     const mesh_target *a = left, *b = right;
@@ -9,18 +10,21 @@ static int compare_targets(const void *left, const void *right) {
     return a->entry_id < b->entry_id ? -1 : a->entry_id > b->entry_id;
 }
 
-// Adds one member of each queue group to the subscriptions without one; keeps the order by peer.
-static size_t pick_targets(mesh_node *node, const mesh_route *route) {
-    size_t count = route->plain_count + route->group_count;
-    node->targets = mem_grow(node->targets, sizeof *node->targets, count, &node->target_cap);
-    memcpy(node->targets, route->targets, route->plain_count * sizeof *node->targets);
-    mesh_target *picks = node->targets + route->plain_count;
+// The subscriptions without a queue group, and one member of each group; keeps the order by peer.
+static size_t pick_targets(mesh_node *node, const mesh_route *route, const mesh_pick *pick) {
+    node->targets = mem_grow(node->targets, sizeof *node->targets,
+                             route->plain_count + route->group_count, &node->target_cap);
+    size_t count = 0;
+    for (uint32_t i = 0; i < route->plain_count; i++)
+        if (mesh_tags_has(route->targets[i].entry->tags, pick->tags))
+            node->targets[count++] = route->targets[i];
     uint32_t start = route->plain_count;
     for (uint32_t i = 0; i < route->group_count; i++) {
-        uint32_t end = route->group_ends[i], entry_id;
-        const mesh_peer *peer =
-            mesh_node_calls_choose(node, route->targets + start, end - start, &entry_id);
-        picks[i] = (mesh_target){peer->handle, entry_id};
+        uint32_t end = route->group_ends[i];
+        // A call that finds none fails at once; a message would be lost without a word.
+        const mesh_target *chosen =
+            mesh_node_choose(node, route->targets + start, end - start, pick, true);
+        if (chosen) node->targets[count++] = *chosen;
         start = end;
     }
     if (count > 1) qsort(node->targets, count, sizeof *node->targets, compare_targets);
@@ -53,13 +57,8 @@ static int judge_targets(mesh_node *node, const mesh_target *targets, size_t cou
     return 0;
 }
 
-typedef struct publication {
-    mesh_bytes subject, payload;
-    uint8_t flags;
-} publication;
-
 static void send_to_self(mesh_node *node, const mesh_target *targets, size_t count,
-                         const publication *pub) {
+                         const mesh_publication *pub) {
     size_t len = pub->subject.len + pub->payload.len;
     uint8_t *copy = mem_check(malloc(len));
     memcpy(copy, pub->subject.data, pub->subject.len);
@@ -70,7 +69,7 @@ static void send_to_self(mesh_node *node, const mesh_target *targets, size_t cou
         out->peer = MESH_PEER_SELF;
         out->endpoint = targets[i].entry_id;
         out->name = (mesh_bytes){copy, pub->subject.len};
-        out->flags = pub->flags;
+        out->flags = pub->flags & MESH_MESSAGE_HAS_HEADERS;
         out->payload = (mesh_bytes){copy + pub->subject.len, pub->payload.len};
     }
     CHECK(out);
@@ -81,47 +80,51 @@ static void send_to_self(mesh_node *node, const mesh_target *targets, size_t cou
 }
 
 static void send_to_peer(mesh_node *node, const mesh_target *targets, size_t count,
-                         const publication *pub) {
+                         const mesh_publication *pub) {
     mesh_peer *peer = mesh_node_peers_get(node, targets[0].tag);
     uint32_t ids[MESH_PUB_TARGETS_MAX];
     for (size_t i = 0; i < count; i++)
         ids[i] = targets[i].entry_id;
-    uint8_t head[MESH_MESSAGE_HEAD_MAX];
+    uint8_t head[MESH_MESSAGE_HEAD_MAX], flags = pub->flags & MESH_MESSAGE_HAS_HEADERS;
     mesh_link_send_options send = {
         .type = MESH_FRAME_PUB,
         .expires_at_ms = UINT64_MAX,
-        .head = {head, mesh_pub_write(head, pub->flags, ids, count, pub->subject)},
+        .head = {head, mesh_pub_write(head, flags, ids, count, pub->subject)},
         .payload = pub->payload,
     };
     (void)mesh_node_links_send(node, peer, &send);
     mesh_node_links_settle(node, peer);
 }
 
-int mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint32_t flags,
-                      mesh_bytes payload) {
+int mesh_node_publish_to(mesh_node *node, uint64_t now_ms, const mesh_publication *pub) {
     node->now_ms = now_ms;
     if (node->is_closed) return MESH_ECLOSED;
-    if (payload.len > node->options.max_message_len) return MESH_ETOOBIG;
-    const mesh_route *route = mesh_registry_route(node->registry, subject);
-    if (!route) return MESH_EINVAL;
+    if (pub->payload.len > node->options.max_message_len) return MESH_ETOOBIG;
+    const mesh_route *route = mesh_registry_route(node->registry, pub->subject);
+    if (!route || !mesh_node_pick_is_valid(&pub->pick)) return MESH_EINVAL;
     const mesh_target *targets = route->targets;
     size_t count = route->count;
-    if (route->group_count > 0) {
-        count = pick_targets(node, route);
+    if (route->group_count > 0 || pub->pick.tags.len > 0) {
+        count = pick_targets(node, route, &pub->pick);
         targets = node->targets;
     }
-    int err = judge_targets(node, targets, count, payload);
+    int err = judge_targets(node, targets, count, pub->payload);
     if (err != 0) return err;
-    publication pub = {subject, payload, (uint8_t)(flags & MESH_MESSAGE_HAS_HEADERS)};
     for (size_t at = 0; at < count;) {
         size_t len = run_len(targets + at, count - at, MESH_PUB_TARGETS_MAX);
         if (targets[at].tag == MESH_PEER_SELF)
-            send_to_self(node, targets + at, len, &pub);
+            send_to_self(node, targets + at, len, pub);
         else
-            send_to_peer(node, targets + at, len, &pub);
+            send_to_peer(node, targets + at, len, pub);
         at += len;
     }
     return 0;
+}
+
+int mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint32_t flags,
+                      mesh_bytes payload) {
+    return mesh_node_publish_to(
+        node, now_ms, &(mesh_publication){.subject = subject, .flags = flags, .payload = payload});
 }
 
 void mesh_node_consumed(mesh_node *node, uint32_t handle, size_t cost) {

@@ -1,5 +1,6 @@
 // What the files of a node share. node.c composes; node_peers.c: members and their death;
-// node_links.c: links; node_receive.c: what comes in; node_calls.c: calls both ways;
+// node_links.c: links; node_receive.c: what comes in; node_choose.c: who of several;
+// node_calls.c: calls both ways;
 // node_publish.c: publications.
 #pragma once
 
@@ -36,7 +37,8 @@ typedef struct mesh_peer {
     bool is_write_said, is_close_said;
     bool is_full; // much waits for it; `drain` waits until it does not
     bool is_monitored;
-    bool is_gone; // the agent said so; the link has not ended yet
+    bool is_stalled; // the agent said so
+    bool is_gone;    // the agent said so; the link has not ended yet
     char *reason;
     int exit_code, exit_signal;
     uint32_t in_flight;  // calls made to it
@@ -70,6 +72,9 @@ struct mesh_node {
     mesh_node_stats stats;
     mesh_target *targets; // scratch of publish
     size_t target_cap;
+    mesh_target *able; // scratch of choose
+    size_t able_cap;
+    uint32_t stalled_count;
 };
 
 // node_peers.c
@@ -100,9 +105,14 @@ void mesh_node_links_end(mesh_node *node, mesh_peer *peer); // everything about 
 // node_receive.c
 int mesh_node_receive(mesh_node *node, mesh_peer *peer, mesh_link_message *message);
 
+// node_choose.c
+bool mesh_node_pick_is_valid(const mesh_pick *pick);
+// NULL: none of them. Borrowed until the next choice. `must_go`: rather one that is stalled than
+// none.
+const mesh_target *mesh_node_choose(mesh_node *node, const mesh_target *targets, size_t count,
+                                    const mesh_pick *pick, bool must_go);
+
 // node_calls.c
-mesh_peer *mesh_node_calls_choose(mesh_node *node, const mesh_target *targets, size_t count,
-                                  uint32_t *out_entry_id);
 void mesh_node_calls_fail(mesh_node *node, uint32_t slot, uint32_t code, bool is_maybe);
 void mesh_node_calls_complete(mesh_node *node, uint32_t slot, const mesh_reply *reply, void *owned);
 bool mesh_node_calls_is_unsent(mesh_node *node, uint32_t slot); // an open call: it waits in a queue

@@ -2,6 +2,7 @@
 #include "core/mem.h"
 #include "core/registry_state.h"
 #include "core/subject.h"
+#include "core/tags.h"
 
 enum { TOPIC_KEY_MAX = 1 + MESH_NAME_LEN_MAX, RECORD_KEY_LEN = 12 };
 
@@ -97,7 +98,8 @@ static void topic_add(mesh_topic *topic, mesh_record *record) {
     record->topic = topic;
     record->topic_index = topic->count;
     topic->records[topic->count] = record;
-    topic->targets[topic->count] = (mesh_target){record->member->tag, record->entry.entry_id};
+    topic->targets[topic->count] =
+        (mesh_target){record->member->tag, record->entry.entry_id, &record->entry};
     topic->count++;
 }
 
@@ -130,20 +132,24 @@ static mesh_record *find_record(const mesh_registry *registry, uint64_t node_id,
 }
 
 static bool is_valid(const mesh_entry *entry) {
-    if (entry->queue.len > MESH_NAME_LEN_MAX) return false;
+    if (entry->queue.len > MESH_NAME_LEN_MAX || !mesh_tags_is_valid(entry->tags)) return false;
     if (entry->kind == MESH_ENTRY_SUBSCRIPTION) return mesh_subject_is_pattern(entry->name);
     bool is_service = entry->kind == MESH_ENTRY_SERVICE && entry->queue.len == 0;
     return is_service && entry->name.len > 0 && entry->name.len <= MESH_NAME_LEN_MAX;
 }
 
 static mesh_record *create_record(mesh_member *member, const mesh_entry *entry) {
-    mesh_record *record = mem_alloc(sizeof *record + entry->name.len + entry->queue.len);
+    mesh_record *record =
+        mem_alloc(sizeof *record + entry->name.len + entry->queue.len + entry->tags.len);
     uint8_t *text = (uint8_t *)(record + 1);
     memcpy(text, entry->name.data, entry->name.len);
     if (entry->queue.len > 0) memcpy(text + entry->name.len, entry->queue.data, entry->queue.len);
+    uint8_t *tags = text + entry->name.len + entry->queue.len;
+    if (entry->tags.len > 0) memcpy(tags, entry->tags.data, entry->tags.len);
     record->entry = *entry;
     record->entry.name.data = text;
     record->entry.queue.data = text + entry->name.len;
+    record->entry.tags.data = tags;
     record->member = member;
     return record;
 }

@@ -15,6 +15,7 @@ typedef struct mesh_registry mesh_registry;
 
 typedef struct mesh_target {
     uint32_t tag, entry_id;
+    const mesh_entry *entry;
 } mesh_target;
 
 // Where a subject goes. First the subscriptions without a queue group, ordered by tag; then the

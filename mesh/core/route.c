@@ -51,7 +51,8 @@ static void build(mesh_registry *registry, mesh_cached_route *cached) {
         .targets = cached->targets, .count = (uint32_t)count, .group_ends = cached->group_ends};
     for (uint32_t i = 0; i < route.count; i++) {
         const mesh_record *record = registry->matches[i];
-        cached->targets[i] = (mesh_target){record->member->tag, record->entry.entry_id};
+        cached->targets[i] =
+            (mesh_target){record->member->tag, record->entry.entry_id, &record->entry};
         if (record->entry.queue.len == 0) {
             route.plain_count++;
             continue;

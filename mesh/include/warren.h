@@ -16,6 +16,7 @@ typedef struct warren_options {
     int control_fd;           // the inherited socket to the agent, or -1: connect to `agent_path`
     const char *agent_path;   // NULL: $WARREN_DIR/agent.sock (paths.h)
     const char *name;         // for lists, when connecting by path; NULL: "node-PID"
+    const char *tags;         // of all it offers (core/tags.h); NULL: $WARREN_TAGS
     uint32_t max_message_len; // 0: the default
 } warren_options;
 
@@ -42,12 +43,13 @@ typedef void (*warren_agent_cb)(warren_agent_event event, uint32_t id, int statu
 
 // Connects (blocks at most 2 s for the agent's Welcome). UV_ECONNREFUSED, UV_ENOENT: no agent;
 // UV_EACCES: it refused; UV_ETIMEDOUT, MESH_EGONE, MESH_EPROTO: it said nothing, hung up, is no
-// agent.
+// agent. UV_EINVAL: malformed tags.
 int warren_open(uv_loop_t *loop, const warren_options *options, warren_output_cb on_output,
                 warren_agent_cb on_agent, void *user, warren **out);
 const warren_self *warren_self_get(const warren *w);
 int warren_join(warren *w); // WARREN_JOINED follows
-// Tells core and agent; WARREN_ANNOUNCED follows. MESH_EINVAL, MESH_EQUOTA, MESH_EEXIST,
+// Tells core and agent, with the tags of the node and those of the entry, which are stronger;
+// WARREN_ANNOUNCED follows. MESH_EINVAL, MESH_ETOOBIG (of all tags), MESH_EQUOTA, MESH_EEXIST,
 // MESH_EGONE.
 int warren_announce(warren *w, const mesh_entry *entry);
 void warren_withdraw(warren *w, uint32_t entry_id);

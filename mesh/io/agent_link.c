@@ -48,11 +48,13 @@ void mesh_agent_link_announce(mesh_channel *channel, const mesh_entry *entry) {
                                                   : WARREN__NODE__ENTRY__KIND__SUBSCRIPTION;
     body.name = copy_text(entry->name);
     body.queue = copy_text(entry->queue);
+    body.tags = copy_text(entry->tags);
     Warren__Node__Announce announce = WARREN__NODE__ANNOUNCE__INIT;
     announce.entry = &body;
     SEND(channel, ANNOUNCE, announce, &announce);
     free(body.name);
     free(body.queue);
+    free(body.tags);
 }
 
 void mesh_agent_link_withdraw(mesh_channel *channel, uint32_t entry_id) {

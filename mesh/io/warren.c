@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
 #include "core/error.h"
 #include "core/mem.h"
+#include "core/tags.h"
 #include "io/paths.h"
 #include "io/warren_state.h"
 
@@ -130,7 +132,8 @@ static void take_registry(warren *w, const Warren__Node__Registry *registry) {
                                         ? MESH_ENTRY_SERVICE
                                         : MESH_ENTRY_SUBSCRIPTION,
                             .name = text(e->name),
-                            .queue = text(e->queue)};
+                            .queue = text(e->queue),
+                            .tags = text(e->tags)};
         (void)mesh_node_entry_put(w->node, registry->put[i]->node_id,
                                   &entry); // the agent checked it
     }
@@ -260,6 +263,8 @@ static void take_self(warren *w, const Warren__Node__Welcome *welcome) {
 int warren_open(uv_loop_t *loop, const warren_options *options, warren_output_cb on_output,
                 warren_agent_cb on_agent, void *user, warren **out) {
     if (sodium_init() < 0) return UV_ENOSYS;
+    const char *tags = options->tags != NULL ? options->tags : getenv("WARREN_TAGS");
+    if (!mesh_tags_is_valid(text(tags))) return UV_EINVAL;
     int fd = options->control_fd, err = 0;
     if (fd < 0) err = connect_agent(options, &fd);
     if (err != 0) return err;
@@ -279,6 +284,7 @@ int warren_open(uv_loop_t *loop, const warren_options *options, warren_output_cb
                   .user = user,
                   .armed_at_ms = UINT64_MAX};
     take_self(w, message->welcome);
+    (void)keep_text(&w->tags, tags);
     warren__node__to_node__free_unpacked(message, NULL);
     mesh_node_options core = {.node_id = w->self.node_id,
                               .max_message_len = options->max_message_len};
@@ -316,8 +322,14 @@ int warren_join(warren *w) {
 
 int warren_announce(warren *w, const mesh_entry *entry) {
     if (w->is_agent_lost) return MESH_EGONE;
-    int err = mesh_node_announce(w->node, entry);
-    if (err == 0) mesh_agent_link_announce(w->control, entry);
+    if (!mesh_tags_is_valid(entry->tags)) return MESH_EINVAL;
+    uint8_t tags[MESH_TAGS_LEN_MAX];
+    mesh_entry tagged = *entry;
+    int err = mesh_tags_merge(entry->tags, text(w->tags), tags, &tagged.tags.len);
+    if (err != 0) return err;
+    tagged.tags.data = tags;
+    err = mesh_node_announce(w->node, &tagged);
+    if (err == 0) mesh_agent_link_announce(w->control, &tagged);
     return err;
 }
 
@@ -368,6 +380,7 @@ void warren_destroy(warren *w) {
     mesh_node_destroy(w->node);
     for (size_t i = 0; i < 3; i++)
         free(w->self_text[i]);
+    free(w->tags);
     // Both in one turn of the loop: a worker thread's has just one more.
     w->handle_count = 2;
     uv_close((uv_handle_t *)&w->keep, on_handle_closed);

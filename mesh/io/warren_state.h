@@ -17,6 +17,7 @@ struct warren {
     mesh_node *node;
     warren_self self;
     char *self_text[3];
+    char *tags;
     warren_output_cb on_output;
     warren_agent_cb on_agent;
     void *user;

@@ -28,7 +28,8 @@ static mesh_entry entry_of(const Warren__Node__Entry *entry) {
                                     ? MESH_ENTRY_SERVICE
                                     : MESH_ENTRY_SUBSCRIPTION,
                         .name = mesh_bytes_text(entry->name),
-                        .queue = mesh_bytes_text(entry->queue)};
+                        .queue = mesh_bytes_text(entry->queue),
+                        .tags = mesh_bytes_text(entry->tags)};
 }
 
 static void on_entry(uint64_t node_id, const Warren__Node__Entry *entry, void *user) {
@@ -109,6 +110,7 @@ static void add_put(news *n, const mesh_replica_output *told) {
                                                    : WARREN__NODE__ENTRY__KIND__SUBSCRIPTION;
     entry->name = own_text(n, from->name);
     entry->queue = own_text(n, from->queue);
+    entry->tags = own_text(n, from->tags);
     if (is_allowed(n->cluster, told->host_id, entry))
         agent_roster_put(&n->roster, told->op.node_id, entry);
 }

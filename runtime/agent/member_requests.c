@@ -8,6 +8,7 @@
 #include "agent/members_state.h"
 #include "agent/say.h"
 #include "core/limits.h"
+#include "core/tags.h"
 
 enum { UNSEEN_MAX = 1024 };
 
@@ -36,6 +37,8 @@ static const char *judge_entry(const agent_member *member, const Warren__Node__E
     size_t name_len = strlen(entry->name);
     if (name_len == 0 || name_len > MESH_NAME_LEN_MAX || strlen(entry->queue) > MESH_NAME_LEN_MAX)
         return "it announced a name that is empty or longer than 255 bytes";
+    if (!mesh_tags_is_valid(mesh_bytes_text(entry->tags)))
+        return "it announced tags that are malformed or longer than 255 bytes";
     if (entry->kind > WARREN__NODE__ENTRY__KIND__SUBSCRIPTION)
         return "it announced neither a service nor a subscription";
     if (index_of_entry(member, entry->entry_id) < member->entry_count)

@@ -5,6 +5,7 @@
 const { MeshError } = require('./errors.js')
 const { CODE, COMMAND, LIMIT, PEER_ANY } = require('./contract.js')
 const { optionsOf, signalOf, timeoutOf } = require('./options.js')
+const { pickOf } = require('./pick.js')
 
 class Call {
   resolve = null
@@ -53,7 +54,7 @@ class Calls {
     const options = given === undefined && defaults !== undefined ? defaults : { ...defaults, ...optionsOf(given) }
     const signal = signalOf(options.signal)
     if (signal?.aborted) throw cancelled(target.label, 'no', signal.reason)
-    const route = { peer: PEER_ANY, timeout: timeoutOf(options.timeout) }
+    const route = { peer: PEER_ANY, timeout: timeoutOf(options.timeout), pick: pickOf(options) }
     if (options.to !== undefined) route.peer = this.#channel.handleOf(options.to, target.label)
 
     const slot = this.#take(target.label)

@@ -12,6 +12,8 @@ const { Outbox } = require('./outbox.js')
 const { Peer, Peers } = require('./peers.js')
 const { CODE, COMMAND, EVENT, LIMIT, PEER_SELF, WORD } = require('./contract.js')
 
+const NONE = Buffer.alloc(0)
+
 // A question to the agent, or to C, that is answered by number.
 class Pending {
   constructor() {
@@ -61,6 +63,7 @@ class Channel {
     try {
       opened = this.#native.open({ agentPath, name, maxMessage }, (len) => this.#receive(len))
     } catch (cause) {
+      if (cause.code === 'EINVAL') throw new RangeError('WARREN_TAGS must be KEY=VALUE pairs with commas between them')
       const text = cause.code === 'ETIMEDOUT'
         ? 'the agent is there and does not answer: it is stopped or stuck'
         : `no agent answers (${cause.message}): is one running? \`warren run\` starts one`
@@ -153,12 +156,13 @@ class Channel {
   }
 
   // Settles when every peer knows of the entry.
-  announce(entryId, endpoint, { kind, name, queue }) {
+  announce(entryId, endpoint, { kind, name, queue, tags }) {
     const pending = new Pending()
     this.#announced.set(entryId, pending)
     this.endpoints.set(entryId, endpoint)
     this.hold() // until withdraw
-    this.outbox.named(COMMAND.ANNOUNCE, entryId, kind, name, queue)
+    const aux = tags === undefined ? queue : Buffer.concat([queue ?? NONE, tags.bytes])
+    this.outbox.named(COMMAND.ANNOUNCE, entryId, kind, name, aux, 0, tags?.extra)
     return pending.promise
   }
 

@@ -63,14 +63,14 @@ export interface Mesh extends EventEmitter<MeshEvents> {
    * waiting (1 MiB for one peer): wait for 'drain'. Throws ERR_WARREN_NOT_CLONEABLE, _TOO_LARGE, _BAD_SUBJECT, _CLOSED,
    * and _OVERLOADED when 16 MiB wait for a peer; then nothing was sent. Nobody subscribed: true.
    */
-  publish(subject: string, data: unknown, options?: { headers?: Headers }): boolean
+  publish(subject: string, data: unknown, options?: PublishOptions): boolean
   /**
    * Throws ERR_WARREN_BAD_SUBJECT, _BAD_NAME (of the queue), _CLOSED, and _OVERLOADED when this node has 4,096
    * subscriptions and services; then there is no subscription.
    */
   subscribe<T = unknown>(subject: string, options?: SubscribeOptions): Subscription<T>
-  /** Asks one of the subscribers of the subject (any, chosen by load) and resolves to what it responds. */
-  request<R = unknown>(subject: string, data?: unknown, options?: CallOptions): Promise<R>
+  /** Asks one of the subscribers of the subject (Route says which) and resolves to what it responds. */
+  request<R = unknown>(subject: string, data?: unknown, options?: CallOptions & Route): Promise<R>
   /** Resolves once everything published so far was handed to the operating system. */
   flush(): Promise<void>
 
@@ -79,10 +79,10 @@ export interface Mesh extends EventEmitter<MeshEvents> {
    * Resolves when the agent has told every peer. What means something to JavaScript is no name of a method: `then`,
    * `toJSON`, and what every object has. ERR_WARREN_OVERLOADED: this node has 4,096 subscriptions and services.
    */
-  serve<H extends Handlers>(name: string, handlers: H): Promise<Service<H>>
+  serve<H extends Handlers>(name: string, handlers: H, options?: { tags?: Tags }): Promise<Service<H>>
   /**
-   * Functions of a service, typed from its handlers. Each call goes to one instance, chosen by load. It need not be
-   * there yet.
+   * Functions of a service, typed from its handlers. Each call goes to one instance (Route says which). It need not
+   * be there yet.
    */
   client<S extends Handlers | Service<Handlers> = Handlers>(name: string, defaults?: CallOptions & Route): Client<S>
   /** The peers that serve `name` now. */
@@ -120,6 +120,20 @@ export interface Peer {
 
 export type Headers = Record<string, string>
 
+/**
+ * What kind of instance it is: `{ zone: 'a' }`. All together at most 255 bytes, without blanks and commas. A node has
+ * those of `warren run --tag zone=a` (the variable WARREN_TAGS), and all that it offers has them too.
+ */
+export type Tags = Record<string, string>
+
+export interface PublishOptions {
+  headers?: Headers
+  /** Of a queue group: the same key, the same member, as long as the members are the same. */
+  key?: string | number | bigint
+  /** Only to subscriptions that have these tags. */
+  tags?: Tags
+}
+
 export interface Msg<T = unknown> {
   readonly subject: string
   readonly data: T
@@ -152,6 +166,7 @@ export interface Subscription<T = unknown> extends AsyncIterableIterator<Msg<T>>
 export interface SubscribeOptions {
   /** Each message goes to one member of the group. */
   queue?: string
+  tags?: Tags
   /** Messages kept for a slow reader before the policy applies. Default 1,024; 4 MiB of them are enough in any case. */
   highWaterMark?: number
   /**
@@ -200,9 +215,20 @@ export interface CallOptions {
   signal?: AbortSignal
   headers?: Headers
 }
+/**
+ * Which instance answers. Without a word: the one with fewer open calls of two that are drawn. Never one that is stalled
+ * or leaves.
+ */
 export interface Route {
-  /** The one peer (or its id) that must answer. */
+  /** The one peer (or its id) that must answer; key and tags do not matter then. */
   to?: Peer | string
+  /**
+   * The same key, the same instance, whoever calls; at most 255 bytes. When one of n instances comes or goes, about 1/n
+   * of the keys move, and no others.
+   */
+  key?: string | number | bigint
+  /** Only instances that have these tags; none: ERR_WARREN_NO_RESPONDERS. */
+  tags?: Tags
 }
 
 export interface Down {

@@ -9,6 +9,7 @@ const { dispose, asyncDispose } = require('./dispose.js')
 const { MeshError } = require('./errors.js')
 const { names, patterns, subjects } = require('./names.js')
 const { optionsOf, timeoutOf } = require('./options.js')
+const { pickOf } = require('./pick.js')
 const { Service } = require('./service.js')
 const { Subscription } = require('./subscription.js')
 
@@ -49,7 +50,7 @@ class Mesh extends EventEmitter {
     const { outbox } = channel
     const name = subjects.bytes(subject)
     if (outbox.queued + outbox.waiting > LIMIT.QUEUE_MAX) this.#relieve(subject)
-    outbox.publish(name, data, options?.headers)
+    outbox.publish(name, data, options?.headers, options === undefined ? undefined : pickOf(options))
     if (outbox.queued + outbox.waiting <= LIMIT.QUEUE_HIGH) return true
     // What waits here may be for nobody: only C knows how much waits for a peer, and says 'drain' when that is gone.
     outbox.flush()
@@ -73,10 +74,11 @@ class Mesh extends EventEmitter {
     const name = patterns.bytes(subject)
     const queue = options.queue === undefined ? undefined : names.bytes(options.queue)
     Subscription.check(options)
+    const tags = pickOf({ tags: options.tags })
     this.#channel.mustHaveRoom(subject)
     const entryId = this.#channel.nextId()
     const subscription = new Subscription(this.#channel, entryId, { subject, options })
-    subscription.begin(this.#channel.announce(entryId, subscription, { kind: ENTRY.SUBSCRIPTION, name, queue }))
+    subscription.begin(this.#channel.announce(entryId, subscription, { kind: ENTRY.SUBSCRIPTION, name, queue, tags }))
     if (options.signal?.aborted) subscription.unsubscribe()
     return subscription
   }
@@ -98,16 +100,17 @@ class Mesh extends EventEmitter {
 
   // ---- services
 
-  async serve(name, handlers) {
+  async serve(name, handlers, options) {
     this.#mustTakeWork()
     const nameBytes = names.bytes(name)
     if (this.#services.has(name)) throw new MeshError('ERR_WARREN_BAD_NAME', `this node serves ${name} already`)
+    const tags = pickOf({ tags: optionsOf(options).tags })
     this.#channel.mustHaveRoom(name)
     const entryId = this.#channel.nextId()
     const service = new Service(this.#channel, entryId, { name, handlers, onClose: () => this.#services.delete(name) })
     this.#services.set(name, service)
     try {
-      await this.#channel.announce(entryId, service, { kind: ENTRY.SERVICE, name: nameBytes })
+      await this.#channel.announce(entryId, service, { kind: ENTRY.SERVICE, name: nameBytes, tags })
     } catch (err) {
       await service.close()
       throw err
@@ -152,8 +155,10 @@ class Mesh extends EventEmitter {
 
   async #leave(deadline) {
     this.#state = 'closing'
-    for (const { hook } of this.#hooks.reverse()) await this.#runHook(hook, deadline)
+    // First of all nobody chooses this node any more; what it has taken is finished, with the hooks still to run.
     const draining = [...this.#services.values()].map((service) => service.close())
+    for (const endpoint of [...this.#channel.endpoints.values()]) endpoint.drain?.()
+    for (const { hook } of this.#hooks.reverse()) await this.#runHook(hook, deadline)
     await within(deadline, Promise.all(draining))
     await this.#channel.close(Math.max(0, Math.ceil(deadline - performance.now())))
     this.#state = 'closed'

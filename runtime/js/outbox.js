@@ -61,17 +61,20 @@ class Outbox {
 
   // ---- commands with a value
 
-  publish(subject, data, headers) {
-    const at = this.#open(subject, NONE)
+  // `pick`: of pick.js, or undefined
+  publish(subject, data, headers, pick) {
+    const at = this.#open(subject, pick === undefined ? NONE : pick.bytes)
     const flags = this.#payload(data, headers)
-    this.#close(at, COMMAND.PUBLISH | (flags << 8), 0, 0, 0, 0)
+    this.#close(at, COMMAND.PUBLISH | (flags << 8), 0, 0, 0, pick === undefined ? 0 : pick.extra)
   }
 
-  // `target`: {name, method, isSubject}; `route`: {peer, timeout}
+  // `target`: {name, method, isSubject}; `route`: {peer, timeout, pick}
   call(slot, target, route, input, headers) {
-    const at = this.#open(target.name, target.method)
+    const { pick } = route
+    const at = this.#open(target.name, pick === undefined ? target.method : Buffer.concat([target.method, pick.bytes]))
     const flags = this.#payload(input, headers)
-    this.#close(at, COMMAND.CALL | (flags << 8), slot, route.peer, route.timeout, target.isSubject ? 1 : 0)
+    const extra = (target.isSubject ? 1 : 0) | (pick === undefined ? 0 : pick.extra)
+    this.#close(at, COMMAND.CALL | (flags << 8), slot, route.peer, route.timeout, extra)
   }
 
   reply(slot, value) {

@@ -102,6 +102,7 @@ class Subscription {
   #overflow
   #signal
   #isLiteral
+  #isOfGroup
   #queue = new Queue()
   #readers = [] // of next(), that wait
   #isEnded = false
@@ -117,6 +118,7 @@ class Subscription {
     this.#overflow = options.overflow ?? 'pause'
     this.#signal = options.signal ?? undefined
     this.subject = subject
+    this.#isOfGroup = options.queue !== undefined
     this.#isLiteral = !/[*>]/.test(subject)
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
@@ -229,6 +231,11 @@ class Subscription {
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.#channel.withdraw(this.#entryId)
     for (const reader of this.#readers.splice(0)) reader({ value: undefined, done: true })
+  }
+
+  // The node leaves: others of its group get the work from now on.
+  drain() {
+    if (this.#isOfGroup) this.unsubscribe()
   }
 
   // The mesh is closed, or never got to know of it: what is queued can still be read.

@@ -125,15 +125,15 @@ static void setup(target *t) {
     mesh_peer_info info = {.node_id = PEER_ID, .name = mesh_bytes_text("peer")};
     mesh_node_peer_up(t->node, &info);
     const mesh_entry own[] = {
-        {1, MESH_ENTRY_SERVICE, mesh_bytes_text("mine"), {0}},
-        {2, MESH_ENTRY_SUBSCRIPTION, mesh_bytes_text("a.*"), {0}},
-        {3, MESH_ENTRY_SUBSCRIPTION, mesh_bytes_text(">"), mesh_bytes_text("q")},
+        {1, MESH_ENTRY_SERVICE, mesh_bytes_text("mine"), {0}, {0}},
+        {2, MESH_ENTRY_SUBSCRIPTION, mesh_bytes_text("a.*"), {0}, {0}},
+        {3, MESH_ENTRY_SUBSCRIPTION, mesh_bytes_text(">"), mesh_bytes_text("q"), {0}},
     };
     for (size_t i = 0; i < 3; i++)
         CHECK(mesh_node_announce(t->node, &own[i]) == 0);
     const mesh_entry theirs[] = {
-        {1, MESH_ENTRY_SERVICE, mesh_bytes_text("theirs"), {0}},
-        {2, MESH_ENTRY_SUBSCRIPTION, mesh_bytes_text("b"), {0}},
+        {1, MESH_ENTRY_SERVICE, mesh_bytes_text("theirs"), {0}, {0}},
+        {2, MESH_ENTRY_SUBSCRIPTION, mesh_bytes_text("b"), {0}, {0}},
     };
     for (size_t i = 0; i < 2; i++)
         CHECK(mesh_node_entry_put(t->node, PEER_ID, &theirs[i]) == 0);

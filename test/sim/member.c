@@ -150,7 +150,10 @@ static void take_up(world *w, member *m, const packet *p) {
 
 static void take_put(world *w, member *m, const packet *p) {
     const entry *e = &w->entries[p->entry];
-    mesh_entry put = {e->entry_id, e->kind, mesh_bytes_text(e->name), mesh_bytes_text(e->queue)};
+    mesh_entry put = {.entry_id = e->entry_id,
+                      .kind = e->kind,
+                      .name = mesh_bytes_text(e->name),
+                      .queue = mesh_bytes_text(e->queue)};
     if (mesh_node_entry_put(m->node, w->members[p->member]->id, &put) != 0)
         check_fail(w, "an entry was refused");
     const known_peer *peer = &m->peers[p->member];

@@ -126,8 +126,10 @@ static void announce(world *w, uint32_t index) {
         .queue = has_queue ? queues[queue] : "",
         .queue_index = queue,
     };
-    mesh_entry put = {made.entry_id, made.kind, mesh_bytes_text(made.name),
-                      mesh_bytes_text(made.queue)};
+    mesh_entry put = {.entry_id = made.entry_id,
+                      .kind = made.kind,
+                      .name = mesh_bytes_text(made.name),
+                      .queue = mesh_bytes_text(made.queue)};
     if (mesh_node_announce(m->node, &put) != 0) return; // it serves that name already
     m->knows[w->entry_count] = true;
     agent_say(w, (word){WORD_ANNOUNCE, index, w->entry_count, 0});

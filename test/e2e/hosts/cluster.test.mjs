@@ -7,7 +7,7 @@ import { Cluster } from './cluster.mjs'
 
 // Runs in a member: waits until `count` instances serve the name; where they are.
 const hostsOf = async (mesh, keep, name, count) => (await mesh.available(name, { count, timeout: 20_000 })).map((peer) => peer.host).sort()
-const serve = (mesh, keep, name) => mesh.serve(name, { where: () => mesh.self.host, echo: (x) => x }).then(() => true)
+const serve = (mesh, keep, name) => mesh.serve(name, { where: () => mesh.self.host, echo: (x) => x }, { tags: { at: mesh.self.host } }).then(() => true)
 
 test('two commands add a host, and nodes of all hosts call each other and publish', async (t) => {
   const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd'])
@@ -20,6 +20,12 @@ test('two commands add a host, and nodes of all hosts call each other and publis
     return Promise.all(mesh.instances('place').map((to) => place.where(undefined, { to })))
   })
   assert.deepEqual(answers.sort(), ['ada', 'bob', 'cyd'])
+  // Tags travel with the registry, and all hosts have the same idea of where a key goes.
+  const tagged = (mesh, keep, at) => mesh.client('place', { tags: { at } }).where()
+  for (const member of members) assert.equal(await member.run(tagged, 'cyd'), 'cyd')
+  const keyed = (mesh) => Promise.all(Array.from({ length: 30 }, (_, key) => mesh.client('place', { key }).where()))
+  const [first, ...others] = await Promise.all(members.map((member) => member.run(keyed)))
+  for (const other of others) assert.deepEqual(other, first)
   // A publication reaches the subscribers of every host once.
   for (const member of members)
     await member.run(async (mesh, keep) => {

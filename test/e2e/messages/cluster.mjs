@@ -52,15 +52,17 @@ export class Cluster {
     return cluster
   }
 
+  /** An object at the end is its environment. */
   async warren(...args) {
-    const { stdout } = await promisify(execFile)(join(bin, 'warren'), args, { env: { ...process.env, WARREN_DIR: this.dir } })
+    const more = typeof args.at(-1) === 'object' ? args.pop() : {}
+    const { stdout } = await promisify(execFile)(join(bin, 'warren'), args, { env: { ...process.env, WARREN_DIR: this.dir, ...more } })
     return stdout
   }
 
-  async member(name) {
+  async member(name, env = {}) {
     const child = fork(join(here, 'peer.mjs'), [name], {
       execPath: join(bin, 'warren-node'),
-      env: { ...process.env, WARREN_DIR: this.dir, NODE_OPTIONS: '' },
+      env: { ...process.env, WARREN_DIR: this.dir, NODE_OPTIONS: '', ...env },
       serialization: 'advanced',
       execArgv: [],
     })

@@ -45,6 +45,32 @@ static mesh_host_map *copy_of(const mesh_host_map *map) {
     return copy;
 }
 
+static int put_tagged(mesh_host_map *map, const char *tags) {
+    mesh_op op = {
+        .kind = MESH_OP_PUT,
+        .node_id = 1,
+        .entry = {.entry_id = 1, .name = mesh_bytes_text("api"), .tags = mesh_bytes_text(tags)}};
+    return mesh_host_map_apply(map, &op);
+}
+
+TEST(tags_are_part_of_a_map_and_of_its_hash) {
+    mesh_host_map *map = mesh_host_map_create();
+    EXPECT_OK(up(map, 1));
+    EXPECT_OK(put_tagged(map, "zone=a"));
+    size_t bytes = map->bytes;
+    mesh_host_map *copy = copy_of(map);
+    EXPECT_TRUE(is_same_hash(map, copy));
+    mesh_entry entry;
+    EXPECT_TRUE(mesh_host_map_entry(mesh_host_map_find(copy, 1), 1, &entry));
+    EXPECT_BYTES("zone=a", entry.tags);
+    EXPECT_OK(put_tagged(copy, "zone=bb"));
+    EXPECT_FALSE(is_same_hash(map, copy));
+    EXPECT_EQ(bytes + 1, copy->bytes);
+    EXPECT_EQ(MESH_EINVAL, put_tagged(copy, "zone"));
+    mesh_host_map_destroy(map);
+    mesh_host_map_destroy(copy);
+}
+
 TEST(a_map_built_from_the_ops_of_another_is_equal_to_it) {
     mesh_host_map *map = mesh_host_map_create();
     for (uint64_t id = 9; id > 0; id--) {

@@ -137,7 +137,10 @@ void duo_kill(duo *d, int side) {
 
 void duo_announce(duo *d, int side, uint32_t entry_id, mesh_entry_kind kind, const char *name,
                   const char *queue) {
-    mesh_entry entry = {entry_id, kind, mesh_bytes_text(name), mesh_bytes_text(queue)};
+    mesh_entry entry = {.entry_id = entry_id,
+                        .kind = kind,
+                        .name = mesh_bytes_text(name),
+                        .queue = mesh_bytes_text(queue)};
     EXPECT_OK(mesh_node_announce(d->sides[side].node, &entry));
     EXPECT_OK(mesh_node_entry_put(d->sides[1 - side].node, d->sides[side].id, &entry));
 }

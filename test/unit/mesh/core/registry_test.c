@@ -15,7 +15,10 @@ static mesh_registry *three_members(void) {
 
 static int put(mesh_registry *registry, uint64_t node_id, uint32_t entry_id, mesh_entry_kind kind,
                const char *name, const char *queue) {
-    mesh_entry entry = {entry_id, kind, mesh_bytes_text(name), mesh_bytes_text(queue)};
+    mesh_entry entry = {.entry_id = entry_id,
+                        .kind = kind,
+                        .name = mesh_bytes_text(name),
+                        .queue = mesh_bytes_text(queue)};
     return mesh_registry_put(registry, node_id, &entry);
 }
 

@@ -1,0 +1,17 @@
+// Tags: what kind of member it is, as `key=value` pairs with commas between them:
+// `zone=a,disk=ssd`.
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/bytes.h"
+#include "core/limits.h"
+
+// At most MESH_TAGS_LEN_MAX bytes (empty is fine), no key twice, keys not empty, no blank or
+// control character.
+bool mesh_tags_is_valid(mesh_bytes tags);
+// Every pair of `wanted` is among `tags`. Both must be valid.
+bool mesh_tags_has(mesh_bytes tags, mesh_bytes wanted);
+// `tags`, and of `defaults` the pairs whose key is not among them. MESH_ETOOBIG.
+int mesh_tags_merge(mesh_bytes tags, mesh_bytes defaults, uint8_t out[MESH_TAGS_LEN_MAX],
+                    size_t *out_len);

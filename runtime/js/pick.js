@@ -1,0 +1,43 @@
+// Which of several gets a message: what users give as `key` and `tags`, as the bytes that C takes.
+'use strict'
+
+const LEN_MAX = 255 // of a key; of all tags together
+
+const NONE = Buffer.alloc(0)
+// eslint-disable-next-line no-control-regex
+const UNFIT = /[\u0000-\u0020\u007f,]|\p{Surrogate}/u
+
+// {zone: 'a', disk: 'ssd'} -> bytes of `zone=a,disk=ssd`
+function tagsOf(tags) {
+  if (tags === undefined) return NONE
+  if (typeof tags !== 'object' || tags === null) throw new TypeError('tags must be an object of texts')
+  const pairs = []
+  for (const [key, value] of Object.entries(tags)) {
+    const isFit = typeof value === 'string' && key !== '' && !key.includes('=') && !UNFIT.test(key) && !UNFIT.test(value)
+    if (!isFit) throw new TypeError(`tag ${JSON.stringify(key)} must be a text, without blanks and commas, and its key without =`)
+    pairs.push(`${key}=${value}`)
+  }
+  const bytes = Buffer.from(pairs.join(','))
+  if (bytes.length > LEN_MAX) throw new RangeError(`tags must have at most ${LEN_MAX} bytes together`)
+  return bytes
+}
+
+function keyOf(key) {
+  if (key === undefined) return NONE
+  if (typeof key !== 'string' && typeof key !== 'number' && typeof key !== 'bigint') {
+    throw new TypeError('key must be a text or a number')
+  }
+  const bytes = Buffer.from(String(key))
+  if (bytes.length === 0 || bytes.length > LEN_MAX) throw new RangeError(`key must have 1 to ${LEN_MAX} bytes`)
+  return bytes
+}
+
+// What stands behind the other names of a command, and the lengths in its word `extra`; undefined: anyone will do.
+function pickOf({ key, tags }) {
+  if (key === undefined && tags === undefined) return undefined
+  const keyBytes = keyOf(key)
+  const tagBytes = tagsOf(tags)
+  return { bytes: Buffer.concat([keyBytes, tagBytes]), extra: (keyBytes.length << 8) | (tagBytes.length << 16) }
+}
+
+module.exports = { pickOf }
