@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [bench] [lint] [dev]
 #   (nothing)    what the build needs           lint  also clang-format, shellcheck
-#   test         also npm, dnsmasq, etcd, faketime, ip, nft, python3  dev   also clang with its fuzzer, clang-tidy
+#   test         also npm, dnsmasq, etcd, nats-server, faketime, ip, nft, python3  dev   also clang with its fuzzer, clang-tidy
 #   bench        also npm
 #
 # libnode comes by apt where apt agrees. Where another Node.js is installed apt refuses, because Debian's node-acorn
 # wants Debian's nodejs; then Debian's packages are unpacked beside the system, in $libnode_dir, and that Node.js
-# stays as it is: nothing is ever removed, replaced or put before it on the PATH. The store that tests start, etcd,
-# is unpacked in the same way into $etcd_dir: its package would start a service.
+# stays as it is: nothing is ever removed, replaced or put before it on the PATH. The servers that tests start, etcd and
+# nats-server, are unpacked in the same way, each into its own directory: their packages would start a service.
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
@@ -15,6 +15,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 log=$root/build/setup.log
 libnode_dir=/usr/local/lib/warren/libnode108
 etcd_dir=/usr/local/lib/warren/etcd
+nats_dir=/usr/local/lib/warren/nats
 wanted=("$@")
 
 # libcmocka-dev is here and not under `test`: CMake configures the tests with the rest.
@@ -44,6 +45,10 @@ has_etcd() {
     [[ -d $etcd_dir || -z $(missing_packages etcd-server) ]]
 }
 
+has_nats() {
+    [[ -d $nats_dir || -z $(missing_packages nats-server) ]]
+}
+
 has_libnode() {
     [[ -d $libnode_dir || -z $(missing_packages libnode-dev) ]]
 }
@@ -55,6 +60,7 @@ choose_packages() {
             test)
                 packages+=(dnsmasq-base python3-cryptography python3-protobuf iproute2 libfaketime nftables)
                 has_etcd || need_etcd=true
+                has_nats || need_nats=true
                 ;;&
             test | bench) command -v npm >/dev/null && command -v node >/dev/null || packages+=(npm) ;;
             lint) packages+=(clang-format shellcheck) ;;
@@ -82,6 +88,7 @@ check_root() {
     local what="${missing[*]}"
     $need_libnode && what="${what:+$what }libnode-dev"
     $need_etcd && what="${what:+$what }etcd-server"
+    $need_nats && what="${what:+$what }nats-server"
     fail "missing: $what. Only root can install packages: run 'sudo $root/tools/setup.sh ${wanted[*]}'" \
         "(or the same as root), then this again"
 }
@@ -200,14 +207,14 @@ check_libnode() {
 
 cleanup() {
     untick
-    rm -rf "$libnode_dir.new.$$" "$etcd_dir.new.$$"
+    rm -rf "$libnode_dir.new.$$" "$etcd_dir.new.$$" "$nats_dir.new.$$"
 }
 
 main() {
-    local need_libnode=true need_etcd=false missing from_apt=()
+    local need_libnode=true need_etcd=false need_nats=false missing from_apt=()
     choose_packages
     has_libnode && need_libnode=false
-    ((${#missing[@]} == 0)) && ! $need_libnode && ! $need_etcd && return
+    ((${#missing[@]} == 0)) && ! $need_libnode && ! $need_etcd && ! $need_nats && return
 
     say '1/5 looking at the machine'
     check_distribution
@@ -249,6 +256,10 @@ main() {
     if $need_etcd; then
         say "    unpacking etcd into $etcd_dir ($SECONDS s); no service is started"
         unpack "$etcd_dir" etcd-server
+    fi
+    if $need_nats; then
+        say "    unpacking nats-server into $nats_dir ($SECONDS s); no service is started"
+        unpack "$nats_dir" nats-server
     fi
 
     say "5/5 checking ($SECONDS s)"
