@@ -54,7 +54,7 @@ faults: ## try each row of the fault matrix REPEAT=20 times, print a table (root
 	@tools/setup.sh test
 	@$(MAKE) build
 	@FAULTS_LOGS=build/faults WARREN=$(CURDIR)/build/bin/warren WARREN_NODE=$(CURDIR)/build/bin/warren-node \
-	    WARREN_BIN=$(CURDIR)/build/bin node test/e2e/hosts/faults.mjs $(REPEAT) '$(ROW)'
+	    WARREN_BIN=$(CURDIR)/build/bin WARREN_TEST=$(CURDIR)/build/test node test/e2e/hosts/faults.mjs $(REPEAT) '$(ROW)'
 
 clean: ## remove build/
 	@rm -rf build

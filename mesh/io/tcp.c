@@ -12,7 +12,7 @@
 #include "core/limits.h"
 #include "core/mem.h"
 
-enum { BACKLOG = 512, KEEPALIVE_IDLE_S = 5, KEEPALIVE_EVERY_S = 5, UNSENT_LEN = 128 << 10 };
+enum { BACKLOG = 4096, KEEPALIVE_IDLE_S = 5, KEEPALIVE_EVERY_S = 5, UNSENT_LEN = 128 << 10 };
 
 struct mesh_dial {
     uv_poll_t poll;

@@ -58,6 +58,7 @@ const print = ({ name, skipped, runs, passed, figures }) => {
   }
 }
 
+fs.rmSync(logs, { recursive: true, force: true }) // of the last time
 const table = []
 for (const [group, rows] of Object.entries(groups))
   for (const [name] of rows) if (`${group}: ${name}`.includes(text)) table.push(await repeatRow(group, name))

@@ -108,6 +108,14 @@ class Proxy {
     socket.close()
     return { sent: this.#datagrams.length, answered }
   }
+  // What a client said first, once one has said that much.
+  async firstBytes(len) {
+    for (;;) {
+      const heard = this.#sessions.map((chunks) => Buffer.concat(chunks)).find((bytes) => bytes.length >= len)
+      if (heard) return heard.subarray(0, len)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
   // All that clients said in the connections that were kept, or the first `len` bytes of it, said again to its end.
   async replaySessions(len) {
     const answers = await Promise.all(this.#sessions.map((chunks) => new Promise((resolve) => {

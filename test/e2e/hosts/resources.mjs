@@ -3,14 +3,13 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Cluster } from './cluster.mjs'
 import { figure } from './figure.mjs'
 import { isSanitized } from './net.mjs'
+import { program } from './port.mjs'
 
 const run = promisify(execFile)
-const stranger = fileURLToPath(new URL('stranger.mjs', import.meta.url))
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
 export const skipClock = (!fs.existsSync(FAKETIME) && 'libfaketime is not installed') || (isSanitized && 'libfaketime cannot come before ASan')
 
@@ -102,7 +101,7 @@ export const noDescriptors = async (t) => {
   assert.equal(await here.run(call, 'there'), 'ada')
   const pid = ada.agentPid(), open = fs.readdirSync(`/proc/${pid}/fd`).length
   await run('prlimit', ['--pid', String(pid), `--nofile=${open}:`])
-  const crowd = eve.start(process.env.WARREN_NODE, [stranger, 'silent', ada.address])
+  const crowd = eve.start(program('stranger'), ['silent', ada.address, '1000'])
   await crowd.until(/(\n[^]*){4}/)
   assert.equal(await here.run(call, 'there'), 'ada')
   await crowd.until(/(\n[^]*){12}/)

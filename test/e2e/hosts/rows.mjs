@@ -32,10 +32,13 @@ export const groups = {
     ['a stream that is swallowed is noticed at both ends', wire.halfOpen],
   ],
   port: [
-    ['a thousand silent connections', port.besieged('silent')],
-    ['a thousand that say a byte now and then', port.besieged('slow')],
-    ['first messages of garbage', port.besieged('garbage')],
-    ['a flood of garbage datagrams', port.besieged('flood')],
+    ['10,000 silent connections, made again when they are cut off', port.besieged('silent', '10000')],
+    ['10,000 connections that say a byte now and then', port.besieged('slow', '10000')],
+    ['first messages of garbage', port.besieged('garbage', '100')],
+    ['10,000 first messages a second without the key of the cluster', port.besieged('knocks', '10000')],
+    ['10,000 first messages a second that were heard before', port.staleKnocks],
+    ['100,000 garbage datagrams a second', port.besieged('datagrams', '100000')],
+    ['1,000 members that come at once, twice', port.manyAtOnce],
   ],
   resources: [
     ['a clock that is wrong costs only what certificates say', resources.wrongClock, resources.skipClock],
