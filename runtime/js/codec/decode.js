@@ -25,6 +25,9 @@ const REFERS_BACK = Symbol('back-reference')
 // From this length on one slice() of the memory is faster than to allocate and to copy.
 const LARGE_BUFFER_LEN = 8 << 10
 
+// A list gets room for so many elements before they have been read: 64 lists in each other then have 512 KiB.
+const ROOM_MAX = 1024
+
 const NO_SHAPES = new PeerShapes()
 const DATE_MS_MAX = 8.64e15
 const NANOSECONDS = 1e9
@@ -221,11 +224,12 @@ class Decoder {
   }
 
   #elements(count) {
-    const array = this.#track(new Array(count))
+    const array = this.#track(new Array(Math.min(count, ROOM_MAX)))
     for (let i = 0; i < count; i++) {
       if (this.#bytes[this.#pos] === 0xd4 && this.#bytes[this.#pos + 1] === EXT.HOLE) this.#pos += 3
       else array[i] = this.any()
     }
+    if (array.length < count) array.length = count // it ends with holes
     return array
   }
 
