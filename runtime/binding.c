@@ -164,8 +164,11 @@ static void put_output(binding *b, const mesh_output *out) {
 }
 
 static void update_state(binding *b) {
-    uint64_t queued = mesh_node_stats_get(warren_node(b->w)).queued_bytes;
-    b->state[BINDING_WORD_QUEUED] = queued < UINT32_MAX ? (uint32_t)queued : UINT32_MAX;
+    mesh_node_stats stats = mesh_node_stats_get(warren_node(b->w));
+    for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        uint64_t queued = stats.queued_bytes[lane];
+        b->state[BINDING_WORD_QUEUED + lane] = queued < UINT32_MAX ? (uint32_t)queued : UINT32_MAX;
+    }
 }
 
 static void on_output(const mesh_output *out, void *user) {
@@ -280,7 +283,11 @@ static int run_command(binding *b, const command *c, uint64_t now_ms) {
         return 0;
     case BINDING_ANNOUNCE: return run_announce(b, c);
     case BINDING_WITHDRAW: warren_withdraw(b->w, c->id); return 0;
-    case BINDING_CONSUMED: mesh_node_consumed(node, c->peer, c->arg); return 0;
+    case BINDING_CONSUMED:
+        mesh_node_consumed(node, c->peer,
+                           c->flags & BINDING_FLAG_BULK ? MESH_LANE_BULK : MESH_LANE_NORMAL,
+                           c->arg);
+        return 0;
     case BINDING_SHAPE: return mesh_node_shape(node, c->payload);
     case BINDING_MONITOR:
         (void)mesh_node_monitor(node, c->peer);
@@ -398,7 +405,8 @@ static napi_value js_stats(napi_env env, napi_callback_info info) {
     napi_create_object(env, &object);
     if (b->w == NULL) return object;
     mesh_node_stats stats = mesh_node_stats_get(warren_node(b->w));
-    set_number(env, object, "queuedBytes", stats.queued_bytes);
+    set_number(env, object, "queuedBytes", stats.queued_bytes[MESH_LANE_NORMAL]);
+    set_number(env, object, "queuedBulkBytes", stats.queued_bytes[MESH_LANE_BULK]);
     set_number(env, object, "unsentBytes", stats.unsent_bytes);
     set_number(env, object, "lateReplies", stats.late_replies);
     set_number(env, object, "lostPublications", stats.lost_publications);

@@ -8,7 +8,7 @@
 //           once per turn of the loop, before it sleeps
 //   inbox   C writes events, then calls onEvents(byte_length) once per batch
 //   state   Uint32Array: [WORD_OUTBOX_LEN] bytes of commands waiting (JavaScript adds, C sets 0);
-//           [WORD_QUEUED] bytes waiting for the fullest link; [WORD_IS_CLOSED]
+//           [WORD_QUEUED + lane] bytes waiting in that lane of the fullest link; [WORD_IS_CLOSED]
 // Both boxes are the largest message and BINDING_BOX_SLACK of address space whose pages are touched
 // as used. A box holds entries, each 8-byte aligned, of eight native-endian u32 words, then name,
 // aux and payload bytes, each right after the other:
@@ -30,21 +30,27 @@
 #include <node_api.h>
 
 enum { BINDING_BOX_SLACK = 512 << 10, BINDING_WORDS = 8 };
-enum { BINDING_WORD_OUTBOX_LEN, BINDING_WORD_QUEUED, BINDING_WORD_IS_CLOSED, BINDING_STATE_WORDS };
+enum {
+    BINDING_WORD_OUTBOX_LEN,
+    BINDING_WORD_QUEUED,
+    BINDING_WORD_QUEUED_BULK,
+    BINDING_WORD_IS_CLOSED,
+    BINDING_STATE_WORDS
+};
 
 // Commands (outbox)
 typedef enum binding_command {
     BINDING_JOIN = 1,
-    BINDING_PUBLISH, // name subject, payload; whom: as CALL, without a method
-    BINDING_CALL, // id slot, peer (or 0xffffffff any), arg timeout_ms, name, aux method, key, tags,
-                  // one after the other; extra 1 (name is a subject) | key_len << 8 | tags_len <<
-                  // 16
+    BINDING_PUBLISH,   // flags bulk, name subject, payload; whom: as CALL, without a method
+    BINDING_CALL,      // flags bulk, id slot, peer (or 0xffffffff any), arg timeout_ms, name, aux
+                       // method, key, tags, one after the other; extra 1 (name is a subject) |
+                       // key_len << 8 | tags_len << 16
     BINDING_CANCEL,    // id slot
     BINDING_ANSWER,    // id serve slot, arg code (0 reply), payload
     BINDING_ANNOUNCE,  // id entry_id, arg kind (mesh_entry_kind), name, aux queue, tags; extra
                        // tags_len << 16
     BINDING_WITHDRAW,  // id entry_id
-    BINDING_CONSUMED,  // peer, arg bytes
+    BINDING_CONSUMED,  // flags bulk, peer, arg bytes
     BINDING_SHAPE,     // payload SHAPE body
     BINDING_MONITOR,   // peer
     BINDING_DEMONITOR, // peer
@@ -53,20 +59,20 @@ typedef enum binding_command {
 } binding_command;
 
 // Events (inbox). flags bit 0: payload begins with headers; bit 1 of word 1's flags: is_up /
-// is_maybe.
+// is_maybe; bit 2: of the bulk lane.
 typedef enum binding_event {
     BINDING_EV_JOINED = 1,
     BINDING_EV_PEER, // peer, arg pid, extra instance, is_up, name; payload "id_hex\0service\0host"
                      // (only when up)
-    BINDING_EV_SERVICE, // peer, name, is_up
-    BINDING_EV_SHAPE,   // peer, payload
-    BINDING_EV_MESSAGE, // id entry_id, peer, arg cost, name subject, payload
-    BINDING_EV_REQUEST, // id serve slot, peer, arg timeout_ms, extra endpoint, name, payload
-    BINDING_EV_ABORT,   // id serve slot, arg code
-    BINDING_EV_REPLY,   // id slot, peer, payload
-    BINDING_EV_ERROR,   // id slot, peer, arg code, is_maybe, payload
-    BINDING_EV_DOWN,    // peer, arg exit code (int), extra signal, name reason
-    BINDING_EV_DRAIN,
+    BINDING_EV_SERVICE,   // peer, name, is_up
+    BINDING_EV_SHAPE,     // peer, payload
+    BINDING_EV_MESSAGE,   // bulk, id entry_id, peer, arg cost, name subject, payload
+    BINDING_EV_REQUEST,   // id serve slot, peer, arg timeout_ms, extra endpoint, name, payload
+    BINDING_EV_ABORT,     // id serve slot, arg code
+    BINDING_EV_REPLY,     // id slot, peer, payload
+    BINDING_EV_ERROR,     // id slot, peer, arg code, is_maybe, payload
+    BINDING_EV_DOWN,      // peer, arg exit code (int), extra signal, name reason
+    BINDING_EV_DRAIN,     // bulk
     BINDING_EV_ANNOUNCED, // id entry_id
     BINDING_EV_LISTENING, // id request, arg status (int: 0 or -errno), extra fd
     BINDING_EV_REFUSED,   // name text
@@ -77,7 +83,7 @@ typedef enum binding_event {
     BINDING_EV_FLUSHED,
 } binding_event;
 
-enum { BINDING_FLAG_HEADERS = 1, BINDING_FLAG_BOOL = 2 };
+enum { BINDING_FLAG_HEADERS = 1, BINDING_FLAG_BOOL = 2, BINDING_FLAG_BULK = 4 };
 
 // The linked module's init; and, before the first open, which descriptor leads to the agent (-1:
 // none).

@@ -28,13 +28,26 @@ int mesh_frame_take(mesh_bytes *record, uint32_t len_max, mesh_frame *out_frame)
     return 0;
 }
 
-uint32_t mesh_channel_of(uint8_t type) {
+static uint32_t normal_channel_of(uint8_t type) {
     switch (type) {
     case MESH_FRAME_REQUEST: return MESH_CHANNEL_REQUEST;
     case MESH_FRAME_PUB:
     case MESH_FRAME_AGENT: return MESH_CHANNEL_PUBLISH;
     default: return MESH_CHANNEL_REPLY;
     }
+}
+
+uint32_t mesh_channel_of(uint8_t type, mesh_lane lane) {
+    return normal_channel_of(type) + MESH_CHANNELS_PER_LANE * (uint32_t)lane;
+}
+
+mesh_lane mesh_channel_lane(uint32_t channel) {
+    return channel > MESH_CHANNEL_REPLY ? MESH_LANE_BULK : MESH_LANE_NORMAL;
+}
+
+bool mesh_channel_has_credit(uint32_t channel) {
+    return channel == MESH_CHANNEL_REQUEST || channel == MESH_CHANNEL_PUBLISH ||
+           channel == MESH_CHANNEL_BULK_REQUEST || channel == MESH_CHANNEL_BULK_PUBLISH;
 }
 
 uint8_t *mesh_frame_put_head(uint8_t *at, size_t body_len, uint8_t type, uint8_t flags,

@@ -2,7 +2,10 @@
 // flags | u32 channel | body`. Stateless: the link owns the buffers.
 #pragma once
 
+#include <stdbool.h>
+
 #include "core/bytes.h"
+#include "core/lane.h"
 #include "core/limits.h"
 
 enum { MESH_RECORD_HEAD_LEN = 2 };
@@ -35,7 +38,11 @@ enum {
     MESH_CHANNEL_REQUEST,
     MESH_CHANNEL_PUBLISH,
     MESH_CHANNEL_REPLY,
+    MESH_CHANNEL_BULK_REQUEST,
+    MESH_CHANNEL_BULK_PUBLISH,
+    MESH_CHANNEL_BULK_REPLY,
     MESH_CHANNEL_COUNT,
+    MESH_CHANNELS_PER_LANE = 3,
 };
 
 typedef struct mesh_frame {
@@ -53,7 +60,10 @@ int mesh_record_take(mesh_bytes *input, mesh_bytes *out_record);
 //   MESH_ETOOBIG  its body is over `len_max`
 int mesh_frame_take(mesh_bytes *record, uint32_t len_max, mesh_frame *out_frame);
 
-uint32_t mesh_channel_of(uint8_t type); // of a message: REQUEST, REPLY, ERROR, PUB or AGENT
+// Of a message: REQUEST, REPLY, ERROR, PUB or AGENT.
+uint32_t mesh_channel_of(uint8_t type, mesh_lane lane);
+mesh_lane mesh_channel_lane(uint32_t channel);
+bool mesh_channel_has_credit(uint32_t channel);
 
 // Writes the MESH_FRAME_HEAD_LEN bytes of a frame's head; returns where the body goes.
 uint8_t *mesh_frame_put_head(uint8_t *at, size_t body_len, uint8_t type, uint8_t flags,

@@ -15,6 +15,8 @@ enum {
     MESH_MESSAGE_LEN_MAX = 16 << 20,
     MESH_MESSAGE_HEAD_MAX = 1024, // head of a message, on top of the payload
     MESH_CREDIT_DEFAULT = 1 << 20,
+    MESH_LANE_QUANTUM = 16 << 10, // bulk bytes that a normal message may find before it
+    MESH_LANE_WEIGHT = 4,         // bytes of the normal lane for each one of bulk
     MESH_NAME_LEN_MAX = 255,
     MESH_TAGS_LEN_MAX = 255, // all tags of one entry; also: a key that chooses
     MESH_SUBJECT_TOKENS_MAX = 16,
@@ -23,7 +25,7 @@ enum {
     MESH_SHAPE_KEYS_MAX = 32,
     MESH_ENTRIES_MAX = 4096,    // services and subscriptions of one node
     MESH_CALLS_MAX = 65536,     // open calls a node made; also: open calls it serves
-    MESH_QUEUE_HIGH = 1 << 20,  // bytes waiting for one peer: publish() says false above
+    MESH_QUEUE_HIGH = 1 << 20,  // bytes waiting in a lane of one peer: publish() says false above
     MESH_QUEUE_LOW = 256 << 10, // 'drain' below
     MESH_QUEUE_MAX = 16 << 20,  // new messages are refused above
     MESH_PACKET_LEN_MAX = 128 << 10,

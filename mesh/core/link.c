@@ -9,10 +9,11 @@ static void reset_stream(mesh_link *link) {
         link->assemblies[i] = (struct mesh_link_assembly){0};
         link->inbound[i] = (struct mesh_link_inbound){0};
         link->outbound[i] = (struct mesh_link_outbound){0};
+        if (mesh_channel_has_credit((uint32_t)i))
+            link->inbound[i].granted = link->options.window;
+        else
+            link->outbound[i].limit = UINT64_MAX;
     }
-    link->outbound[MESH_CHANNEL_REPLY].limit = UINT64_MAX;
-    link->inbound[MESH_CHANNEL_REQUEST].granted = link->options.window;
-    link->inbound[MESH_CHANNEL_PUBLISH].granted = link->options.window;
     link->max_frame = MESH_FRAME_LEN_DEFAULT;
     link->max_message = link->options.max_message;
     link->input_head = link->input_tail = 0;
@@ -21,7 +22,8 @@ static void reset_stream(mesh_link *link) {
     link->shapes_received = 0;
     link->shapes_sent = 0;
     link->pong_count = 0;
-    link->cancel_after = (mesh_cancel){0};
+    memset(link->cancel_after, 0, sizeof link->cancel_after);
+    link->bulk_due = 0;
     link->is_mute = false;
     link->is_sealed = false;
     mesh_cipher_deinit(&link->seal);
@@ -36,7 +38,8 @@ mesh_link *mesh_link_create(const mesh_link_options *options) {
     mesh_link *link = mem_alloc(sizeof *link);
     link->options = *options;
     link->state = MESH_LINK_WAITING;
-    link->turn = MESH_CHANNEL_REQUEST;
+    link->turns[MESH_LANE_NORMAL] = MESH_CHANNEL_REQUEST;
+    link->turns[MESH_LANE_BULK] = MESH_CHANNEL_BULK_REQUEST;
     reset_stream(link);
     return link;
 }

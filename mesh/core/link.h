@@ -3,7 +3,9 @@
 // calls and subscriptions.
 //
 // Sending: a message goes straight into the output when nothing waits before it and there is credit
-// and room; else it waits in its channel's queue. Control frames overtake all that waits.
+// and room; else it waits in its channel's queue. Control frames overtake all that waits; the lanes
+// share what is left by weight, and bulk never has more than a quantum in the output while it could
+// still be overtaken.
 #pragma once
 
 #include <stdbool.h>
@@ -78,10 +80,11 @@ typedef struct mesh_link {
     struct mesh_link_outbound {
         uint64_t sent, limit;
     } outbound[MESH_CHANNEL_COUNT];
-    uint32_t turn; // the channel that is next to send
+    uint32_t turns[MESH_LANE_COUNT]; // the channel that is next to send
+    uint32_t bulk_due;               // bytes of the normal lane that passed while bulk waits
     size_t shapes_sent;
     uint32_t pong_count;
-    mesh_cancel cancel_after; // CANCEL for the request that is half sent; code 0: none
+    mesh_cancel cancel_after[MESH_LANE_COUNT]; // for the request that is half sent; code 0: none
 } mesh_link;
 
 mesh_link *mesh_link_create(const mesh_link_options *options);
@@ -107,7 +110,8 @@ bool mesh_link_close(mesh_link *link, uint64_t now_ms);
 
 // ---- receiving (link_receive.c)
 typedef struct mesh_link_message {
-    uint8_t type;  // READY, GOAWAY, CREDIT, SHAPE, CANCEL, or a message
+    uint8_t type; // READY, GOAWAY, CREDIT, SHAPE, CANCEL, or a message
+    uint32_t channel;
     uint32_t cost; // bytes of credit to return by mesh_link_consumed
     mesh_bytes body;
     void *owned; // gives: free it when body is no longer needed; NULL: body borrows the input
@@ -122,7 +126,8 @@ void mesh_link_consumed(mesh_link *link, uint32_t channel, uint64_t cost);
 
 // ---- sending (link_send.c)
 typedef struct mesh_link_send_options {
-    uint8_t type;           // REQUEST, REPLY, ERROR or PUB; between agents AGENT
+    uint8_t type; // REQUEST, REPLY, ERROR or PUB; between agents AGENT
+    mesh_lane lane;
     uint32_t tag;           // the sender's, to find it among what waits
     uint64_t expires_at_ms; // REQUEST: its deadline is rewritten when it leaves the queue late
     mesh_bytes head, payload;
@@ -131,6 +136,7 @@ typedef struct mesh_link_send_options {
 // Where a message is: in a queue or in the output.
 typedef struct mesh_link_place {
     uint64_t position;
+    uint32_t channel;
     bool is_queued;
 } mesh_link_place;
 
@@ -138,9 +144,10 @@ mesh_link_place mesh_link_send(mesh_link *link, const mesh_link_send_options *se
 // A message of this many bytes, head included, is within the peer's limit, as far as that is known.
 bool mesh_link_fits(const mesh_link *link, size_t len);
 // Takes a message back that waits. False: it is on its way.
-bool mesh_link_take_back(mesh_link *link, uint32_t channel, mesh_link_place place);
+bool mesh_link_take_back(mesh_link *link, mesh_link_place place);
 // Some of it may have been given to the socket.
-bool mesh_link_may_be_sent(const mesh_link *link, uint32_t channel, mesh_link_place place);
+bool mesh_link_may_be_sent(const mesh_link *link, mesh_link_place place);
+bool mesh_link_is_waiting(const mesh_link *link, mesh_link_place place); // no byte of it has gone
 void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel);
 void mesh_link_ping(mesh_link *link); // the peer says PONG: a sign of life
 // Moves what waits into the output as far as credit and room go.
@@ -149,6 +156,8 @@ bool mesh_link_has_output(const mesh_link *link);
 // Ends the record at hand: it can be written now.
 mesh_bytes mesh_link_output(mesh_link *link);
 void mesh_link_sent(mesh_link *link, size_t len);
-size_t mesh_link_queued(const mesh_link *link);                       // bytes in queues and output
+// Bytes that wait in a lane; control frames and the output count for the normal one.
+size_t mesh_link_queued(const mesh_link *link, mesh_lane lane);
+size_t mesh_link_unsent(const mesh_link *link);                       // of both
 void mesh_link_write_ready(mesh_link *link, const mesh_ready *ready); // for link.c
 void mesh_link_goaway(mesh_link *link, mesh_goaway_code code, const char *text);

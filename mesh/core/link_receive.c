@@ -46,8 +46,10 @@ static int take_ready(mesh_link *link, const mesh_frame *frame) {
     if (ready.node_id != link->options.peer_id) return MESH_EWRONGPEER;
     if (ready.max_frame < link->max_frame) link->max_frame = ready.max_frame;
     if (ready.max_message < link->max_message) link->max_message = ready.max_message;
-    link->outbound[MESH_CHANNEL_REQUEST].limit = ready.request_credit;
-    link->outbound[MESH_CHANNEL_PUBLISH].limit = ready.publish_credit;
+    for (size_t i = 0; i < MESH_LANE_COUNT; i++) {
+        link->outbound[mesh_channel_of(MESH_FRAME_REQUEST, i)].limit = ready.request_credit;
+        link->outbound[mesh_channel_of(MESH_FRAME_PUB, i)].limit = ready.publish_credit;
+    }
     link->state = MESH_LINK_OPEN;
     return 1;
 }
@@ -63,8 +65,7 @@ static int take_ping(mesh_link *link, const mesh_frame *frame) {
 }
 
 static int take_credit(mesh_link *link, const mesh_frame *frame) {
-    if (frame->channel != MESH_CHANNEL_REQUEST && frame->channel != MESH_CHANNEL_PUBLISH)
-        return MESH_EPROTO;
+    if (!mesh_channel_has_credit(frame->channel)) return MESH_EPROTO;
     if (frame->body.len != U64_LEN) return MESH_EPROTO;
     uint64_t limit = load_be64(frame->body.data);
     struct mesh_link_outbound *outbound = &link->outbound[frame->channel];
@@ -155,6 +156,7 @@ static int take_fragment(mesh_link *link, const mesh_frame *frame, mesh_link_mes
     if (!is_last) return 0;
     *out = (mesh_link_message){
         .type = frame->type,
+        .channel = frame->channel,
         .cost = assembly->cost,
         .body = {assembly->data, assembly->total},
         .owned = assembly->data,
@@ -163,19 +165,27 @@ static int take_fragment(mesh_link *link, const mesh_frame *frame, mesh_link_mes
     return 1;
 }
 
+// Agents have but one lane.
+static bool is_channel_right(const mesh_frame *frame) {
+    return frame->channel == mesh_channel_of(frame->type, MESH_LANE_NORMAL) ||
+           (frame->channel == mesh_channel_of(frame->type, MESH_LANE_BULK) &&
+            frame->type != MESH_FRAME_AGENT);
+}
+
 static int take_message(mesh_link *link, const mesh_frame *frame, mesh_link_message *out) {
-    if (frame->channel != mesh_channel_of(frame->type)) return MESH_EPROTO;
+    if (!is_channel_right(frame)) return MESH_EPROTO;
     struct mesh_link_inbound *inbound = &link->inbound[frame->channel];
     bool is_first = frame->flags & MESH_FRAME_FIRST;
     if (is_first) {
         if (link->assemblies[frame->channel].type != 0) return MESH_EPROTO;
-        bool has_credit = frame->channel != MESH_CHANNEL_REPLY;
-        if (has_credit && inbound->received >= inbound->granted) return MESH_EFLOW;
+        bool needs_credit = mesh_channel_has_credit(frame->channel);
+        if (needs_credit && inbound->received >= inbound->granted) return MESH_EFLOW;
     }
     inbound->received += MESH_FRAME_HEAD_LEN + frame->body.len;
     if (!is_first || (frame->flags & MESH_FRAME_MORE)) return take_fragment(link, frame, out);
     *out = (mesh_link_message){
         .type = frame->type,
+        .channel = frame->channel,
         .cost = (uint32_t)(MESH_FRAME_HEAD_LEN + frame->body.len),
         .body = frame->body,
     };

@@ -3,6 +3,8 @@
 #include "core/link.h"
 #include "core/mem.h"
 
+enum { BULK_TURN = MESH_LANE_WEIGHT * MESH_LANE_QUANTUM };
+
 static size_t pending(const mesh_link *link) {
     return link->output_tail - link->output_head;
 }
@@ -105,8 +107,8 @@ static void write_control(mesh_link *link) {
         add_control(link, MESH_FRAME_SHAPE, MESH_CHANNEL_CONTROL,
                     shapes->bodies[link->shapes_sent++]);
     }
-    write_credit(link, MESH_CHANNEL_REQUEST);
-    write_credit(link, MESH_CHANNEL_PUBLISH);
+    for (uint32_t channel = 0; channel < MESH_CHANNEL_COUNT; channel++)
+        write_credit(link, channel);
 
     mesh_queue *queue = &link->queues[MESH_CHANNEL_CONTROL];
     mesh_queue_entry *entry;
@@ -131,12 +133,15 @@ static void queue_cancel(mesh_link *link, const mesh_cancel *cancel) {
 
 void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel) {
     if (link->state != MESH_LINK_OPEN) return;
-    uint8_t *message;
-    mesh_queue_entry *front = mesh_queue_front(&link->queues[MESH_CHANNEL_REQUEST], &message);
-    // A CANCEL that overtook the rest of its request would find no call to cancel.
-    if (front && front->done > 0 && load_be64(message) == cancel->call_id) {
-        link->cancel_after = *cancel;
-        return;
+    for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        uint8_t *message;
+        mesh_queue_entry *front =
+            mesh_queue_front(&link->queues[mesh_channel_of(MESH_FRAME_REQUEST, lane)], &message);
+        // A CANCEL that overtook the rest of its request would find no call to cancel.
+        if (front && front->done > 0 && load_be64(message) == cancel->call_id) {
+            link->cancel_after[lane] = *cancel;
+            return;
+        }
     }
     queue_cancel(link, cancel);
 }
@@ -169,20 +174,39 @@ static void copy_part(uint8_t *at, const content *message, size_t len) {
     if (len > 0) memcpy(at, message->payload.data + (done - message->head.len), len);
 }
 
+static size_t lane_bytes(const mesh_link *link, mesh_lane lane) {
+    size_t bytes = 0;
+    uint32_t first = mesh_channel_of(MESH_FRAME_REQUEST, lane);
+    for (uint32_t i = 0; i < MESH_CHANNELS_PER_LANE; i++)
+        bytes += mesh_queue_bytes(&link->queues[first + i]);
+    return bytes;
+}
+
+// What bulk did not get while it waited is owed to it, up to one turn.
+static void count_share(mesh_link *link, uint32_t channel, uint32_t len) {
+    if (mesh_channel_lane(channel) == MESH_LANE_BULK) {
+        uint32_t paid = MESH_LANE_WEIGHT * len;
+        link->bulk_due -= paid < link->bulk_due ? paid : link->bulk_due;
+    } else if (link->bulk_due < BULK_TURN && lane_bytes(link, MESH_LANE_BULK) > 0) {
+        link->bulk_due += len;
+    }
+}
+
 // Writes the next frame of a message.
-static void write_part(mesh_link *link, uint8_t type, content *message) {
+static void write_part(mesh_link *link, uint8_t type, uint32_t channel, content *message) {
     size_t left = message->total - message->done;
     bool is_first = message->done == 0;
     size_t prefix_len = is_first && left > link->max_frame ? sizeof(uint32_t) : 0;
     size_t len = left + prefix_len > link->max_frame ? link->max_frame - prefix_len : left;
     uint8_t flags =
         (uint8_t)((is_first ? MESH_FRAME_FIRST : 0) | (len < left ? MESH_FRAME_MORE : 0));
-    uint32_t channel = mesh_channel_of(type);
     uint8_t *at = add_frame(link, prefix_len + len, type, flags, channel);
     if (prefix_len > 0) at = store_be32(at, (uint32_t)message->total);
     copy_part(at, message, len);
     message->done += len;
-    link->outbound[channel].sent += MESH_FRAME_HEAD_LEN + prefix_len + len;
+    size_t cost = MESH_FRAME_HEAD_LEN + prefix_len + len;
+    link->outbound[channel].sent += cost;
+    count_share(link, channel, (uint32_t)cost);
 }
 
 static bool may_begin(const mesh_link *link, uint32_t channel) {
@@ -190,40 +214,46 @@ static bool may_begin(const mesh_link *link, uint32_t channel) {
 }
 
 static bool is_way_free(mesh_link *link, uint32_t channel, size_t len) {
+    bool is_bulk = mesh_channel_lane(channel) == MESH_LANE_BULK;
+    size_t room = is_bulk ? MESH_LANE_QUANTUM : MESH_LINK_OUTPUT_MAX;
     return link->state == MESH_LINK_OPEN && mesh_queue_bytes(&link->queues[channel]) == 0 &&
-           pending(link) + len <= MESH_LINK_OUTPUT_MAX && may_begin(link, channel);
+           pending(link) + len <= room && may_begin(link, channel);
 }
 
 mesh_link_place mesh_link_send(mesh_link *link, const mesh_link_send_options *send) {
-    uint32_t channel = mesh_channel_of(send->type);
+    uint32_t channel = mesh_channel_of(send->type, send->lane);
     content message = {send->head, send->payload, send->head.len + send->payload.len, 0};
     if (!is_way_free(link, channel, message.total)) {
         mesh_queue_entry entry = {
             .type = send->type, .tag = send->tag, .expires_at_ms = send->expires_at_ms};
         uint64_t position =
             mesh_queue_push(&link->queues[channel], entry, send->head, send->payload);
-        return (mesh_link_place){position, true};
+        return (mesh_link_place){position, channel, true};
     }
     write_control(link);
     uint64_t position = link->output_base + link->output_tail;
     do
-        write_part(link, send->type, &message);
+        write_part(link, send->type, channel, &message);
     while (message.done < message.total);
-    return (mesh_link_place){position, false};
+    return (mesh_link_place){position, channel, false};
 }
 
 bool mesh_link_fits(const mesh_link *link, size_t len) {
     return len <= link->max_message + MESH_MESSAGE_HEAD_MAX;
 }
 
-bool mesh_link_take_back(mesh_link *link, uint32_t channel, mesh_link_place place) {
-    return place.is_queued && mesh_queue_drop(&link->queues[channel], place.position);
+bool mesh_link_take_back(mesh_link *link, mesh_link_place place) {
+    return place.is_queued && mesh_queue_drop(&link->queues[place.channel], place.position);
 }
 
-bool mesh_link_may_be_sent(const mesh_link *link, uint32_t channel, mesh_link_place place) {
+bool mesh_link_is_waiting(const mesh_link *link, mesh_link_place place) {
+    return place.is_queued && mesh_queue_is_waiting(&link->queues[place.channel], place.position);
+}
+
+bool mesh_link_may_be_sent(const mesh_link *link, mesh_link_place place) {
     if (!place.is_queued) return link->output_base + link->output_head > place.position;
     // Once it has left the queue nobody remembers where in the output it is.
-    return !mesh_queue_is_waiting(&link->queues[channel], place.position);
+    return !mesh_link_is_waiting(link, place);
 }
 
 static void refresh_deadline(const mesh_queue_entry *entry, uint8_t *message, uint64_t now_ms) {
@@ -232,26 +262,54 @@ static void refresh_deadline(const mesh_queue_entry *entry, uint8_t *message, ui
     store_be32(message + MESH_REQUEST_DEADLINE_AT, (uint32_t)left_ms);
 }
 
-// One frame of the channel's first message. False: nothing waits, or there is no credit.
-static bool pump_channel(mesh_link *link, uint32_t channel, uint64_t now_ms) {
+// One frame of the channel's first message. False: nothing waits, there is no credit, or the output
+// would be longer than `room` and is not empty.
+static bool pump_channel(mesh_link *link, uint32_t channel, size_t room, uint64_t now_ms) {
     mesh_queue *queue = &link->queues[channel];
     uint8_t *message;
     mesh_queue_entry *entry = mesh_queue_front(queue, &message);
     if (!entry) return false;
+    size_t left = entry->len - entry->done;
+    size_t frame_len = left < link->max_frame ? left : link->max_frame;
+    if (pending(link) > 0 && pending(link) + frame_len > room) return false;
     if (entry->done == 0) {
         if (!may_begin(link, channel)) return false;
         refresh_deadline(entry, message, now_ms);
     }
     content rest = {{0}, {message, entry->len}, entry->len, entry->done};
-    write_part(link, entry->type, &rest);
+    bool is_request = entry->type == MESH_FRAME_REQUEST;
+    write_part(link, entry->type, channel, &rest);
     entry->done = (uint32_t)rest.done;
     if (rest.done < rest.total) return true;
     mesh_queue_pop(queue);
-    if (channel == MESH_CHANNEL_REQUEST && link->cancel_after.code != 0) {
-        queue_cancel(link, &link->cancel_after);
-        link->cancel_after = (mesh_cancel){0};
+    mesh_cancel *cancel = &link->cancel_after[mesh_channel_lane(channel)];
+    if (is_request && cancel->code != 0) {
+        queue_cancel(link, cancel);
+        *cancel = (mesh_cancel){0};
     }
     return true;
+}
+
+// Channels of a lane take turns, a frame each, so that a large message delays no small one of
+// another channel.
+static bool pump_lane(mesh_link *link, mesh_lane lane, size_t room, uint64_t now_ms) {
+    uint32_t first = mesh_channel_of(MESH_FRAME_REQUEST, lane);
+    for (uint32_t i = 0; i < MESH_CHANNELS_PER_LANE; i++) {
+        uint32_t channel = link->turns[lane];
+        bool is_last = channel == first + MESH_CHANNELS_PER_LANE - 1;
+        link->turns[lane] = is_last ? first : channel + 1;
+        if (pump_channel(link, channel, room, now_ms)) return true;
+    }
+    return false;
+}
+
+// One frame of the lane whose turn it is. Bulk gets what it is owed; else it goes when there is
+// nothing of the normal lane, and then only so far that what comes next finds little before it.
+static bool pump_lanes(mesh_link *link, uint64_t now_ms) {
+    const size_t room = MESH_LINK_OUTPUT_MAX + MESH_LANE_QUANTUM;
+    if (link->bulk_due >= BULK_TURN && pump_lane(link, MESH_LANE_BULK, room, now_ms)) return true;
+    return pump_lane(link, MESH_LANE_NORMAL, room, now_ms) ||
+           pump_lane(link, MESH_LANE_BULK, MESH_LANE_QUANTUM, now_ms);
 }
 
 static bool is_anything_waiting(const mesh_link *link) {
@@ -264,10 +322,7 @@ static bool is_anything_waiting(const mesh_link *link) {
 void mesh_link_pump(mesh_link *link, uint64_t now_ms) {
     if (link->state == MESH_LINK_OPEN) {
         write_control(link);
-        // Turn about, a frame each, so that a large message delays no small one of another channel.
-        for (uint32_t idle = 0; idle < 3 && pending(link) < MESH_LINK_OUTPUT_MAX;) {
-            idle = pump_channel(link, link->turn, now_ms) ? 0 : idle + 1;
-            link->turn = link->turn == MESH_CHANNEL_REPLY ? MESH_CHANNEL_REQUEST : link->turn + 1;
+        while (pending(link) < MESH_LINK_OUTPUT_MAX && pump_lanes(link, now_ms)) {
         }
         if (link->has_control) write_control(link);
     }
@@ -297,9 +352,13 @@ void mesh_link_sent(mesh_link *link, size_t len) {
     link->has_open_record = false;
 }
 
-size_t mesh_link_queued(const mesh_link *link) {
-    size_t bytes = pending(link);
-    for (size_t i = 0; i < MESH_CHANNEL_COUNT; i++)
-        bytes += mesh_queue_bytes(&link->queues[i]);
+size_t mesh_link_queued(const mesh_link *link, mesh_lane lane) {
+    size_t bytes = lane_bytes(link, lane);
+    if (lane == MESH_LANE_NORMAL)
+        bytes += pending(link) + mesh_queue_bytes(&link->queues[MESH_CHANNEL_CONTROL]);
     return bytes;
+}
+
+size_t mesh_link_unsent(const mesh_link *link) {
+    return mesh_link_queued(link, MESH_LANE_NORMAL) + lane_bytes(link, MESH_LANE_BULK);
 }

@@ -129,12 +129,14 @@ bool mesh_node_poll(mesh_node *node, mesh_output *out) {
 
 mesh_node_stats mesh_node_stats_get(const mesh_node *node) {
     mesh_node_stats stats = node->stats;
-    stats.queued_bytes = node->self_held;
     stats.unsent_bytes = 0;
-    for (size_t i = 0; i < node->linked_count; i++) {
-        size_t queued = mesh_node_links_queued(node->linked[i]);
-        if (queued > stats.queued_bytes) stats.queued_bytes = queued;
-        stats.unsent_bytes += queued;
+    for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        stats.queued_bytes[lane] = node->self_held[lane];
+        for (size_t i = 0; i < node->linked_count; i++) {
+            size_t queued = mesh_node_links_queued(node, node->linked[i], lane);
+            if (queued > stats.queued_bytes[lane]) stats.queued_bytes[lane] = queued;
+            stats.unsent_bytes += queued;
+        }
     }
     return stats;
 }

@@ -11,6 +11,7 @@
 
 #include "core/bytes.h"
 #include "core/entry.h"
+#include "core/lane.h"
 #include "core/limits.h"
 #include "secure/cert.h"
 #include "secure/cipher.h"
@@ -27,7 +28,9 @@ typedef struct mesh_node_options {
 mesh_node *mesh_node_create(const mesh_node_options *options);
 void mesh_node_destroy(mesh_node *node);
 
-enum { MESH_PAYLOAD_HAS_HEADERS = 1 };
+// Flags of a message. Bulk is for what is large or can wait: it never holds up the normal lane, and
+// keeps its order and its queue by itself. The answer to a call goes by the lane of the call.
+enum { MESH_PAYLOAD_HAS_HEADERS = 1, MESH_IS_BULK = 4 };
 
 // Codes of wire.md's ERROR and CANCEL.
 typedef enum mesh_call_code {
@@ -139,7 +142,7 @@ void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uin
 // The application took this many bytes (event.cost) of publications from this peer; own ones too
 // (peer 0), also of subscriptions it has withdrawn: what is never consumed stops the sender for
 // good.
-void mesh_node_consumed(mesh_node *node, uint32_t peer, size_t cost);
+void mesh_node_consumed(mesh_node *node, uint32_t peer, mesh_lane lane, size_t cost);
 // The next shape of this node's encoder: a SHAPE body (wire.md). Sent on every link ahead of what
 // follows.
 int mesh_node_shape(mesh_node *node, mesh_bytes body);
@@ -177,8 +180,8 @@ typedef enum mesh_output_kind {
     MESH_OUT_REPLY,   // slot called, peer, flags, payload
     MESH_OUT_ERROR,   // slot called, peer (or ANY), code, is_maybe, flags, payload
     MESH_OUT_DOWN,    // peer that was monitored: name = reason, exit_code, exit_signal
-    MESH_OUT_DRAIN,   // stats.queued_bytes was above MESH_QUEUE_HIGH; every queue that was is below
-                      // MESH_QUEUE_LOW now
+    MESH_OUT_DRAIN,   // flags: the lane whose stats.queued_bytes was above MESH_QUEUE_HIGH; every
+                      // queue that was is below MESH_QUEUE_LOW now
     MESH_OUT_FLUSHED, // mesh_node_flush was called, and nothing is unsent now
 } mesh_output_kind;
 
@@ -199,7 +202,8 @@ bool mesh_node_poll(mesh_node *node, mesh_output *out);
 // ---- figures
 // ---------------------------------------------------------------------------------------
 typedef struct mesh_node_stats {
-    uint64_t queued_bytes; // the fullest link's; above MESH_QUEUE_HIGH publish() says false
+    // Of the link whose lane is fullest; above MESH_QUEUE_HIGH publish() says false.
+    uint64_t queued_bytes[MESH_LANE_COUNT];
     uint64_t unsent_bytes; // of all links: not yet handed to the operating system
     uint64_t late_replies, lost_publications, unknown_targets, sent_messages, received_messages;
     uint64_t forbidden; // calls and publications of other hosts, by their certificates

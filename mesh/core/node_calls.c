@@ -73,25 +73,20 @@ void mesh_node_calls_complete(mesh_node *node, uint32_t slot, const mesh_reply *
 
 static bool may_be_delivered(mesh_node *node, const mesh_peer *peer, const mesh_made_call *call) {
     if (peer == &node->self) return true;
-    return peer->link && mesh_link_may_be_sent(peer->link, MESH_CHANNEL_REQUEST, call->place);
-}
-
-static bool is_in_queue(const mesh_peer *peer, const mesh_made_call *call) {
-    return call->place.is_queued &&
-           mesh_queue_is_waiting(&peer->link->queues[MESH_CHANNEL_REQUEST], call->place.position);
+    return peer->link && mesh_link_may_be_sent(peer->link, call->place);
 }
 
 bool mesh_node_calls_is_unsent(mesh_node *node, uint32_t slot) {
     const mesh_made_call *call = mesh_calls_get(&node->calls, slot);
     const mesh_peer *peer = mesh_node_peers_get(node, call->peer);
-    return peer->link && is_in_queue(peer, call);
+    return peer->link && mesh_link_is_waiting(peer->link, call->place);
 }
 
 void mesh_node_calls_fail_of(mesh_node *node, mesh_peer *peer, bool has_queue) {
     for (uint32_t slot = peer->first_call; slot != MESH_CALL_NONE;) {
         const mesh_made_call *call = mesh_calls_get(&node->calls, slot);
         uint32_t next = call->next;
-        if (!has_queue || !is_in_queue(peer, call))
+        if (!has_queue || !mesh_link_is_waiting(peer->link, call->place))
             mesh_node_calls_fail(node, slot, MESH_CALL_PEER_LOST,
                                  may_be_delivered(node, peer, call));
         slot = next;
@@ -110,7 +105,7 @@ static void end_call(mesh_node *node, uint32_t slot, uint32_t code, uint16_t can
         if (serve_slot != MESH_SERVE_NONE) mesh_node_calls_abort(node, serve_slot, code);
         return;
     }
-    bool is_back = mesh_link_take_back(peer->link, MESH_CHANNEL_REQUEST, call->place);
+    bool is_back = mesh_link_take_back(peer->link, call->place);
     // What is in the output goes out, also when not a byte of it has gone yet.
     mesh_node_calls_fail(node, slot, code, !is_back);
     if (!is_back && cancel_code != 0) {
@@ -187,7 +182,8 @@ static void call_self(mesh_node *node, const mesh_call *call, uint32_t entry_id)
 static void call_peer(mesh_node *node, const mesh_call *call, mesh_peer *peer, uint32_t entry_id) {
     mesh_link *link = mesh_node_links_need(node, peer);
     bool fits = mesh_link_fits(link, MESH_MESSAGE_HEAD_MAX + call->payload.len);
-    if (!fits || mesh_link_queued(link) > MESH_QUEUE_MAX) {
+    mesh_lane lane = mesh_lane_of_flags(call->flags);
+    if (!fits || mesh_link_queued(link, lane) > MESH_QUEUE_MAX) {
         (void)push_error(node, call->slot, peer->handle, MESH_CALL_OVERLOADED, false);
         return;
     }
@@ -202,6 +198,7 @@ static void call_peer(mesh_node *node, const mesh_call *call, mesh_peer *peer, u
     };
     mesh_link_send_options send = {
         .type = MESH_FRAME_REQUEST,
+        .lane = lane,
         .tag = call->slot,
         .expires_at_ms = call->timeout_ms ? node->now_ms + call->timeout_ms : UINT64_MAX,
         .head = {head, mesh_request_write(head, &request)},
@@ -248,10 +245,11 @@ void mesh_node_calls_abort_of(mesh_node *node, mesh_peer *peer, uint32_t code) {
         mesh_node_calls_abort(node, peer->first_serve, code);
 }
 
-static void send_reply(mesh_node *node, mesh_peer *peer, const mesh_reply *reply) {
+static void send_reply(mesh_node *node, mesh_peer *peer, const mesh_reply *reply, mesh_lane lane) {
     uint8_t head[MESH_MESSAGE_HEAD_MAX];
     mesh_link_send_options send = {
         .type = reply->code == 0 ? MESH_FRAME_REPLY : MESH_FRAME_ERROR,
+        .lane = lane,
         .expires_at_ms = UINT64_MAX,
         .head = {head, mesh_reply_write(head, reply)},
         .payload = reply->payload,
@@ -260,7 +258,8 @@ static void send_reply(mesh_node *node, mesh_peer *peer, const mesh_reply *reply
 }
 
 void mesh_node_calls_refuse(mesh_node *node, mesh_peer *peer, uint64_t call_id, uint32_t code) {
-    send_reply(node, peer, &(mesh_reply){.call_id = call_id, .code = (uint16_t)code});
+    send_reply(node, peer, &(mesh_reply){.call_id = call_id, .code = (uint16_t)code},
+               MESH_LANE_NORMAL);
 }
 
 // A handler that answered NO_METHOD and the like did not run; any other error leaves it open.
@@ -277,15 +276,15 @@ static mesh_bytes write_text(uint8_t out[TEXT_HEAD_LEN + TEXT_MAX], mesh_bytes t
     return (mesh_bytes){out, TEXT_HEAD_LEN + text.len};
 }
 
-static void answer_peer(mesh_node *node, mesh_peer *peer, const mesh_reply *reply) {
+static void answer_peer(mesh_node *node, mesh_peer *peer, const mesh_reply *reply, mesh_lane lane) {
     const char *refusal = NULL;
     if (!mesh_link_fits(peer->link, MESH_MESSAGE_HEAD_MAX + reply->payload.len)) {
         refusal = "the answer is larger than a message may be";
-    } else if (mesh_link_queued(peer->link) > MESH_QUEUE_MAX) {
+    } else if (mesh_link_queued(peer->link, lane) > MESH_QUEUE_MAX) {
         refusal = "too many answers wait for this caller";
     }
     if (!refusal) {
-        send_reply(node, peer, reply);
+        send_reply(node, peer, reply, lane);
         return;
     }
     uint8_t text[TEXT_HEAD_LEN + TEXT_MAX];
@@ -293,7 +292,7 @@ static void answer_peer(mesh_node *node, mesh_peer *peer, const mesh_reply *repl
                         .code = MESH_CALL_OVERLOADED,
                         .is_maybe = true,
                         .payload = write_text(text, mesh_bytes_text(refusal))};
-    send_reply(node, peer, &error);
+    send_reply(node, peer, &error, lane);
 }
 
 static void answer_self(mesh_node *node, const mesh_reply *reply) {
@@ -339,8 +338,8 @@ void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uin
     mesh_peer *peer = mesh_node_peers_get(node, served.peer);
     if (!peer || !peer->link || peer->epoch != served.epoch) return;
     peer->serve_count--;
-    mesh_link_consumed(peer->link, MESH_CHANNEL_REQUEST, served.cost);
-    if (is_awaited) answer_peer(node, peer, &reply);
+    mesh_link_consumed(peer->link, served.channel, served.cost);
+    if (is_awaited) answer_peer(node, peer, &reply, mesh_channel_lane(served.channel));
     mesh_link_pump(peer->link, now_ms);
     mesh_node_links_settle(node, peer);
 }

@@ -31,7 +31,10 @@ static size_t filter(mesh_node *node, const mesh_target *targets, size_t count, 
 
 // In coarse steps: a few messages more or less say nothing, a peer that does not read does.
 static size_t backlog(const mesh_node *node, const mesh_peer *peer) {
-    return (peer == &node->self ? node->self_held : mesh_node_links_queued(peer)) / BACKLOG_STEP;
+    size_t bytes = 0;
+    for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++)
+        bytes += mesh_node_links_queued(node, peer, lane);
+    return bytes / BACKLOG_STEP;
 }
 
 static bool is_less_loaded(const mesh_node *node, const mesh_peer *a, const mesh_peer *b) {

@@ -29,18 +29,22 @@ mesh_link *mesh_node_links_need(mesh_node *node, mesh_peer *peer) {
     return add_link(node, peer);
 }
 
-size_t mesh_node_links_queued(const mesh_peer *peer) {
-    return peer->link ? mesh_link_queued(peer->link) : 0;
+size_t mesh_node_links_unsent(const mesh_peer *peer) {
+    return peer->link ? mesh_link_unsent(peer->link) : 0;
 }
 
-static size_t waiting_for(const mesh_node *node, const mesh_peer *peer) {
-    return peer == &node->self ? node->self_held : mesh_node_links_queued(peer);
+size_t mesh_node_links_queued(const mesh_node *node, const mesh_peer *peer, mesh_lane lane) {
+    if (peer == &node->self) return node->self_held[lane];
+    return peer->link ? mesh_link_queued(peer->link, lane) : 0;
 }
 
 void mesh_node_links_check_full(mesh_node *node, mesh_peer *peer) {
-    if (peer->is_full || waiting_for(node, peer) <= MESH_QUEUE_HIGH) return;
-    peer->is_full = true;
-    node->full_count++;
+    for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        if (peer->is_full[lane] || mesh_node_links_queued(node, peer, lane) <= MESH_QUEUE_HIGH)
+            continue;
+        peer->is_full[lane] = true;
+        node->full_count[lane]++;
+    }
 }
 
 mesh_link_place mesh_node_links_send(mesh_node *node, mesh_peer *peer,
@@ -60,15 +64,19 @@ static void say(mesh_node *node, mesh_output_kind kind, const mesh_peer *peer) {
 }
 
 void mesh_node_links_check_drain(mesh_node *node, mesh_peer *peer) {
-    if (!peer->is_full || waiting_for(node, peer) >= MESH_QUEUE_LOW) return;
-    peer->is_full = false;
-    if (--node->full_count == 0) (void)mesh_outbox_push(&node->outbox, MESH_OUT_DRAIN, NULL);
+    for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        if (!peer->is_full[lane] || mesh_node_links_queued(node, peer, lane) >= MESH_QUEUE_LOW)
+            continue;
+        peer->is_full[lane] = false;
+        if (--node->full_count[lane] > 0) continue;
+        mesh_outbox_push(&node->outbox, MESH_OUT_DRAIN, NULL)->flags = mesh_lane_flags(lane);
+    }
 }
 
 static void check_flushed(mesh_node *node) {
     if (!node->is_flush_asked) return;
     for (size_t i = 0; i < node->linked_count; i++)
-        if (mesh_node_links_queued(node->linked[i]) > 0) return;
+        if (mesh_node_links_unsent(node->linked[i]) > 0) return;
     node->is_flush_asked = false;
     (void)mesh_outbox_push(&node->outbox, MESH_OUT_FLUSHED, NULL);
 }
@@ -93,17 +101,22 @@ void mesh_node_links_settle(mesh_node *node, mesh_peer *peer) {
 }
 
 static void count_lost(mesh_node *node, mesh_link *link) {
-    size_t cursor = 0;
-    const mesh_queue_entry *entry;
-    while ((entry = mesh_queue_each(&link->queues[MESH_CHANNEL_PUBLISH], &cursor)))
-        node->stats.lost_publications += !entry->is_dropped;
+    for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        mesh_queue *queue = &link->queues[mesh_channel_of(MESH_FRAME_PUB, lane)];
+        size_t cursor = 0;
+        const mesh_queue_entry *entry;
+        while ((entry = mesh_queue_each(queue, &cursor)))
+            node->stats.lost_publications += !entry->is_dropped;
+    }
 }
 
 // What the application holds of this link's publications gives no credit to the next one.
 static void forget_stream(mesh_node *node, mesh_peer *peer) {
     mesh_node_calls_abort_of(node, peer, MESH_CALL_PEER_LOST);
-    peer->debt += peer->held_cost;
-    peer->held_cost = 0;
+    for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        peer->debt[lane] += peer->held_cost[lane];
+        peer->held_cost[lane] = 0;
+    }
     peer->serve_count = 0;
 }
 
@@ -135,10 +148,12 @@ static int replace(mesh_node *node, mesh_peer *peer, bool is_dialler) {
         forget_stream(node, peer);
         peer->epoch++;
     }
-    size_t cursor = 0;
-    const mesh_queue_entry *front =
-        mesh_queue_each(&peer->link->queues[MESH_CHANNEL_PUBLISH], &cursor);
-    if (front && front->done > 0) node->stats.lost_publications++;
+    for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        size_t cursor = 0;
+        const mesh_queue_entry *front =
+            mesh_queue_each(&peer->link->queues[mesh_channel_of(MESH_FRAME_PUB, lane)], &cursor);
+        if (front && front->done > 0) node->stats.lost_publications++;
+    }
     mesh_link_replace(peer->link);
     return 0;
 }

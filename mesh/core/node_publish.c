@@ -39,18 +39,19 @@ static size_t run_len(const mesh_target *targets, size_t count, size_t count_max
     return len;
 }
 
-static int judge_target(mesh_node *node, uint32_t tag, mesh_bytes payload) {
+static int judge_target(mesh_node *node, uint32_t tag, const mesh_publication *pub) {
     const mesh_peer *peer = mesh_node_peers_get(node, tag);
-    if (peer == &node->self) return node->self_held > MESH_QUEUE_MAX ? MESH_EQUOTA : 0;
-    if (!peer->link) return 0;
-    if (!mesh_link_fits(peer->link, MESH_MESSAGE_HEAD_MAX + payload.len)) return MESH_ETOOBIG;
-    return mesh_link_queued(peer->link) > MESH_QUEUE_MAX ? MESH_EQUOTA : 0;
+    bool fits = !peer->link || mesh_link_fits(peer->link, MESH_MESSAGE_HEAD_MAX + pub->payload.len);
+    if (!fits) return MESH_ETOOBIG;
+    return mesh_node_links_queued(node, peer, mesh_lane_of_flags(pub->flags)) > MESH_QUEUE_MAX
+               ? MESH_EQUOTA
+               : 0;
 }
 
 static int judge_targets(mesh_node *node, const mesh_target *targets, size_t count,
-                         mesh_bytes payload) {
+                         const mesh_publication *pub) {
     for (size_t at = 0; at < count;) {
-        int err = judge_target(node, targets[at].tag, payload);
+        int err = judge_target(node, targets[at].tag, pub);
         if (err != 0) return err;
         at += run_len(targets + at, count - at, count);
     }
@@ -69,13 +70,13 @@ static void send_to_self(mesh_node *node, const mesh_target *targets, size_t cou
         out->peer = MESH_PEER_SELF;
         out->endpoint = targets[i].entry_id;
         out->name = (mesh_bytes){copy, pub->subject.len};
-        out->flags = pub->flags & MESH_MESSAGE_HAS_HEADERS;
+        out->flags = pub->flags & (MESH_MESSAGE_HAS_HEADERS | MESH_IS_BULK);
         out->payload = (mesh_bytes){copy + pub->subject.len, pub->payload.len};
     }
     CHECK(out);
     out->cost = (uint32_t)len;
     mesh_outbox_retire(&node->outbox, copy);
-    node->self_held += len;
+    node->self_held[mesh_lane_of_flags(pub->flags)] += len;
     mesh_node_links_check_full(node, &node->self);
 }
 
@@ -88,6 +89,7 @@ static void send_to_peer(mesh_node *node, const mesh_target *targets, size_t cou
     uint8_t head[MESH_MESSAGE_HEAD_MAX], flags = pub->flags & MESH_MESSAGE_HAS_HEADERS;
     mesh_link_send_options send = {
         .type = MESH_FRAME_PUB,
+        .lane = mesh_lane_of_flags(pub->flags),
         .expires_at_ms = UINT64_MAX,
         .head = {head, mesh_pub_write(head, flags, ids, count, pub->subject)},
         .payload = pub->payload,
@@ -108,7 +110,7 @@ int mesh_node_publish_to(mesh_node *node, uint64_t now_ms, const mesh_publicatio
         count = pick_targets(node, route, &pub->pick);
         targets = node->targets;
     }
-    int err = judge_targets(node, targets, count, pub->payload);
+    int err = judge_targets(node, targets, count, pub);
     if (err != 0) return err;
     for (size_t at = 0; at < count;) {
         size_t len = run_len(targets + at, count - at, MESH_PUB_TARGETS_MAX);
@@ -127,21 +129,21 @@ int mesh_node_publish(mesh_node *node, uint64_t now_ms, mesh_bytes subject, uint
         node, now_ms, &(mesh_publication){.subject = subject, .flags = flags, .payload = payload});
 }
 
-void mesh_node_consumed(mesh_node *node, uint32_t handle, size_t cost) {
+void mesh_node_consumed(mesh_node *node, uint32_t handle, mesh_lane lane, size_t cost) {
     mesh_peer *peer = mesh_node_peers_get(node, handle);
     if (!peer) return;
     if (peer == &node->self) {
-        node->self_held -= cost < node->self_held ? cost : node->self_held;
+        node->self_held[lane] -= cost < node->self_held[lane] ? cost : node->self_held[lane];
         mesh_node_links_check_drain(node, peer);
         return;
     }
-    uint64_t paid = cost < peer->debt ? cost : peer->debt;
-    peer->debt -= paid;
+    uint64_t paid = cost < peer->debt[lane] ? cost : peer->debt[lane];
+    peer->debt[lane] -= paid;
     uint64_t fresh = cost - paid;
-    if (fresh > peer->held_cost) fresh = peer->held_cost;
-    peer->held_cost -= fresh;
+    if (fresh > peer->held_cost[lane]) fresh = peer->held_cost[lane];
+    peer->held_cost[lane] -= fresh;
     if (!peer->link || fresh == 0) return;
-    mesh_link_consumed(peer->link, MESH_CHANNEL_PUBLISH, fresh);
+    mesh_link_consumed(peer->link, mesh_channel_of(MESH_FRAME_PUB, lane), fresh);
     mesh_link_pump(peer->link, node->now_ms);
     mesh_node_links_settle(node, peer);
 }

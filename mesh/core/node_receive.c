@@ -13,20 +13,26 @@ static void take_shape(mesh_node *node, const mesh_peer *peer, const mesh_link_m
 
 // Before READY nobody knew the peer's limit: what waits and is over it goes no further.
 static void drop_oversized(mesh_node *node, mesh_peer *peer) {
-    mesh_link *link = peer->link;
-    size_t cursor = 0;
-    mesh_queue_entry *entry;
-    while ((entry = mesh_queue_each(&link->queues[MESH_CHANNEL_PUBLISH], &cursor))) {
-        if (entry->is_dropped || mesh_link_fits(link, entry->len)) continue;
-        entry->is_dropped = true;
-        node->stats.lost_publications++;
+    for (uint32_t channel = 0; channel < MESH_CHANNEL_COUNT; channel++) {
+        if (!mesh_channel_has_credit(channel)) continue; // answers cannot wait yet
+        size_t cursor = 0;
+        mesh_queue_entry *entry;
+        while ((entry = mesh_queue_each(&peer->link->queues[channel], &cursor))) {
+            if (entry->is_dropped || mesh_link_fits(peer->link, entry->len)) continue;
+            entry->is_dropped = true;
+            if (entry->type == MESH_FRAME_PUB)
+                node->stats.lost_publications++;
+            else
+                mesh_node_calls_fail(node, entry->tag, MESH_CALL_OVERLOADED, false);
+        }
     }
-    cursor = 0;
-    while ((entry = mesh_queue_each(&link->queues[MESH_CHANNEL_REQUEST], &cursor))) {
-        if (entry->is_dropped || mesh_link_fits(link, entry->len)) continue;
-        entry->is_dropped = true;
-        mesh_node_calls_fail(node, entry->tag, MESH_CALL_OVERLOADED, false);
-    }
+}
+
+static size_t answers_waiting(const mesh_link *link) {
+    size_t bytes = 0;
+    for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++)
+        bytes += mesh_queue_bytes(&link->queues[mesh_channel_of(MESH_FRAME_REPLY, lane)]);
+    return bytes;
 }
 
 static int take_cancel(mesh_node *node, mesh_peer *peer, const mesh_link_message *message) {
@@ -66,22 +72,22 @@ static int take_request(mesh_node *node, mesh_peer *peer, mesh_link_message *mes
         return MESH_EPROTO;
     // Each request brings one answer, small ones too: credit alone does not bound what a peer that
     // does not read makes us keep.
-    if (mesh_queue_bytes(&peer->link->queues[MESH_CHANNEL_REPLY]) > MESH_LINK_REPLIES_MAX)
-        return MESH_EQUOTA;
+    if (answers_waiting(peer->link) > MESH_LINK_REPLIES_MAX) return MESH_EQUOTA;
     const mesh_entry *entry =
         mesh_registry_find(node->registry, node->options.node_id, request.endpoint);
     bool is_subject = entry && entry->kind == MESH_ENTRY_SUBSCRIPTION;
     if (is_subject && !mesh_subject_is_valid(request.name)) return MESH_EPROTO;
     uint32_t refusal = judge_request(node, peer, entry, request.name);
     if (refusal != 0) {
-        mesh_link_consumed(peer->link, MESH_CHANNEL_REQUEST, message->cost);
+        mesh_link_consumed(peer->link, message->channel, message->cost);
         mesh_node_calls_refuse(node, peer, request.call_id, refusal);
         return 0;
     }
     mesh_served_call call = {.call_id = request.call_id,
                              .peer = peer->handle,
                              .epoch = peer->epoch,
-                             .cost = message->cost};
+                             .cost = message->cost,
+                             .channel = (uint8_t)message->channel};
     uint32_t slot = mesh_serves_open(&node->serves, &call, &peer->first_serve);
     peer->serve_count++;
     if (request.deadline_ms != 0)
@@ -117,12 +123,12 @@ static int take_reply(mesh_node *node, mesh_peer *peer, mesh_link_message *messa
 }
 
 static mesh_output *push_message(mesh_node *node, const mesh_peer *peer, uint32_t entry_id,
-                                 const mesh_pub *pub) {
+                                 const mesh_pub *pub, mesh_lane lane) {
     mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_MESSAGE, NULL);
     out->peer = peer->handle;
     out->endpoint = entry_id;
     out->name = pub->subject;
-    out->flags = pub->flags;
+    out->flags = pub->flags | mesh_lane_flags(lane);
     out->payload = pub->payload;
     return out;
 }
@@ -132,6 +138,7 @@ static int take_pub(mesh_node *node, mesh_peer *peer, mesh_link_message *message
     int err = mesh_pub_parse(message->body, &pub);
     if (err != 0) return err;
     mesh_output *last = NULL;
+    mesh_lane lane = mesh_channel_lane(message->channel);
     bool is_allowed = !peer->cert || mesh_scope_allows(peer->cert, MESH_VERB_PUBLISH, pub.subject);
     node->stats.forbidden += !is_allowed;
     for (size_t i = 0; is_allowed && i < pub.target_count; i++) {
@@ -139,18 +146,18 @@ static int take_pub(mesh_node *node, mesh_peer *peer, mesh_link_message *message
         const mesh_entry *entry =
             mesh_registry_find(node->registry, node->options.node_id, entry_id);
         if (entry && entry->kind == MESH_ENTRY_SUBSCRIPTION) {
-            last = push_message(node, peer, entry_id, &pub);
+            last = push_message(node, peer, entry_id, &pub, lane);
         } else {
             node->stats.unknown_targets++;
         }
     }
     if (!last) {
-        mesh_link_consumed(peer->link, MESH_CHANNEL_PUBLISH, message->cost);
+        mesh_link_consumed(peer->link, message->channel, message->cost);
         return 0;
     }
     // One publication is paid for once, with the last of its messages, which also keeps the memory.
     last->cost = message->cost;
-    peer->held_cost += message->cost;
+    peer->held_cost[lane] += message->cost;
     mesh_outbox_retire(&node->outbox, message->owned);
     message->owned = NULL;
     return 0;

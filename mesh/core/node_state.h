@@ -35,7 +35,7 @@ typedef struct mesh_peer {
     size_t linked_index; // in node->linked
     bool is_dialler;     // this node asked for the link
     bool is_write_said, is_close_said;
-    bool is_full; // much waits for it; `drain` waits until it does not
+    bool is_full[MESH_LANE_COUNT]; // much waits for it; `drain` waits until it does not
     bool is_monitored;
     bool is_stalled; // the agent said so
     bool is_gone;    // the agent said so; the link has not ended yet
@@ -44,8 +44,9 @@ typedef struct mesh_peer {
     uint32_t in_flight;  // calls made to it
     uint32_t first_call; // list in node->calls
     uint32_t first_serve, serve_count;
-    uint64_t held_cost; // publications of this link that the application holds
-    uint64_t debt;      // the same of earlier links: to be taken before credit is given
+    uint64_t held_cost[MESH_LANE_COUNT]; // publications of this link that the application holds
+    // The same of earlier links: to be taken before credit is given.
+    uint64_t debt[MESH_LANE_COUNT];
 } mesh_peer;
 
 struct mesh_node {
@@ -67,8 +68,8 @@ struct mesh_node {
     mesh_serves serves;
     mesh_deadlines deadlines;
     mesh_outbox outbox;
-    uint64_t self_held; // bytes of own publications the application holds
-    uint32_t full_count;
+    uint64_t self_held[MESH_LANE_COUNT]; // bytes of own publications the application holds
+    uint32_t full_count[MESH_LANE_COUNT];
     mesh_node_stats stats;
     mesh_target *targets; // scratch of publish
     size_t target_cap;
@@ -93,13 +94,21 @@ bool mesh_node_peers_serves(mesh_node *node, const mesh_peer *peer, mesh_bytes n
 mesh_link *mesh_node_links_need(mesh_node *node, mesh_peer *peer);
 mesh_link_place mesh_node_links_send(mesh_node *node, mesh_peer *peer,
                                      const mesh_link_send_options *send);
-size_t mesh_node_links_queued(const mesh_peer *peer);
+size_t mesh_node_links_unsent(const mesh_peer *peer);
 // After anything that moved bytes: says WRITE, CLOSE, DRAIN and FLUSHED when they are due.
 void mesh_node_links_settle(mesh_node *node, mesh_peer *peer);
 // Above MESH_QUEUE_HIGH a peer is full until it is below MESH_QUEUE_LOW; when none is full any
 // more: DRAIN.
 void mesh_node_links_check_full(mesh_node *node, mesh_peer *peer);
 void mesh_node_links_check_drain(mesh_node *node, mesh_peer *peer);
+// What waits in a lane: for another node on the link, for this one in the application's hands.
+size_t mesh_node_links_queued(const mesh_node *node, const mesh_peer *peer, mesh_lane lane);
+static inline mesh_lane mesh_lane_of_flags(uint32_t flags) {
+    return flags & MESH_IS_BULK ? MESH_LANE_BULK : MESH_LANE_NORMAL;
+}
+static inline uint32_t mesh_lane_flags(mesh_lane lane) {
+    return lane == MESH_LANE_BULK ? MESH_IS_BULK : 0;
+}
 void mesh_node_links_end(mesh_node *node, mesh_peer *peer); // everything about the link is over
 
 // node_receive.c

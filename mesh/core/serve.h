@@ -13,6 +13,7 @@ typedef struct mesh_served_call {
     uint64_t call_id;
     uint32_t peer, epoch; // the caller, and which of its links the call came by
     uint32_t cost;        // credit to return
+    uint8_t channel;      // by which it came; the answer goes by the same lane
     uint32_t prev, next;  // the live calls of that peer; next: also the list of free slots
     bool is_used;
     bool is_live; // the caller still waits

@@ -481,7 +481,7 @@ int mesh_agent_peers_send(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID
     if (p == NULL) return MESH_ENOTFOUND;
     if (message.len > MESH_AGENT_MESSAGE_MAX || !mesh_link_fits(p->link, message.len))
         return MESH_ETOOBIG;
-    if (mesh_link_queued(p->link) + message.len > MESH_AGENT_QUEUE_MAX) {
+    if (mesh_link_unsent(p->link) + message.len > MESH_AGENT_QUEUE_MAX) {
         finish(p, "it does not read: too much waits for it");
         return MESH_EQUOTA;
     }
@@ -494,7 +494,7 @@ int mesh_agent_peers_send(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID
 
 size_t mesh_agent_peers_queued(const mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
     const peer *p = find_up(peers, host_id);
-    return p != NULL ? mesh_link_queued(p->link) : 0;
+    return p != NULL ? mesh_link_unsent(p->link) : 0;
 }
 
 void mesh_agent_peers_hang_up(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {

@@ -59,9 +59,14 @@ static bool carry_out(warren *w, const mesh_output *out) {
     }
 }
 
+static bool is_anything_queued(warren *w) {
+    mesh_node_stats stats = mesh_node_stats_get(w->node);
+    return stats.queued_bytes[MESH_LANE_NORMAL] + stats.queued_bytes[MESH_LANE_BULK] > 0;
+}
+
 // The application wants the loop alive, or bytes wait for a slow peer.
 static void update_keep(warren *w) {
-    if (w->is_wanted || mesh_node_stats_get(w->node).queued_bytes > 0)
+    if (w->is_wanted || is_anything_queued(w))
         uv_ref((uv_handle_t *)&w->keep);
     else
         uv_unref((uv_handle_t *)&w->keep);

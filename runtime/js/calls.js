@@ -4,7 +4,7 @@
 
 const { MeshError } = require('./errors.js')
 const { CODE, COMMAND, LIMIT, PEER_ANY } = require('./contract.js')
-const { optionsOf, signalOf, timeoutOf } = require('./options.js')
+const { laneOf, optionsOf, signalOf, timeoutOf } = require('./options.js')
 const { pickOf } = require('./pick.js')
 
 class Call {
@@ -54,7 +54,8 @@ class Calls {
     const options = given === undefined && defaults !== undefined ? defaults : { ...defaults, ...optionsOf(given) }
     const signal = signalOf(options.signal)
     if (signal?.aborted) throw cancelled(target.label, 'no', signal.reason)
-    const route = { peer: PEER_ANY, timeout: timeoutOf(options.timeout), pick: pickOf(options) }
+    const { timeout, lane } = options
+    const route = { peer: PEER_ANY, timeout: timeoutOf(timeout), lane: laneOf(lane), pick: pickOf(options) }
     if (options.to !== undefined) route.peer = this.#channel.handleOf(options.to, target.label)
 
     const slot = this.#take(target.label)

@@ -10,7 +10,7 @@ const { Inbox } = require('./inbox.js')
 const { Monitors } = require('./monitor.js')
 const { Outbox } = require('./outbox.js')
 const { Peer, Peers } = require('./peers.js')
-const { CODE, COMMAND, EVENT, LIMIT, PEER_SELF, WORD } = require('./contract.js')
+const { CODE, COMMAND, EVENT, LANE, LIMIT, PEER_SELF, WORD } = require('./contract.js')
 
 const NONE = Buffer.alloc(0)
 
@@ -43,7 +43,7 @@ class Channel {
   #holds = 0
   #batchTime = -1
   #lastId = 0
-  #isFull = false
+  #full = new Set() // lanes with a publisher that waits
   #joined = null
   #flushed = null
   #closed = new Pending()
@@ -101,16 +101,15 @@ class Channel {
   }
 
   // A publisher was told to wait: 'drain' will come.
-  awaitDrain() {
-    if (this.#isFull) return
-    this.#isFull = true
+  awaitDrain(lane) {
+    if (this.#full.has(lane)) return
+    this.#full.add(lane)
     this.hold()
   }
 
-  #drained() {
-    if (this.#isFull) this.release()
-    this.#isFull = false
-    this.tell('drain')
+  #drained({ lane }) {
+    if (this.#full.delete(lane)) this.release()
+    this.tell('drain', lane === LANE.BULK ? 'bulk' : 'normal')
   }
 
   // Resolves when nothing is unsent, or the mesh is closed.
@@ -241,7 +240,7 @@ class Channel {
       case EVENT.PEER: return this.#peer(event)
       case EVENT.SERVICE: return this.peers.takeService(event)
       case EVENT.DOWN: return this.monitors.take(event)
-      case EVENT.DRAIN: return this.#drained()
+      case EVENT.DRAIN: return this.#drained(event)
       case EVENT.FLUSHED: return this.#flushedNow()
       case EVENT.JOINED: return this.#joined?.resolve()
       case EVENT.ANNOUNCED: return this.#settle(this.#announced, event.id)
@@ -257,7 +256,7 @@ class Channel {
   #message(event) {
     const endpoint = this.endpoints.get(event.id)
     if (endpoint !== undefined) endpoint.message(event)
-    else this.outbox.consumed(event.peer, event.arg) // unsubscribed while it was under way
+    else this.outbox.consumed(event.peer, event.arg, event.lane) // unsubscribed while it was under way
   }
 
   #request(event) {

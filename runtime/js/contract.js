@@ -3,9 +3,11 @@
 
 const HEAD_LEN = 32 // eight words before each entry
 
-const WORD = { OUTBOX_LEN: 0, QUEUED: 1, IS_CLOSED: 2 }
+const WORD = { OUTBOX_LEN: 0, QUEUED: 1, QUEUED_BULK: 2, IS_CLOSED: 3 }
 
-const FLAG = { HEADERS: 1, BOOL: 2 }
+const FLAG = { HEADERS: 1, BOOL: 2, BULK: 4 }
+
+const LANE = { NORMAL: 0, BULK: FLAG.BULK } // as a flag
 
 const PEER_SELF = 0
 const PEER_ANY = 0xffffffff
@@ -73,4 +75,4 @@ const LIMIT = {
   QUEUE_MAX: 16 << 20,
 }
 
-module.exports = { HEAD_LEN, WORD, FLAG, PEER_SELF, PEER_ANY, COMMAND, EVENT, ENTRY, CODE, LIMIT }
+module.exports = { HEAD_LEN, WORD, FLAG, LANE, PEER_SELF, PEER_ANY, COMMAND, EVENT, ENTRY, CODE, LIMIT }

@@ -53,6 +53,10 @@ class Inbox {
     return (this.#flags & FLAG.BOOL) !== 0
   }
 
+  get lane() {
+    return this.#flags & FLAG.BULK
+  }
+
   get name() {
     return this.#strings.get(this.#bytes, this.#nameAt, this.#nameLen)
   }

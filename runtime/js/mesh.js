@@ -4,11 +4,11 @@
 const { EventEmitter } = require('events')
 const { performance } = require('perf_hooks')
 const { createClient } = require('./client.js')
-const { ENTRY, LIMIT } = require('./contract.js')
+const { ENTRY, LANE, LIMIT } = require('./contract.js')
 const { dispose, asyncDispose } = require('./dispose.js')
 const { MeshError } = require('./errors.js')
 const { names, patterns, subjects } = require('./names.js')
-const { optionsOf, timeoutOf } = require('./options.js')
+const { laneOf, optionsOf, timeoutOf } = require('./options.js')
 const { pickOf } = require('./pick.js')
 const { Service } = require('./service.js')
 const { Subscription } = require('./subscription.js')
@@ -16,6 +16,7 @@ const { Subscription } = require('./subscription.js')
 const CLOSE_TIMEOUT_MS = 5000
 const CLOSE_TIMEOUT_MAX_MS = 0x7fffffff // of a timer
 const NO_METHOD = Buffer.alloc(0)
+const PLAIN = { lane: LANE.NORMAL, pick: undefined } // without options
 
 class Mesh extends EventEmitter {
   #channel
@@ -49,20 +50,22 @@ class Mesh extends EventEmitter {
     channel.mustBeOpen()
     const { outbox } = channel
     const name = subjects.bytes(subject)
-    if (outbox.queued + outbox.waiting > LIMIT.QUEUE_MAX) this.#relieve(subject)
-    outbox.publish(name, data, options?.headers, options === undefined ? undefined : pickOf(options))
-    if (outbox.queued + outbox.waiting <= LIMIT.QUEUE_HIGH) return true
+    const route = options === undefined ? PLAIN : { lane: laneOf(options.lane), pick: pickOf(options) }
+    const { lane } = route
+    if (outbox.queued(lane) + outbox.waiting > LIMIT.QUEUE_MAX) this.#relieve(subject, lane)
+    outbox.publish(name, data, options?.headers, route)
+    if (outbox.queued(lane) + outbox.waiting <= LIMIT.QUEUE_HIGH) return true
     // What waits here may be for nobody: only C knows how much waits for a peer, and says 'drain' when that is gone.
     outbox.flush()
-    if (outbox.queued <= LIMIT.QUEUE_HIGH) return true
-    channel.awaitDrain()
+    if (outbox.queued(lane) <= LIMIT.QUEUE_HIGH) return true
+    channel.awaitDrain(lane)
     return false
   }
 
-  #relieve(subject) {
+  #relieve(subject, lane) {
     const { outbox } = this.#channel
     outbox.flush()
-    if (outbox.queued > LIMIT.QUEUE_MAX) {
+    if (outbox.queued(lane) > LIMIT.QUEUE_MAX) {
       const text = `${subject}: ${LIMIT.QUEUE_MAX >> 20} MiB wait for a peer`
       throw new MeshError('ERR_WARREN_OVERLOADED', text, { subject })
     }

@@ -1,6 +1,8 @@
 // Options that several calls take: judged before anything is begun.
 'use strict'
 
+const { LANE } = require('./contract.js')
+
 const TIMEOUT_DEFAULT_MS = 5000
 const TIMEOUT_MAX_MS = 0xffffffff
 
@@ -9,6 +11,12 @@ function timeoutOf(timeout) {
   if (timeout === undefined) return TIMEOUT_DEFAULT_MS
   if (typeof timeout !== 'number' || !(timeout >= 0)) throw new RangeError('timeout must be milliseconds, 0 for no limit')
   return timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), TIMEOUT_MAX_MS)
+}
+
+function laneOf(lane) {
+  if (lane === undefined || lane === 'normal') return LANE.NORMAL
+  if (lane === 'bulk') return LANE.BULK
+  throw new RangeError("lane must be 'normal' or 'bulk'")
 }
 
 const NO_OPTIONS = Object.freeze({})
@@ -30,4 +38,4 @@ function signalOf(signal) {
   return signal
 }
 
-module.exports = { optionsOf, signalOf, timeoutOf }
+module.exports = { laneOf, optionsOf, signalOf, timeoutOf }

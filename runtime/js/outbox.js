@@ -5,7 +5,7 @@ const { Encoder } = require('./codec/encode.js')
 const { OwnShapes } = require('./codec/shapes.js')
 const { bareError, isError } = require('./codec/thrown.js')
 const { MeshError } = require('./errors.js')
-const { HEAD_LEN, WORD, FLAG, PEER_SELF, COMMAND, CODE } = require('./contract.js')
+const { HEAD_LEN, WORD, FLAG, LANE, PEER_SELF, COMMAND, CODE } = require('./contract.js')
 
 const NONE = Buffer.alloc(0)
 
@@ -26,7 +26,8 @@ class Outbox {
   #encoder = new Encoder(this.#shapes)
   #isEncoding = false
   #onOwnShape
-  #credits = new Map() // peer -> bytes taken and not yet told
+  // By lane: peer -> bytes taken and not yet told.
+  #credits = { [LANE.NORMAL]: new Map(), [LANE.BULK]: new Map() }
   isExiting = false // the process ends: nothing may wait
 
   // `onOwnShape` gets each shape that is sent: messages to this node itself use them too.
@@ -44,9 +45,9 @@ class Outbox {
     this.#native.flush()
   }
 
-  // Bytes that wait for the fullest peer, as far as C knows.
-  get queued() {
-    return this.#state[WORD.QUEUED]
+  // Bytes that wait in a lane for the fullest peer, as far as C knows.
+  queued(lane) {
+    return this.#state[lane === LANE.BULK ? WORD.QUEUED_BULK : WORD.QUEUED]
   }
 
   // Bytes that are not yet handed to the operating system, for all peers.
@@ -61,18 +62,18 @@ class Outbox {
 
   // ---- commands with a value
 
-  // `pick`: of pick.js, or undefined
-  publish(subject, data, headers, pick) {
+  // `route`: {lane, pick}, the pick of pick.js or undefined
+  publish(subject, data, headers, { lane, pick }) {
     const at = this.#open(subject, pick === undefined ? NONE : pick.bytes)
-    const flags = this.#payload(data, headers)
+    const flags = this.#payload(data, headers) | lane
     this.#close(at, COMMAND.PUBLISH | (flags << 8), 0, 0, 0, pick === undefined ? 0 : pick.extra)
   }
 
-  // `target`: {name, method, isSubject}; `route`: {peer, timeout, pick}
+  // `target`: {name, method, isSubject}; `route`: {peer, timeout, lane, pick}
   call(slot, target, route, input, headers) {
     const { pick } = route
     const at = this.#open(target.name, pick === undefined ? target.method : Buffer.concat([target.method, pick.bytes]))
-    const flags = this.#payload(input, headers)
+    const flags = this.#payload(input, headers) | route.lane
     const extra = (target.isSubject ? 1 : 0) | (pick === undefined ? 0 : pick.extra)
     this.#close(at, COMMAND.CALL | (flags << 8), slot, route.peer, route.timeout, extra)
   }
@@ -113,20 +114,21 @@ class Outbox {
   }
 
   // The application took `cost` bytes of what `peer` published.
-  consumed(peer, cost) {
+  consumed(peer, cost, lane) {
     if (cost === 0) return
-    const credit = (this.#credits.get(peer) ?? 0) + cost
+    const credits = this.#credits[lane]
+    const credit = (credits.get(peer) ?? 0) + cost
     // Messages to ourselves are held in memory until this is told, and count as queued.
     if (credit < CREDIT_STEP_LEN && peer !== PEER_SELF) {
-      this.#credits.set(peer, credit)
+      credits.set(peer, credit)
       return
     }
-    this.#credits.delete(peer)
-    this.command(COMMAND.CONSUMED, 0, peer, credit)
+    credits.delete(peer)
+    this.command(COMMAND.CONSUMED | (lane << 8), 0, peer, credit)
   }
 
   forgetPeer(peer) {
-    this.#credits.delete(peer)
+    for (const credits of Object.values(this.#credits)) credits.delete(peer)
   }
 
   // ---- entries

@@ -62,6 +62,7 @@ class Item {
     this.len = len
     this.peer = 0
     this.cost = 0
+    this.lane = 0
   }
 }
 
@@ -148,15 +149,15 @@ class Subscription {
 
   // A MESSAGE event.
   message(event) {
-    const { peer, arg: cost } = event
+    const { peer, arg: cost, lane } = event
     let msg
     try {
       msg = this.#read(event, -1)
     } catch (err) {
-      this.#channel.outbox.consumed(peer, cost)
+      this.#channel.outbox.consumed(peer, cost, lane)
       throw err
     }
-    this.#push(new Item(msg, event.payloadLen), peer, cost)
+    this.#push(new Item(msg, event.payloadLen), peer, cost, lane)
   }
 
   // A REQUEST event.
@@ -168,7 +169,7 @@ class Subscription {
       return this.#channel.outbox.fail(event.id, err)
     }
     this.#channel.running[event.id] = msg
-    this.#push(new Item(msg, event.payloadLen), 0, 0)
+    this.#push(new Item(msg, event.payloadLen), 0, 0, 0)
   }
 
   #read(event, slot) {
@@ -178,10 +179,10 @@ class Subscription {
     return new Msg(this.#channel, { subject, data, from, headers: event.headers, slot })
   }
 
-  #push(item, peer, cost) {
+  #push(item, peer, cost, lane) {
     const reader = this.#readers.shift()
     if (reader !== undefined) {
-      this.#channel.outbox.consumed(peer, cost)
+      this.#channel.outbox.consumed(peer, cost, lane)
       reader({ value: item.msg, done: false })
       return
     }
@@ -190,8 +191,9 @@ class Subscription {
       // The sender gets its credit when the message is read: until then it may send no more than its window.
       item.peer = peer
       item.cost = cost
+      item.lane = lane
     } else {
-      this.#channel.outbox.consumed(peer, cost)
+      this.#channel.outbox.consumed(peer, cost, lane)
       if (isFull && this.#overflow === 'drop-newest') return this.#drop(item)
       if (isFull) this.#drop(this.#queue.shift())
     }
@@ -206,7 +208,7 @@ class Subscription {
   next() {
     const item = this.#queue.shift()
     if (item !== undefined) {
-      if (item.cost > 0) this.#channel.outbox.consumed(item.peer, item.cost)
+      if (item.cost > 0) this.#channel.outbox.consumed(item.peer, item.cost, item.lane)
       return Promise.resolve({ value: item.msg, done: false })
     }
     if (this.#isEnded) return Promise.resolve({ value: undefined, done: true })
@@ -245,7 +247,7 @@ class Subscription {
 
   #discard() {
     for (let item; (item = this.#queue.shift()) !== undefined; ) {
-      if (item.cost > 0) this.#channel.outbox.consumed(item.peer, item.cost)
+      if (item.cost > 0) this.#channel.outbox.consumed(item.peer, item.cost, item.lane)
       item.msg.abort(CODE.NO_RESPONDERS)
     }
   }

@@ -23,7 +23,7 @@ typedef struct target {
     bool is_call_open[CALLS];
     uint32_t serves[SERVES_KEPT];
     size_t serve_count;
-    uint64_t held;
+    uint64_t held[MESH_LANE_COUNT];
 } target;
 
 // Every byte that is given out must be there to read.
@@ -43,20 +43,22 @@ static void take(target *t, const mesh_output *out) {
     }
     if (out->kind == MESH_OUT_REQUEST && t->serve_count < SERVES_KEPT)
         t->serves[t->serve_count++] = out->slot;
-    if (out->kind == MESH_OUT_MESSAGE) t->held += out->cost;
+    if (out->kind == MESH_OUT_MESSAGE)
+        t->held[out->flags & MESH_IS_BULK ? MESH_LANE_BULK : MESH_LANE_NORMAL] += out->cost;
 }
 
 static void poll_all(target *t) {
     mesh_output out;
     while (mesh_node_poll(t->node, &out))
         take(t, &out);
-    CHECK(t->held <= CREDIT + MESH_MESSAGE_LEN_DEFAULT + MESH_MESSAGE_HEAD_MAX + 65536);
+    for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++)
+        CHECK(t->held[lane] <= CREDIT + MESH_MESSAGE_LEN_DEFAULT + MESH_MESSAGE_HEAD_MAX + 65536);
 }
 
 static void link_down(target *t) {
     if (t->is_linked) mesh_node_link_down(t->node, t->now_ms, t->peer);
     t->is_linked = false;
-    t->held = 0; // the debt of the old link is the core's to remember
+    memset(t->held, 0, sizeof t->held); // the debt of the old link is the core's to remember
     poll_all(t);
 }
 
@@ -108,6 +110,7 @@ static void call(target *t, uint32_t slot) {
                       .to_peer = MESH_PEER_ANY,
                       .name = mesh_bytes_text("theirs"),
                       .timeout_ms = 100,
+                      .flags = slot & 1 ? MESH_IS_BULK : 0,
                       .payload = mesh_bytes_text("question")};
     CHECK(mesh_node_call(t->node, t->now_ms, &made) == 0);
 }
@@ -157,12 +160,13 @@ static void program_step(target *t, uint8_t command) {
     case 1: mesh_node_cancel(t->node, t->now_ms, command / 8 % CALLS); break;
     case 2: answer(t, command / 8); break;
     case 3:
-        mesh_node_consumed(t->node, t->peer, t->held);
-        t->held = 0;
+        for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++)
+            mesh_node_consumed(t->node, t->peer, lane, t->held[lane]);
+        memset(t->held, 0, sizeof t->held);
         break;
     case 4:
-        (void)mesh_node_publish(t->node, t->now_ms, mesh_bytes_text("b"), 0,
-                                mesh_bytes_text("news"));
+        (void)mesh_node_publish(t->node, t->now_ms, mesh_bytes_text("b"),
+                                command & 8 ? MESH_IS_BULK : 0, mesh_bytes_text("news"));
         break;
     case 5: mesh_node_tick(t->node, t->now_ms += command); break;
     case 6: {
@@ -194,6 +198,7 @@ static void run_commands(target *t, const uint8_t *data, size_t size) {
         // Mostly the right channel: a wrong one ends the link and with it the run.
         uint32_t channel = data[1] & 0x40 ? data[1] >> 4 : command & 0x10 ? 2 : channels[at];
         if (types[at] != MESH_FRAME_CREDIT && !(data[1] & 0x40)) channel = channels[at];
+        if (channel != 0 && data[1] & 0x20) channel += MESH_CHANNELS_PER_LANE;
         uint8_t flags = data[1] & (MESH_FRAME_FIRST | MESH_FRAME_MORE | MESH_FRAME_IGNORABLE);
         data += 4, size -= 4;
         if (len > size) len = size;

@@ -8,7 +8,7 @@ import time
 
 import payload
 import secure
-from link import CANCEL, ERROR, PUB, REPLY, REQUEST, Link
+from link import CANCEL, CHANNELS, ERROR, NORMAL, PUB, REPLY, REQUEST, Link
 from noise import KeyPair
 from wire_pb import Hello, ToAgent, ToNode
 
@@ -59,6 +59,7 @@ class Node:
         self.services, self.subscriptions, self.deadlines = {}, {}, []
         self.next_entry, self.next_call, self.link_count = 1, 1, 0
         self.requests, self.cancelled = [], []  # (call_id, deadline_ms, method), (call_id, code)
+        self.channels = []  # of each message that came
         self.wait(lambda: self.welcome)
         self.tell_agent(join={})
         self.wait(lambda: self.is_joined)
@@ -129,7 +130,7 @@ class Node:
         peer.sock = sock
         peer.sock.setblocking(False)
         peer.link = Link(self.welcome.node_id, node_id,
-                         lambda kind, body, wire_len: self.on_message(peer, kind, body, wire_len),
+                         lambda *message: self.on_message(peer, *message),
                          ciphers=ciphers, **self.link_options)
         self.selector.register(peer.sock, selectors.EVENT_READ, lambda: self.on_ready(peer))
         self.write(peer)
@@ -185,13 +186,14 @@ class Node:
             return
         peer.link.feed(data)
 
-    def on_message(self, peer, kind, body, wire_len):
+    def on_message(self, peer, kind, body, wire_len, channel):
+        self.channels.append(channel)
         if kind == REQUEST:
-            self.on_request(peer, body)
-            peer.link.take(1, wire_len)
+            self.on_request(peer, body, CHANNELS[kind].index(channel))
+            peer.link.take(channel, wire_len)
         elif kind == PUB:
             self.on_publication(peer, body)
-            peer.link.take(2, wire_len)
+            peer.link.take(channel, wire_len)
         elif kind in (REPLY, ERROR):
             self.on_answer(peer, kind, body)
         elif kind == CANCEL:
@@ -221,7 +223,8 @@ class Node:
             raise payload.WireError('bytes after the value')
         return headers, value
 
-    def on_request(self, peer, body):
+    def on_request(self, peer, body, lane):
+        """The answer goes by the lane of the call."""
         call_id, deadline_ms, endpoint, flags, name_len = struct.unpack('>QIIBB', body[:18])
         name = body[18:18 + name_len].decode()
         self.requests.append((call_id, deadline_ms, name))
@@ -229,14 +232,15 @@ class Node:
         method = self.services.get(endpoint, {}).get(name)
         if not method:
             code = NO_METHOD if endpoint in self.services else NO_RESPONDERS
-            peer.link.send(ERROR, struct.pack('>QHBB', call_id, code, 0, 0))
+            peer.link.send(ERROR, struct.pack('>QHBB', call_id, code, 0, 0), lane)
             return
         try:
             result = method(value, headers)
             if result is not NO_ANSWER:
-                peer.link.send(REPLY, struct.pack('>QB', call_id, 0) + payload.encode(result))
+                peer.link.send(REPLY, struct.pack('>QB', call_id, 0) + payload.encode(result), lane)
         except CallFailed as failed:
-            peer.link.send(ERROR, struct.pack('>QHBB', call_id, failed.code, 1, 0) + payload.encode(failed.value))
+            peer.link.send(ERROR, struct.pack('>QHBB', call_id, failed.code, 1, 0) + payload.encode(failed.value),
+                           lane)
 
     def server_of(self, service):
         for peer in self.peers.values():
@@ -245,7 +249,7 @@ class Node:
                     return peer, entry.entry_id
         return None
 
-    def start_call(self, service, method, value, deadline_ms=0, headers=None):
+    def start_call(self, service, method, value, deadline_ms=0, headers=None, lane=NORMAL):
         self.wait(lambda: self.server_of(service))
         peer, endpoint = self.server_of(service)
         link = self.link_to(peer)
@@ -258,7 +262,7 @@ class Node:
         data = payload.encode(headers) if headers is not None else b''
         name = method.encode()
         link.send(REQUEST, struct.pack('>QIIBB', call_id, deadline_ms, endpoint, HAS_HEADERS if data else 0,
-                                       len(name)) + name + data + payload.encode(value))
+                                       len(name)) + name + data + payload.encode(value), lane)
         self.write(peer)
         return call, peer, call_id
 
@@ -298,7 +302,7 @@ class Node:
             if target in self.subscriptions:
                 self.subscriptions[target](subject, value)
 
-    def publish(self, subject, value):
+    def publish(self, subject, value, lane=NORMAL):
         data, name = payload.encode(value), subject.encode()
         for peer in list(self.peers.values()):
             targets = [entry.entry_id for entry in peer.entries.values()
@@ -306,7 +310,7 @@ class Node:
             for i in range(0, len(targets), 64):
                 some = targets[i:i + 64]
                 head = struct.pack(f'>BBB{len(some)}I', 0, len(some), len(name), *some)
-                self.link_to(peer).send(PUB, head + name + data)
+                self.link_to(peer).send(PUB, head + name + data, lane)
                 self.write(peer)
 
     # ---- life

@@ -40,8 +40,8 @@ await mesh.serve('echo', {
   headers: (_, { headers }) => ({ ...headers }),
   silent: () => new Promise(() => {}),
   available: (name) => mesh.available(name).then(() => true),
-  say: ({ subject, value }) => mesh.publish(subject, value),
-  callPython: async ({ method, value }) => mesh.client('python')[method](value),
+  say: ({ subject, value, lane }) => mesh.publish(subject, value, { lane }),
+  callPython: async ({ method, value, lane }) => mesh.client('python')[method](value, { lane }),
   callPythonError: async (method) => mesh.client('python')[method]('x').then(() => 'no error', (error) =>
     [error.name, error.code, error.message, inspect(error.cause)]),
   callPythonLate: async () => mesh.client('python').slow('x', { timeout: 100 }).then(() => 'no error', (error) => error.code),

@@ -11,6 +11,7 @@ import unittest
 
 import payload
 from client import APPLICATION, CANCELLED, CallFailed, NO_ANSWER, NO_METHOD, Node, TIMEOUT
+from link import BULK
 from payload import BigInt, Date, InvalidDate, JsError, Map, RegExp, Set, TypedArray, UNDEFINED, Url
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -144,6 +145,16 @@ class Mesh(unittest.TestCase):
         self.node.wait(lambda: all(call.is_over for call in calls))
         self.assertTrue(all(call.result() == text for call in calls))
 
+    def test_the_answer_to_a_bulk_call_is_bulk_and_a_small_call_overtakes_both(self):
+        text = 'b' * 1_000_000
+        bulk = [self.node.start_call('echo', 'echo', text, lane=BULK)[0] for _ in range(8)]  # 8 MB on a window of 1 MiB
+        self.assertEqual(self.call('echo', 1), 1)
+        self.assertFalse(all(call.is_over for call in bulk))
+        self.assertEqual(self.node.channels[-1], 3)
+        self.node.wait(lambda: all(call.is_over for call in bulk))
+        self.assertTrue(all(call.result() == text for call in bulk))
+        self.assertEqual(self.node.channels[-1], 6)
+
     def test_a_handler_that_throws_is_an_error_of_its_class(self):
         with self.assertRaises(CallFailed) as failed:
             self.call('throws', None)
@@ -185,6 +196,10 @@ class Mesh(unittest.TestCase):
         waiting, _, _ = self.node.start_call('echo', 'callPython', {'method': 'double', 'value': 'ab'})
         self.wait_both(node, lambda: waiting.is_over)
         self.assertEqual(waiting.result(), 'abab')
+        self.assertEqual(node.channels[-1], 1)
+        waiting, _, _ = self.node.start_call('echo', 'callPython', {'method': 'double', 'value': 'ab', 'lane': 'bulk'})
+        self.wait_both(node, lambda: waiting.is_over)
+        self.assertEqual((waiting.result(), node.channels[-1]), ('abab', 4))
         waiting, _, _ = self.node.start_call('echo', 'callPythonError', 'fails')
         self.wait_both(node, lambda: waiting.is_over)
         self.assertEqual(waiting.result()[:3], ['RangeError', 'E_FAR', 'too far'])
@@ -220,6 +235,21 @@ class Mesh(unittest.TestCase):
         while not found:
             found = self.call('received', None)
         self.assertEqual(found, [['interop.x', [1, 2]]])
+
+    def test_more_bulk_than_the_credit_goes_both_ways(self):
+        received, text = [], 'p' * 200_000
+        self.node.subscribe('bulk.>', lambda subject, value: received.append(value))
+        for _ in range(20):  # 4 MB on a window of 1 MiB
+            self.call('say', {'subject': 'bulk.a', 'value': text, 'lane': 'bulk'})
+        self.node.wait(lambda: len(received) == 20)
+        self.assertIn(5, self.node.channels)
+        found = []
+        for _ in range(20):
+            self.node.publish('interop.bulk', text, lane=BULK)
+            found += self.call('received', None)
+        while len(found) < 20:
+            found += self.call('received', None)
+        self.assertEqual(found, [['interop.bulk', text]] * 20)
 
     # ---- death
 

@@ -7,8 +7,9 @@ from wire_pb import Ready, GoAway
 READY, PING, PONG, GOAWAY, REKEY, CREDIT, SHAPE = 0x01, 0x02, 0x03, 0x04, 0x05, 0x10, 0x12
 REQUEST, REPLY, ERROR, CANCEL, PUB = 0x21, 0x22, 0x23, 0x24, 0x42
 FIRST, MORE, IGNORABLE = 0x01, 0x02, 0x80
-CHANNELS = {REQUEST: 1, REPLY: 3, ERROR: 3, PUB: 2}
-WITH_CREDIT = (1, 2)
+NORMAL, BULK = 0, 1
+CHANNELS = {REQUEST: (1, 4), REPLY: (3, 6), ERROR: (3, 6), PUB: (2, 5)}  # by lane
+WITH_CREDIT = (1, 2, 4, 5)
 
 FRAME_HEAD_LEN, RECORD_TARGET, REKEY_RECORDS = 9, 16 << 10, 1 << 14
 MAX_FRAME, MAX_MESSAGE, WINDOW = 16384, 1 << 20, 1 << 20
@@ -27,7 +28,7 @@ class Partial:
 
 
 class Link:
-    """`on_message(type, body, bytes on the wire)` gets whole messages and CANCEL. `pump_out` gives the bytes to
+    """`on_message(type, body, bytes on the wire, channel)` gets whole messages and CANCEL. `pump_out` gives the bytes to
     write, `feed` takes those that were read. `first` makes the first frame of a Ready, in tests."""
 
     def __init__(self, own_id, peer_id, on_message, ciphers=None, max_frame=MAX_FRAME, max_message=MAX_MESSAGE,
@@ -40,8 +41,8 @@ class Link:
         self.messages = deque()  # wait for credit, or for the peer's READY
         self.shapes, self.partial = [], {}
         self.peer, self.goaway, self.pongs = None, None, []
-        self.sent, self.limit = {1: 0, 2: 0}, {1: 0, 2: 0}
-        self.received, self.taken, self.granted = {1: 0, 2: 0}, {1: 0, 2: 0}, {1: window, 2: window}
+        self.sent, self.limit, self.received, self.taken = ({channel: 0 for channel in WITH_CREDIT} for _ in range(4))
+        self.granted = {channel: window for channel in WITH_CREDIT}
         self.window, self.max_frame, self.max_message = window, max_frame, max_message
         ready = Ready(minor_min=1, minor_max=1, node_id=own_id, max_frame=max_frame, max_message=max_message,
                       request_credit=window, publish_credit=window)
@@ -54,8 +55,8 @@ class Link:
         if channel in WITH_CREDIT and kind not in (CREDIT, CANCEL):
             self.sent[channel] += FRAME_HEAD_LEN + len(body)
 
-    def send(self, kind, body):
-        self.messages.append((kind, body))
+    def send(self, kind, body, lane=NORMAL):
+        self.messages.append((kind, body, lane))
         self.start_messages()
 
     def cancel(self, call_id, code):
@@ -72,14 +73,14 @@ class Link:
         if not self.peer:
             return
         for _ in range(len(self.messages)):
-            kind, body = self.messages.popleft()
-            if self.may_begin(CHANNELS[kind]):
-                self.write_message(kind, body)
+            kind, body, lane = self.messages.popleft()
+            if self.may_begin(CHANNELS[kind][lane]):
+                self.write_message(kind, body, lane)
             else:
-                self.messages.append((kind, body))
+                self.messages.append((kind, body, lane))
 
-    def write_message(self, kind, body):
-        channel = CHANNELS[kind]
+    def write_message(self, kind, body, lane):
+        channel = CHANNELS[kind][lane]
         if len(body) <= self.max_frame:
             self.frame(kind, FIRST, channel, body)
             return
@@ -155,7 +156,7 @@ class Link:
         elif kind == SHAPE:
             self.read_shape(body)
         elif kind == CANCEL:
-            self.on_message(kind, body, 0)
+            self.on_message(kind, body, 0, channel)
         elif kind == GOAWAY:
             self.goaway = GoAway.FromString(body)
         elif kind == REKEY and self.opening:
@@ -171,7 +172,9 @@ class Link:
             self.fault(4, 'not who the agent said')
         self.max_frame = min(self.max_frame, self.peer.max_frame)
         self.max_message = min(self.max_message, self.peer.max_message)
-        self.limit = {1: self.peer.request_credit, 2: self.peer.publish_credit}
+        for lane in NORMAL, BULK:
+            self.limit[CHANNELS[REQUEST][lane]] = self.peer.request_credit
+            self.limit[CHANNELS[PUB][lane]] = self.peer.publish_credit
         self.start_messages()
 
     def read_shape(self, body):
@@ -185,12 +188,14 @@ class Link:
 
     def read_message(self, kind, flags, channel, body):
         wire_len = FRAME_HEAD_LEN + len(body)
+        if channel not in CHANNELS[kind]:
+            self.fault(FAULT_PROTOCOL, f'type {kind} on channel {channel}')
         if channel in WITH_CREDIT:
             if flags & FIRST and self.received[channel] >= self.granted[channel]:
                 self.fault(FAULT_FLOW, 'a message without credit')
             self.received[channel] += wire_len
         if flags & FIRST and not flags & MORE:
-            self.on_message(kind, body, wire_len)
+            self.on_message(kind, body, wire_len, channel)
             return
         if flags & FIRST:
             self.partial[channel] = Partial(kind, struct.unpack('>I', body[:4])[0])
@@ -203,7 +208,7 @@ class Link:
         del self.partial[channel]
         if len(part.body) != part.total:
             self.fault(FAULT_PROTOCOL, 'another length than the total')
-        self.on_message(part.kind, bytes(part.body), part.wire_len)
+        self.on_message(part.kind, bytes(part.body), part.wire_len, channel)
 
     def take(self, channel, length):
         """`length` bytes of a channel were taken by the application: the peer may send so many more."""

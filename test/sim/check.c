@@ -93,13 +93,13 @@ static bool does_match(const char *pattern, const char *subject) {
     return *pattern == *subject && does_match(pattern + 1, subject + 1);
 }
 
-void check_published(world *w, uint32_t sender, const char *subject, uint32_t seq) {
+void check_published(world *w, uint32_t sender, const char *subject, mesh_lane lane, uint32_t seq) {
     member *m = w->members[sender];
     for (uint32_t i = 0; i < w->entry_count; i++) {
         const entry *e = &w->entries[i];
         bool is_target = m->knows[i] && e->kind == MESH_ENTRY_SUBSCRIPTION && e->queue_index < 0;
         if (!is_target || !does_match(e->name, subject)) continue;
-        expected *exp = &m->expectations[i];
+        expected *exp = &m->expectations[i][lane];
         exp->seqs = mem_grow(exp->seqs, sizeof *exp->seqs, exp->count + 1, &exp->cap);
         exp->seqs[exp->count++] = seq;
     }
@@ -145,23 +145,28 @@ void check_message(world *w, uint32_t index, uint32_t sender, const mesh_output 
     if (!is_own && shapes > w->members[index]->peers[sender].shapes)
         check_fail(w, "message %u came before its shapes", seq);
     member *m = w->members[sender];
+    expected *exp =
+        &m->expectations[at][out->flags & MESH_IS_BULK ? MESH_LANE_BULK : MESH_LANE_NORMAL];
     if (w->entries[at].queue_index < 0)
-        check_plain(w, &m->expectations[at], seq);
+        check_plain(w, exp, seq);
     else
-        check_group(w, m, &m->expectations[at], seq, w->entries[at].queue_index);
+        check_group(w, m, exp, seq, w->entries[at].queue_index);
 }
 
 // ---- bounds
 
 void check_bounds(world *w, uint32_t index) {
     member *m = w->members[index];
-    uint64_t queued = mesh_node_stats_get(m->node).queued_bytes;
-    if (queued > MESH_QUEUE_MAX + MESH_MESSAGE_LEN_DEFAULT + 65536)
-        check_fail(w, "a queue of member %u is over its bound", index);
-    m->awaits_drain |= queued > MESH_QUEUE_HIGH;
-    for (uint32_t i = 0; i < w->member_count; i++) {
-        if (i != index && m->peers[i].link_held > w->credit + PAYLOAD_MAX + 4096)
-            check_fail(w, "member %u holds more of member %u than it gave credit for", index, i);
+    mesh_node_stats stats = mesh_node_stats_get(m->node);
+    for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        if (stats.queued_bytes[lane] > MESH_QUEUE_MAX + MESH_MESSAGE_LEN_DEFAULT + 65536)
+            check_fail(w, "a queue of member %u is over its bound", index);
+        m->awaits_drain[lane] |= stats.queued_bytes[lane] > MESH_QUEUE_HIGH;
+        for (uint32_t i = 0; i < w->member_count; i++) {
+            if (i != index && m->peers[i].link_held[lane] > w->credit + PAYLOAD_MAX + 4096)
+                check_fail(w, "member %u holds more of member %u than it gave credit for", index,
+                           i);
+        }
     }
 }
 
@@ -174,12 +179,14 @@ static bool is_steady(const world *w, uint32_t index) {
 static void check_losses(world *w, uint32_t sender) {
     for (uint32_t i = 0; i < w->entry_count; i++) {
         const entry *e = &w->entries[i];
-        const expected *exp = &w->members[sender]->expectations[i];
+        const expected *exps = w->members[sender]->expectations[i];
         bool may_lose = e->is_withdrawn || e->queue_index >= 0 || !is_steady(w, e->member) ||
                         w->is_disturbed[sender][e->member];
-        if (!may_lose && exp->received != exp->count)
-            check_fail(w, "member %u lost %zu of %zu messages of member %u silently", e->member,
-                       exp->count - exp->received, exp->count, sender);
+        for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
+            if (!may_lose && exps[lane].received != exps[lane].count)
+                check_fail(w, "member %u lost %zu of %zu messages of member %u silently", e->member,
+                           exps[lane].count - exps[lane].received, exps[lane].count, sender);
+        }
     }
 }
 
@@ -200,18 +207,22 @@ static void check_leaks(world *w, uint32_t index) {
     if (node->calls.open_count > 0) check_fail(w, "member %u has open calls left", index);
     if (node->serves.used_count > 0) check_fail(w, "member %u serves calls of nobody", index);
     if (node->deadlines.count > 0) check_fail(w, "member %u has deadlines left", index);
-    if (node->full_count > 0) check_fail(w, "member %u waits for drain", index);
-    if (node->self_held > 0) check_fail(w, "member %u holds own messages", index);
+    for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        if (node->full_count[lane] > 0) check_fail(w, "member %u waits for drain", index);
+        if (node->self_held[lane] > 0) check_fail(w, "member %u holds own messages", index);
+    }
     if (node->self.in_flight > 0) check_fail(w, "member %u counts calls to itself", index);
     for (size_t i = 0; i < node->linked_count; i++) {
         const mesh_peer *peer = node->linked[i];
         if (peer->in_flight > 0 || peer->serve_count > 0)
             check_fail(w, "member %u counts calls of a peer", index);
-        if (peer->held_cost > 0 || peer->debt > 0)
-            check_fail(w, "member %u holds messages of a peer", index);
-        if (mesh_link_queued(peer->link) > 0)
+        for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
+            if (peer->held_cost[lane] > 0 || peer->debt[lane] > 0)
+                check_fail(w, "member %u holds messages of a peer", index);
+        }
+        if (mesh_link_unsent(peer->link) > 0)
             check_fail(w, "member %u has %zu bytes left for peer %u in link state %d", index,
-                       mesh_link_queued(peer->link), peer->handle, (int)peer->link->state);
+                       mesh_link_unsent(peer->link), peer->handle, (int)peer->link->state);
     }
 }
 
@@ -228,6 +239,7 @@ void check_end(world *w) {
         if (!is_steady(w, i)) continue;
         check_losses(w, i);
         check_deaths(w, i);
-        if (w->members[i]->awaits_drain) check_fail(w, "member %u never got DRAIN", i);
+        for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++)
+            if (w->members[i]->awaits_drain[lane]) check_fail(w, "member %u never got DRAIN", i);
     }
 }

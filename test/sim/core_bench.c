@@ -37,7 +37,7 @@ static void take(side *sides, int i, const mesh_output *out) {
         link_both(sides, i);
     } else if (out->kind == MESH_OUT_MESSAGE) {
         s->messages++;
-        mesh_node_consumed(s->node, out->peer, out->cost);
+        mesh_node_consumed(s->node, out->peer, MESH_LANE_NORMAL, out->cost);
     } else if (out->kind == MESH_OUT_REQUEST) {
         mesh_node_answer(s->node, 1, out->slot, 0, 0, out->payload);
     } else if (out->kind == MESH_OUT_REPLY) {

@@ -59,7 +59,7 @@ static void take_link(world *w, uint32_t index, const packet *p) {
     }
     c->peers[p->end] = handle;
     m->peers[p->member].shapes = 0;
-    m->peers[p->member].link_held = 0;
+    memset(m->peers[p->member].link_held, 0, sizeof m->peers[p->member].link_held);
     member_poll(w, index);
 }
 

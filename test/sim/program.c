@@ -23,8 +23,10 @@ static void publish(world *w, uint32_t index, size_t len) {
     if (m->seq == SEQ_MAX) return;
     const char *subject = subjects[pick(w, SUBJECTS)];
     mesh_bytes payload = {w->payload, stamp_write(w->payload, index, m->seq, m->shapes, len)};
-    int err = mesh_node_publish(m->node, w->now_ms, mesh_bytes_text(subject), 0, payload);
-    if (err == 0) check_published(w, index, subject, m->seq++);
+    mesh_lane lane = chance(w, 30) ? MESH_LANE_BULK : MESH_LANE_NORMAL;
+    int err = mesh_node_publish(m->node, w->now_ms, mesh_bytes_text(subject),
+                                lane == MESH_LANE_BULK ? MESH_IS_BULK : 0, payload);
+    if (err == 0) check_published(w, index, subject, lane, m->seq++);
     w->result.publications++;
     member_poll(w, index);
 }
@@ -67,6 +69,7 @@ static void call(world *w, uint32_t index) {
             mesh_bytes_text(is_subject ? subjects[pick(w, SUBJECTS)] : services[pick(w, SERVICES)]),
         .method = mesh_bytes_text("run"),
         .timeout_ms = timeout_ms,
+        .flags = chance(w, 30) ? MESH_IS_BULK : 0,
         .payload = {w->payload, stamp_write(w->payload, number, index, 0, random_len(w))},
     };
     if (mesh_node_call(m->node, w->now_ms, &made) != 0) check_fail(w, "a call was refused");
@@ -102,14 +105,18 @@ void program_answer(world *w, uint32_t index, size_t at) {
 void program_consume(world *w, uint32_t index, uint32_t peer_member) {
     member *m = w->members[index];
     known_peer *peer = &m->peers[peer_member];
-    if (peer->held == 0 || has_bug(w, SIM_BUG_CONSUMED_FORGOTTEN)) return;
-    uint64_t cost = w->is_calm || chance(w, 50) ? peer->held : 1 + pick(w, (uint32_t)peer->held);
-    // The oldest are taken first: those of a link that is gone by now.
-    uint64_t older = peer->held - peer->link_held;
-    if (cost > older) peer->link_held -= cost - older;
-    peer->held -= cost;
-    mesh_node_consumed(m->node, peer_member == index ? MESH_PEER_SELF : peer->handle, cost);
-    member_poll(w, index);
+    for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        uint64_t *held = &peer->held[lane], *link_held = &peer->link_held[lane];
+        if (*held == 0 || has_bug(w, SIM_BUG_CONSUMED_FORGOTTEN)) continue;
+        uint64_t cost = w->is_calm || chance(w, 50) ? *held : 1 + pick(w, (uint32_t)*held);
+        // The oldest are taken first: those of a link that is gone by now.
+        uint64_t older = *held - *link_held;
+        if (cost > older) *link_held -= cost - older;
+        *held -= cost;
+        uint32_t handle = peer_member == index ? MESH_PEER_SELF : peer->handle;
+        mesh_node_consumed(m->node, handle, lane, cost);
+        member_poll(w, index);
+    }
 }
 
 static void announce(world *w, uint32_t index) {
@@ -305,8 +312,9 @@ static void take_message(world *w, uint32_t index, const mesh_output *out) {
     uint32_t sender = member_of(w, index, out->peer);
     known_peer *peer = &w->members[index]->peers[sender];
     check_message(w, index, sender, out);
-    peer->held += out->cost;
-    peer->link_held += out->cost;
+    mesh_lane lane = out->flags & MESH_IS_BULK ? MESH_LANE_BULK : MESH_LANE_NORMAL;
+    peer->held[lane] += out->cost;
+    peer->link_held[lane] += out->cost;
 }
 
 void program_take(world *w, uint32_t index, const mesh_output *out) {
@@ -319,7 +327,9 @@ void program_take(world *w, uint32_t index, const mesh_output *out) {
     case MESH_OUT_REPLY:
     case MESH_OUT_ERROR: take_outcome(w, index, out); break;
     case MESH_OUT_DOWN: take_down(w, index, out); break;
-    case MESH_OUT_DRAIN: w->members[index]->awaits_drain = false; break;
+    case MESH_OUT_DRAIN:
+        w->members[index]->awaits_drain[out->flags & MESH_IS_BULK ? MESH_LANE_BULK : 0] = false;
+        break;
     default: break;
     }
 }

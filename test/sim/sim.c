@@ -42,7 +42,8 @@ static void destroy(world *w) {
     for (uint32_t i = 0; i < w->member_count; i++) {
         member *m = w->members[i];
         for (size_t e = 0; e < ENTRIES_MAX; e++)
-            free(m->expectations[e].seqs);
+            for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++)
+                free(m->expectations[e][lane].seqs);
         mesh_node_destroy(m->node);
         free(m->inbox);
         free(m);

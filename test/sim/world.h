@@ -95,8 +95,9 @@ typedef struct entry {
 typedef struct known_peer {
     uint32_t handle;
     bool is_known, is_down, is_monitored, was_down_told;
-    uint32_t shapes;          // received on the link at hand
-    uint64_t held, link_held; // bytes not consumed: in all, and of the link at hand
+    uint32_t shapes; // received on the link at hand
+    // Bytes not consumed: in all, and of the link at hand.
+    uint64_t held[MESH_LANE_COUNT], link_held[MESH_LANE_COUNT];
 } known_peer;
 
 typedef struct served {
@@ -124,9 +125,9 @@ typedef struct member {
     uint32_t next_entry_id, shapes, noproc_due;
     uint32_t links_received[MEMBERS_MAX], links_sent[MEMBERS_MAX];
     uint32_t seq;
-    bool awaits_drain;
+    bool awaits_drain[MESH_LANE_COUNT];
     uint8_t queue_hits[SEQ_MAX][QUEUE_NAMES]; // deliveries of own publications by group
-    expected expectations[ENTRIES_MAX];
+    expected expectations[ENTRIES_MAX][MESH_LANE_COUNT];
 } member;
 
 void member_start(world *w);
@@ -162,7 +163,7 @@ typedef struct call_record {
     } while (0)
 void check_event(world *w, uint32_t member, const mesh_output *out); // hash, and what holds for all
 void check_message(world *w, uint32_t member, uint32_t sender, const mesh_output *out);
-void check_published(world *w, uint32_t sender, const char *subject, uint32_t seq);
+void check_published(world *w, uint32_t sender, const char *subject, mesh_lane lane, uint32_t seq);
 void check_bounds(world *w, uint32_t member);
 void check_end(world *w);
 size_t stamp_write(uint8_t *out, uint32_t a, uint32_t b, uint32_t c, size_t len);

@@ -190,3 +190,38 @@ test('100,000 messages of a reader that stops and goes come in order, with littl
   assert.equal(wrong, 0)
   assert.ok(most > 16 && most < 40_000, `${most} were kept`)
 })
+
+test('a reader that leaves bulk lying stops bulk, and not what is normal', async () => {
+  const [writer, reader] = await cluster.members('bulkWriter', 'bulkReader')
+  await reader.run(async (mesh, keep) => {
+    keep.large = mesh.subscribe('lanes.large', { highWaterMark: 1 })
+    keep.small = mesh.subscribe('lanes.small')
+    await Promise.all([keep.large.ready, keep.small.ready])
+  })
+  const [refused, isNormalFree] = await writer.run(async (mesh) => {
+    while (!await mesh.request('lanes.small', 0).then(() => false, (err) => err.code !== 'ERR_WARREN_NO_RESPONDERS')) await null
+    const large = Buffer.alloc(500_000)
+    const refused = (() => {
+      for (;;) try { mesh.publish('lanes.large', large, { lane: 'bulk' }) } catch (err) { return err.code }
+    })()
+    globalThis.drained = new Promise((resolve) => mesh.once('drain', resolve))
+    return [refused, mesh.publish('lanes.small', 'passes')]
+  })
+  assert.deepEqual([refused, isNormalFree], ['ERR_WARREN_OVERLOADED', true])
+  const got = await reader.run(async (mesh, { small }) => {
+    for await (const m of small) if (!m.wantsResponse) return m.data
+  })
+  assert.equal(got, 'passes')
+  await reader.run(async (mesh, { large }) => void (async () => { for await (const m of large) void m })())
+  assert.equal(await writer.run(() => globalThis.drained), 'bulk')
+})
+
+test('a lane that does not exist is refused', async () => {
+  const got = await node.run(async (mesh) => {
+    const codes = []
+    try { mesh.publish('a', 1, { lane: 'fast' }) } catch (err) { codes.push(err.message) }
+    await mesh.request('a', 1, { lane: 1 }).catch((err) => codes.push(err.message))
+    return codes
+  })
+  assert.deepEqual(got, ["lane must be 'normal' or 'bulk'", "lane must be 'normal' or 'bulk'"])
+})

@@ -199,7 +199,7 @@ static void on_output(const mesh_output *out, void *user) {
         break;
     case MESH_OUT_MESSAGE:
         n->messages++;
-        mesh_node_consumed(core, out->peer, out->cost);
+        mesh_node_consumed(core, out->peer, MESH_LANE_NORMAL, out->cost);
         break;
     default: break;
     }

@@ -166,7 +166,7 @@ TEST(what_the_application_took_may_be_sent_again) {
     for (int i = 0; i < 20; i++) {
         EXPECT_OK(inject_one(d, MESH_FRAME_PUB, 1, 2, body, sizeof body));
         uint32_t cost = duo_expect(d, 0, MESH_OUT_MESSAGE)->out.cost;
-        mesh_node_consumed(d->sides[0].node, d->sides[0].peer, cost);
+        mesh_node_consumed(d->sides[0].node, d->sides[0].peer, MESH_LANE_NORMAL, cost);
     }
     duo_destroy(d);
 }
@@ -211,7 +211,7 @@ TEST(what_came_by_an_earlier_link_gives_no_credit_to_the_next) {
     duo_run(d);
     for (int i = 0; i < 2; i++)
         EXPECT_OK(inject_one(d, MESH_FRAME_PUB, 1, 2, body, sizeof body));
-    mesh_node_consumed(d->sides[0].node, d->sides[0].peer, old_cost);
+    mesh_node_consumed(d->sides[0].node, d->sides[0].peer, MESH_LANE_NORMAL, old_cost);
     EXPECT_EQ(MESH_EFLOW, inject_one(d, MESH_FRAME_PUB, 1, 2, body, sizeof body));
     duo_destroy(d);
 }

@@ -1,62 +1,14 @@
 #include "core/error.h"
-#include "core/link.h"
 #include "core/mem.h"
-#include "test.h"
-
-enum { WINDOW = 10000 };
-
-static mesh_link *link_of(uint64_t self_id, uint64_t peer_id, const mesh_shapes *shapes) {
-    mesh_link_options options = {.self_id = self_id,
-                                 .peer_id = peer_id,
-                                 .max_message = MESH_MESSAGE_LEN_DEFAULT,
-                                 .window = WINDOW,
-                                 .shapes = shapes};
-    mesh_link *link = mesh_link_create(&options);
-    mesh_link_up(link);
-    return link;
-}
-
-// At most `len` bytes of what `from` has to write, to `to`.
-static size_t carry(mesh_link *from, mesh_link *to, size_t len) {
-    mesh_bytes output = mesh_link_output(from);
-    uint8_t *buffer;
-    size_t cap;
-    mesh_link_input(to, &buffer, &cap);
-    if (len > output.len) len = output.len;
-    if (len > cap) len = cap;
-    if (len == 0) return 0;
-    memcpy(buffer, output.data, len);
-    mesh_link_received(to, 0, len);
-    mesh_link_sent(from, len);
-    mesh_link_pump(from, 0);
-    return len;
-}
-
-static void greet(mesh_link *a, mesh_link *b) {
-    mesh_link_message message;
-    carry(a, b, SIZE_MAX);
-    carry(b, a, SIZE_MAX);
-    EXPECT_EQ(1, mesh_link_next(a, &message));
-    EXPECT_EQ(1, mesh_link_next(b, &message));
-    EXPECT_EQ(MESH_FRAME_READY, message.type);
-    EXPECT_EQ(MESH_LINK_OPEN, a->state);
-}
-
-static mesh_link_place send(mesh_link *link, uint8_t type, const void *payload, size_t len) {
-    mesh_link_send_options options = {.type = type,
-                                      .expires_at_ms = UINT64_MAX,
-                                      .head = mesh_bytes_text("head"),
-                                      .payload = {payload, len}};
-    return mesh_link_send(link, &options);
-}
+#include "pair.h"
 
 TEST(nothing_of_the_user_is_written_before_the_peers_ready) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
-    EXPECT_TRUE(send(a, MESH_FRAME_PUB, "x", 1).is_queued);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
+    EXPECT_TRUE(pair_send(a, MESH_FRAME_PUB, "x", 1).is_queued);
     size_t ready_len = mesh_link_output(a).len;
     mesh_link_pump(a, 0);
     EXPECT_EQ(ready_len, mesh_link_output(a).len);
-    greet(a, b);
+    pair_greet(a, b);
     mesh_link_pump(a, 0);
     EXPECT_TRUE(mesh_link_output(a).len > 0);
     mesh_link_destroy(a);
@@ -71,13 +23,13 @@ TEST(a_message_of_any_size_arrives_as_it_was_in_pieces_of_any_size) {
         payload[i] = (uint8_t)(i ^ i >> 9);
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         for (size_t p = 0; p < 3; p++) {
-            mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
-            greet(a, b);
-            (void)send(a, MESH_FRAME_PUB, payload, sizes[s]);
+            mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
+            pair_greet(a, b);
+            (void)pair_send(a, MESH_FRAME_PUB, payload, sizes[s]);
             mesh_link_pump(a, 0);
             mesh_link_message message;
             int got = 0;
-            while (got == 0 && carry(a, b, pieces[p]) > 0)
+            while (got == 0 && pair_carry(a, b, pieces[p]) > 0)
                 got = mesh_link_next(b, &message);
             EXPECT_EQ(1, got);
             EXPECT_EQ(4 + sizes[s], message.body.len);
@@ -92,25 +44,25 @@ TEST(a_message_of_any_size_arrives_as_it_was_in_pieces_of_any_size) {
 }
 
 TEST(small_messages_share_a_record) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
-    greet(a, b);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
+    pair_greet(a, b);
     for (int i = 0; i < 100; i++)
-        EXPECT_FALSE(send(a, MESH_FRAME_PUB, "0123456789", 10).is_queued);
+        EXPECT_FALSE(pair_send(a, MESH_FRAME_PUB, "0123456789", 10).is_queued);
     EXPECT_EQ(2 + 100 * (9 + 14), mesh_link_output(a).len);
     mesh_link_destroy(a);
     mesh_link_destroy(b);
 }
 
 TEST(a_record_that_was_sent_in_part_does_not_grow) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
-    greet(a, b);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
+    pair_greet(a, b);
     mesh_link_message message;
     for (int i = 0; i < 50; i++) {
-        (void)send(a, MESH_FRAME_PUB, "0123456789", 10);
-        carry(a, b, 7);
+        (void)pair_send(a, MESH_FRAME_PUB, "0123456789", 10);
+        pair_carry(a, b, 7);
     }
     int count = 0;
-    while (carry(a, b, 7) > 0) {
+    while (pair_carry(a, b, 7) > 0) {
         while (mesh_link_next(b, &message) == 1)
             count++;
     }
@@ -120,33 +72,33 @@ TEST(a_record_that_was_sent_in_part_does_not_grow) {
 }
 
 TEST(requests_without_credit_do_not_hold_up_replies_and_publications) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
-    static const uint8_t payload[WINDOW];
-    greet(a, b);
-    EXPECT_FALSE(send(a, MESH_FRAME_REQUEST, payload, WINDOW).is_queued);
-    EXPECT_TRUE(send(a, MESH_FRAME_REQUEST, payload, 1).is_queued);
-    EXPECT_FALSE(send(a, MESH_FRAME_PUB, payload, 1).is_queued);
-    EXPECT_FALSE(send(a, MESH_FRAME_REPLY, payload, WINDOW).is_queued);
-    EXPECT_FALSE(send(a, MESH_FRAME_REPLY, payload, WINDOW).is_queued);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
+    static const uint8_t payload[PAIR_WINDOW];
+    pair_greet(a, b);
+    EXPECT_FALSE(pair_send(a, MESH_FRAME_REQUEST, payload, PAIR_WINDOW).is_queued);
+    EXPECT_TRUE(pair_send(a, MESH_FRAME_REQUEST, payload, 1).is_queued);
+    EXPECT_FALSE(pair_send(a, MESH_FRAME_PUB, payload, 1).is_queued);
+    EXPECT_FALSE(pair_send(a, MESH_FRAME_REPLY, payload, PAIR_WINDOW).is_queued);
+    EXPECT_FALSE(pair_send(a, MESH_FRAME_REPLY, payload, PAIR_WINDOW).is_queued);
     mesh_link_destroy(a);
     mesh_link_destroy(b);
 }
 
 TEST(credit_comes_back_when_a_quarter_of_the_window_was_taken) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
-    static const uint8_t payload[WINDOW];
-    greet(a, b);
-    (void)send(a, MESH_FRAME_PUB, payload, WINDOW);
-    EXPECT_TRUE(send(a, MESH_FRAME_PUB, "waits", 5).is_queued);
-    carry(a, b, SIZE_MAX);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
+    static const uint8_t payload[PAIR_WINDOW];
+    pair_greet(a, b);
+    (void)pair_send(a, MESH_FRAME_PUB, payload, PAIR_WINDOW);
+    EXPECT_TRUE(pair_send(a, MESH_FRAME_PUB, "waits", 5).is_queued);
+    pair_carry(a, b, SIZE_MAX);
     mesh_link_message message;
     EXPECT_EQ(1, mesh_link_next(b, &message));
-    mesh_link_consumed(b, MESH_CHANNEL_PUBLISH, WINDOW / 4 - 1);
+    mesh_link_consumed(b, MESH_CHANNEL_PUBLISH, PAIR_WINDOW / 4 - 1);
     mesh_link_pump(b, 0);
     EXPECT_EQ(0, mesh_link_output(b).len);
     mesh_link_consumed(b, MESH_CHANNEL_PUBLISH, 1);
     mesh_link_pump(b, 0);
-    carry(b, a, SIZE_MAX);
+    pair_carry(b, a, SIZE_MAX);
     EXPECT_EQ(1, mesh_link_next(a, &message));
     EXPECT_EQ(MESH_FRAME_CREDIT, message.type);
     mesh_link_pump(a, 0);
@@ -156,15 +108,15 @@ TEST(credit_comes_back_when_a_quarter_of_the_window_was_taken) {
 }
 
 TEST(a_small_message_passes_a_large_one_of_another_channel) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
     uint8_t *large = mem_alloc(1 << 20);
-    greet(a, b);
-    (void)send(a, MESH_FRAME_PUB, large, 1 << 20);
+    pair_greet(a, b);
+    (void)pair_send(a, MESH_FRAME_PUB, large, 1 << 20);
     mesh_link_pump(a, 0);
-    (void)send(a, MESH_FRAME_REPLY, "small", 5);
+    (void)pair_send(a, MESH_FRAME_REPLY, "small", 5);
     mesh_link_message message = {0};
     int got = 0;
-    while (got == 0 && carry(a, b, SIZE_MAX) > 0)
+    while (got == 0 && pair_carry(a, b, SIZE_MAX) > 0)
         got = mesh_link_next(b, &message);
     EXPECT_EQ(MESH_FRAME_REPLY, message.type);
     free(large);
@@ -173,25 +125,25 @@ TEST(a_small_message_passes_a_large_one_of_another_channel) {
 }
 
 TEST(what_may_have_been_sent_is_known_to_the_byte) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
-    greet(a, b);
-    mesh_link_place first = send(a, MESH_FRAME_REQUEST, "1", 1);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
+    pair_greet(a, b);
+    mesh_link_place first = pair_send(a, MESH_FRAME_REQUEST, "1", 1);
     size_t first_len = mesh_link_output(a).len;
-    mesh_link_place second = send(a, MESH_FRAME_REQUEST, "2", 1);
-    EXPECT_FALSE(mesh_link_may_be_sent(a, MESH_CHANNEL_REQUEST, first));
+    mesh_link_place second = pair_send(a, MESH_FRAME_REQUEST, "2", 1);
+    EXPECT_FALSE(mesh_link_may_be_sent(a, first));
     mesh_link_sent(a, first_len);
-    EXPECT_TRUE(mesh_link_may_be_sent(a, MESH_CHANNEL_REQUEST, first));
-    EXPECT_FALSE(mesh_link_may_be_sent(a, MESH_CHANNEL_REQUEST, second));
+    EXPECT_TRUE(mesh_link_may_be_sent(a, first));
+    EXPECT_FALSE(mesh_link_may_be_sent(a, second));
     mesh_link_sent(a, 1);
-    EXPECT_TRUE(mesh_link_may_be_sent(a, MESH_CHANNEL_REQUEST, second));
+    EXPECT_TRUE(mesh_link_may_be_sent(a, second));
     mesh_link_destroy(a);
     mesh_link_destroy(b);
 }
 
 TEST(a_cancel_comes_after_the_rest_of_its_request) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
     uint8_t *large = mem_alloc(1 << 20), head[MESH_MESSAGE_HEAD_MAX];
-    greet(a, b);
+    pair_greet(a, b);
     mesh_request request = {.call_id = 7};
     mesh_link_send_options options = {.type = MESH_FRAME_REQUEST,
                                       .expires_at_ms = UINT64_MAX,
@@ -202,7 +154,7 @@ TEST(a_cancel_comes_after_the_rest_of_its_request) {
     mesh_link_cancel(a, &(mesh_cancel){7, 4});
     mesh_link_message message;
     uint8_t types[2] = {0};
-    for (int count = 0; count < 2 && carry(a, b, SIZE_MAX) > 0;) {
+    for (int count = 0; count < 2 && pair_carry(a, b, SIZE_MAX) > 0;) {
         while (mesh_link_next(b, &message) == 1) {
             types[count++] = message.type;
             free(message.owned);
@@ -216,16 +168,16 @@ TEST(a_cancel_comes_after_the_rest_of_its_request) {
 }
 
 TEST(a_deadline_that_waited_in_the_queue_is_the_time_that_is_left) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
     uint8_t head[MESH_MESSAGE_HEAD_MAX];
     mesh_request request = {.call_id = 7, .deadline_ms = 5000}, got;
     mesh_link_send_options options = {.type = MESH_FRAME_REQUEST,
                                       .expires_at_ms = 6000, // sent at 1000
                                       .head = {head, mesh_request_write(head, &request)}};
     EXPECT_TRUE(mesh_link_send(a, &options).is_queued);
-    greet(a, b);
+    pair_greet(a, b);
     mesh_link_pump(a, 4000);
-    carry(a, b, SIZE_MAX);
+    pair_carry(a, b, SIZE_MAX);
     mesh_link_message message;
     EXPECT_EQ(1, mesh_link_next(b, &message));
     EXPECT_OK(mesh_request_parse(message.body, &got));
@@ -235,16 +187,16 @@ TEST(a_deadline_that_waited_in_the_queue_is_the_time_that_is_left) {
 }
 
 TEST(a_new_socket_takes_what_waits_and_forgets_what_was_on_the_old_one) {
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
-    (void)send(a, MESH_FRAME_PUB, "kept", 4);
-    carry(b, a, 5);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
+    (void)pair_send(a, MESH_FRAME_PUB, "kept", 4);
+    pair_carry(b, a, 5);
     mesh_link_replace(a);
     mesh_link_up(a);
     mesh_link_destroy(b);
-    b = link_of(2, 1, NULL);
-    greet(a, b);
+    b = pair_link(2, 1, NULL);
+    pair_greet(a, b);
     mesh_link_pump(a, 0);
-    carry(a, b, SIZE_MAX);
+    pair_carry(a, b, SIZE_MAX);
     mesh_link_message message;
     EXPECT_EQ(1, mesh_link_next(b, &message));
     EXPECT_BYTES("headkept", message.body);
@@ -271,10 +223,10 @@ static mesh_link *sealed_link_of(uint64_t self_id, uint64_t peer_id) {
 
 static void expect_arrives(mesh_link *a, mesh_link *b, const void *payload, size_t len) {
     mesh_link_message message = {0};
-    (void)send(a, MESH_FRAME_PUB, payload, len);
+    (void)pair_send(a, MESH_FRAME_PUB, payload, len);
     mesh_link_pump(a, 0);
     int got = 0;
-    while (got == 0 && carry(a, b, 5000) > 0)
+    while (got == 0 && pair_carry(a, b, 5000) > 0)
         got = mesh_link_next(b, &message);
     EXPECT_EQ(1, got);
     EXPECT_EQ(4 + len, message.body.len);
@@ -284,15 +236,15 @@ static void expect_arrives(mesh_link *a, mesh_link *b, const void *payload, size
 
 TEST(an_encrypted_link_carries_messages_of_any_size_and_shows_nothing_of_them) {
     mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
-    greet(a, b);
+    pair_greet(a, b);
     uint8_t *payload = mem_alloc(1 << 20);
     memset(payload, 'z', 1 << 20);
-    (void)send(a, MESH_FRAME_PUB, payload, 1000);
+    (void)pair_send(a, MESH_FRAME_PUB, payload, 1000);
     mesh_bytes wire = mesh_link_output(a);
     EXPECT_TRUE(memmem(wire.data, wire.len, "zzzz", 4) == NULL);
     EXPECT_EQ(2 + 9 + 4 + 1000 + MESH_CIPHER_TAG_LEN, wire.len);
     mesh_link_message message;
-    carry(a, b, SIZE_MAX);
+    pair_carry(a, b, SIZE_MAX);
     EXPECT_EQ(1, mesh_link_next(b, &message));
     const size_t sizes[] = {1, 16384, 70000, 1 << 20};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -305,11 +257,11 @@ TEST(an_encrypted_link_carries_messages_of_any_size_and_shows_nothing_of_them) {
 TEST(a_record_that_was_changed_on_its_way_ends_the_link_without_a_word) {
     for (size_t at = 2; at < 2 + 9 + 5 + MESH_CIPHER_TAG_LEN; at++) {
         mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
-        greet(a, b);
+        pair_greet(a, b);
         mesh_link_message message;
         uint8_t *buffer;
         size_t cap;
-        (void)send(a, MESH_FRAME_PUB, "x", 1);
+        (void)pair_send(a, MESH_FRAME_PUB, "x", 1);
         mesh_bytes wire = mesh_link_output(a);
         mesh_link_input(b, &buffer, &cap);
         memcpy(buffer, wire.data, wire.len);
@@ -326,7 +278,7 @@ TEST(a_record_that_was_changed_on_its_way_ends_the_link_without_a_word) {
 
 TEST(both_ends_take_a_new_key_after_as_many_records_as_one_may_seal) {
     mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
-    greet(a, b);
+    pair_greet(a, b);
     a->seal.count = b->open.count = MESH_REKEY_RECORDS - 3;
     uint8_t keys[2][MESH_CIPHER_KEY_LEN];
     mesh_link_message message;
@@ -346,8 +298,8 @@ TEST(a_new_key_where_nothing_is_encrypted_or_in_the_middle_of_a_record_is_refuse
     mesh_link_message message;
     uint8_t *buffer;
     size_t cap;
-    mesh_link *a = link_of(1, 2, NULL), *b = link_of(2, 1, NULL);
-    greet(a, b);
+    mesh_link *a = pair_link(1, 2, NULL), *b = pair_link(2, 1, NULL);
+    pair_greet(a, b);
     const uint8_t rekey[] = {0, 9, 0, 0, 0, MESH_FRAME_REKEY, MESH_FRAME_FIRST, 0, 0, 0, 0};
     mesh_link_input(b, &buffer, &cap);
     memcpy(buffer, rekey, sizeof rekey);
@@ -358,7 +310,7 @@ TEST(a_new_key_where_nothing_is_encrypted_or_in_the_middle_of_a_record_is_refuse
 
     a = sealed_link_of(1, 2);
     b = sealed_link_of(2, 1);
-    greet(a, b);
+    pair_greet(a, b);
     uint8_t record[2 + 2 * 9 + MESH_CIPHER_TAG_LEN] = {0, 2 * 9 + MESH_CIPHER_TAG_LEN};
     memcpy(record + 2, rekey + 2, 9);
     memcpy(record + 11, rekey + 2, 9);
@@ -384,7 +336,7 @@ static int take_byte(mesh_link *link, uint64_t now_ms, uint8_t byte) {
 
 TEST(an_encrypted_record_that_does_not_become_whole_ends_the_link_though_bytes_keep_coming) {
     mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
-    greet(a, b);
+    pair_greet(a, b);
     EXPECT_OK(take_byte(b, 1000, 0xff)); // 65,281 bytes are announced: somebody changed the length
     EXPECT_OK(take_byte(b, 1000, 0x01));
     uint64_t now_ms = 1000;
@@ -397,7 +349,7 @@ TEST(an_encrypted_record_that_does_not_become_whole_ends_the_link_though_bytes_k
 
 TEST(a_reader_that_was_busy_for_long_does_not_take_it_for_a_record_that_does_not_come) {
     mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
-    greet(a, b);
+    pair_greet(a, b);
     EXPECT_OK(take_byte(b, 1000, 1));
     EXPECT_OK(take_byte(b, 60000, 1));
     EXPECT_OK(take_byte(b, 120000, 1));
@@ -410,7 +362,7 @@ static mesh_link *agents_link_of(uint64_t self_id, uint64_t peer_id) {
                                                             .peer_id = peer_id,
                                                             .is_agent = true,
                                                             .max_message = MESH_AGENT_MESSAGE_MAX,
-                                                            .window = WINDOW});
+                                                            .window = PAIR_WINDOW});
     mesh_link_up(link);
     return link;
 }
@@ -421,11 +373,11 @@ TEST(links_of_agents_carry_agent_alone_and_links_of_nodes_all_but_it) {
     for (size_t i = 0; i < 2 * sizeof types; i++) {
         bool is_agents = i % 2 == 1;
         uint8_t type = types[i / 2];
-        mesh_link *a = is_agents ? agents_link_of(1, 2) : link_of(1, 2, NULL);
-        mesh_link *b = is_agents ? agents_link_of(2, 1) : link_of(2, 1, NULL);
-        greet(a, b);
-        (void)send(a, type, "x", 1);
-        carry(a, b, SIZE_MAX);
+        mesh_link *a = is_agents ? agents_link_of(1, 2) : pair_link(1, 2, NULL);
+        mesh_link *b = is_agents ? agents_link_of(2, 1) : pair_link(2, 1, NULL);
+        pair_greet(a, b);
+        (void)pair_send(a, type, "x", 1);
+        pair_carry(a, b, SIZE_MAX);
         mesh_link_message message;
         bool is_right = is_agents == (type == MESH_FRAME_AGENT);
         EXPECT_EQ(is_right ? 1 : MESH_EPROTO, mesh_link_next(b, &message));
@@ -438,15 +390,15 @@ TEST(a_ping_is_answered_and_tells_the_application_nothing) {
     mesh_link *a = agents_link_of(1, 2), *b = agents_link_of(2, 1);
     mesh_link_message message;
     mesh_link_ping(a); // before READY there is no need: nothing is queued
-    greet(a, b);
+    pair_greet(a, b);
     mesh_link_pump(a, 0);
     EXPECT_FALSE(mesh_link_has_output(a));
     mesh_link_ping(a);
     mesh_link_pump(a, 0);
-    EXPECT_TRUE(carry(a, b, SIZE_MAX) > 0);
+    EXPECT_TRUE(pair_carry(a, b, SIZE_MAX) > 0);
     EXPECT_EQ(0, mesh_link_next(b, &message));
     mesh_link_pump(b, 0);
-    EXPECT_TRUE(carry(b, a, SIZE_MAX) > 0);
+    EXPECT_TRUE(pair_carry(b, a, SIZE_MAX) > 0);
     EXPECT_EQ(0, mesh_link_next(a, &message));
     mesh_link_destroy(a);
     mesh_link_destroy(b);

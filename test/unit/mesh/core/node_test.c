@@ -343,7 +343,8 @@ TEST(publications_wait_for_credit_and_drain_is_told) {
         EXPECT_OK(mesh_node_publish(d->sides[0].node, d->now_ms, mesh_bytes_text("bulk"), 0,
                                     (mesh_bytes){(const uint8_t *)big, sizeof big}));
     duo_run(d);
-    EXPECT_TRUE(mesh_node_stats_get(d->sides[0].node).queued_bytes > MESH_QUEUE_HIGH);
+    EXPECT_TRUE(mesh_node_stats_get(d->sides[0].node).queued_bytes[MESH_LANE_NORMAL] >
+                MESH_QUEUE_HIGH);
     size_t taken = 0;
     uint64_t held = 0;
     for (size_t i = 0; i < d->sides[1].count; i++) {
@@ -354,7 +355,7 @@ TEST(publications_wait_for_credit_and_drain_is_told) {
     EXPECT_TRUE(taken < 300 && held < MESH_CREDIT_DEFAULT + 2 * sizeof big);
     EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_DRAIN));
     while (duo_count(d, 1, MESH_OUT_MESSAGE) < 300 || held > 0) {
-        mesh_node_consumed(d->sides[1].node, d->sides[1].peer, held);
+        mesh_node_consumed(d->sides[1].node, d->sides[1].peer, MESH_LANE_NORMAL, held);
         size_t before = d->sides[1].count;
         duo_run(d);
         held = 0;
@@ -362,7 +363,7 @@ TEST(publications_wait_for_credit_and_drain_is_told) {
             held += d->sides[1].events[i].out.cost;
     }
     EXPECT_EQ(1, duo_count(d, 0, MESH_OUT_DRAIN));
-    EXPECT_EQ(0, mesh_node_stats_get(d->sides[0].node).queued_bytes);
+    EXPECT_EQ(0, mesh_node_stats_get(d->sides[0].node).queued_bytes[MESH_LANE_NORMAL]);
     duo_destroy(d);
 }
 
@@ -376,7 +377,7 @@ TEST(a_full_queue_refuses_a_publication_and_sends_none_of_it) {
         err = mesh_node_publish(d->sides[0].node, d->now_ms, mesh_bytes_text("bulk"), 0,
                                 (mesh_bytes){big, sizeof big});
     EXPECT_EQ(MESH_EQUOTA, err);
-    EXPECT_TRUE(mesh_node_stats_get(d->sides[0].node).queued_bytes <
+    EXPECT_TRUE(mesh_node_stats_get(d->sides[0].node).queued_bytes[MESH_LANE_NORMAL] <
                 MESH_QUEUE_MAX + sizeof big + 4096);
     duo_announce(d, 1, 2, MESH_ENTRY_SERVICE, "add", "");
     EXPECT_OK(duo_call(d, 0, 1, "add", ""));
@@ -500,7 +501,7 @@ TEST(answers_that_nobody_reads_are_bounded_too) {
     for (int i = 0; i < 30; i++)
         mesh_node_answer(d->sides[0].node, d->now_ms, duo_expect(d, 0, MESH_OUT_REQUEST)->out.slot,
                          0, 0, (mesh_bytes){big, sizeof big});
-    uint64_t queued = mesh_node_stats_get(d->sides[0].node).queued_bytes;
+    uint64_t queued = mesh_node_stats_get(d->sides[0].node).queued_bytes[MESH_LANE_NORMAL];
     EXPECT_TRUE(queued > MESH_QUEUE_MAX && queued < MESH_QUEUE_MAX + 2 * sizeof big);
     d->is_stopped[0] = false;
     duo_run(d);
