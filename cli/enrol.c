@@ -15,6 +15,7 @@
 
 #include "core/control.h"
 #include "core/error.h"
+#include "discovery/endpoint.h"
 
 enum { CONNECT_MS = 5000, WHOLE_MS = 10000, INPUT_LEN = 16 << 10, TRIES = 3 };
 
@@ -53,19 +54,16 @@ static int connect_one(const struct addrinfo *to) {
     return err;
 }
 
-// "host:port" or "[host]:port": the token's parser has seen to it.
 int cli_enrol_connect(const char *address, char text[CLI_ENROL_TEXT_MAX]) {
-    char host[MESH_ADDRESS_LEN_MAX + 1];
-    (void)snprintf(host, sizeof host, "%s", address);
-    char *port = strrchr(host, ':');
-    *port++ = '\0';
-    char *name = host;
-    if (host[0] == '[') {
-        name++;
-        name[strcspn(name, "]")] = '\0';
+    mesh_endpoint to;
+    char port[6];
+    if (mesh_endpoint_parse(mesh_bytes_text(address), 0, &to) != 0) {
+        (void)snprintf(text, CLI_ENROL_TEXT_MAX, "%.200s is no address", address);
+        return MESH_EINVAL;
     }
+    (void)snprintf(port, sizeof port, "%u", to.port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
-    int err = getaddrinfo(name, port, &hints, &found);
+    int err = getaddrinfo(to.host, port, &hints, &found);
     if (err != 0) {
         (void)snprintf(text, CLI_ENROL_TEXT_MAX, "%.200s: %s", address, gai_strerror(err));
         return -EHOSTUNREACH;

@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/limits.h"
 #include "core/mem.h"
+#include "io/sockaddr.h"
 
 enum { BACKLOG = 4096, KEEPALIVE_IDLE_S = 5, KEEPALIVE_EVERY_S = 5, UNSENT_LEN = 128 << 10 };
 
@@ -40,23 +40,6 @@ void mesh_tcp_tune(int fd) {
     set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_LEN);
 }
 
-// The system's form of an address; returns its length.
-static socklen_t convert(const mesh_addr *from, struct sockaddr_storage *out) {
-    *out = (struct sockaddr_storage){0};
-    if (from->family == 6) {
-        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(from->port);
-        memcpy(&v6->sin6_addr, from->ip, sizeof v6->sin6_addr);
-        return sizeof *v6;
-    }
-    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(from->port);
-    memcpy(&v4->sin_addr, from->ip, sizeof v4->sin_addr);
-    return sizeof *v4;
-}
-
 static int open_socket(const struct sockaddr_storage *address) {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     return fd < 0 ? -errno : fd;
@@ -64,7 +47,7 @@ static int open_socket(const struct sockaddr_storage *address) {
 
 int mesh_tcp_listen(const mesh_addr *at, int *out_fd) {
     struct sockaddr_storage address;
-    socklen_t len = convert(at, &address);
+    socklen_t len = mesh_sockaddr_of(at, &address);
     int fd = open_socket(&address);
     if (fd < 0) return fd;
     *out_fd = fd;
@@ -81,14 +64,8 @@ int mesh_tcp_listen(const mesh_addr *at, int *out_fd) {
 uint16_t mesh_tcp_port(int fd) {
     struct sockaddr_storage at = {0};
     socklen_t len = sizeof at;
-    in_port_t port;
     (void)getsockname(fd, (struct sockaddr *)&at, &len);
-    bool is_v6 = at.ss_family == AF_INET6;
-    memcpy(&port,
-           (uint8_t *)&at + (is_v6 ? offsetof(struct sockaddr_in6, sin6_port)
-                                   : offsetof(struct sockaddr_in, sin_port)),
-           sizeof port);
-    return ntohs(port);
+    return mesh_sockaddr_addr((struct sockaddr *)&at).port;
 }
 
 // ---- dialling
@@ -132,7 +109,7 @@ static void on_timer(uv_timer_t *timer) {
 int mesh_dial_open(uv_loop_t *loop, const mesh_addr *to, uint32_t timeout_ms, mesh_dial_cb on_done,
                    void *user, mesh_dial **out) {
     struct sockaddr_storage address;
-    socklen_t len = convert(to, &address);
+    socklen_t len = mesh_sockaddr_of(to, &address);
     int fd = open_socket(&address);
     if (fd < 0) return fd;
     mesh_tcp_tune(fd);

@@ -34,6 +34,7 @@ typedef struct agent {
     agent_services *services;
     agent_clients *clients;
     agent_cluster *cluster; // NULL: this host is in none
+    agent_cluster *opening; // a name is looked up for it
     uv_signal_t signals[SIGNAL_COUNT], child;
     uv_timer_t idle;  // until an ephemeral agent that is not needed ends
     uv_timer_t again; // until what kept it from its cluster is looked at once more
@@ -49,6 +50,7 @@ static void close_all(agent *a) {
     agent_clients_tell_shutdown(a->clients);
     agent_clients_close(a->clients);
     agent_cluster_close(a->cluster); // before the members that it tells of
+    agent_cluster_close(a->opening);
     agent_services_destroy(a->services);
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&a->signals[i], NULL);
@@ -112,29 +114,63 @@ static const char *cluster_trouble(void *user) {
 
 static void on_again(uv_timer_t *timer);
 
+static void on_cluster_opened(void *user, int err, const char *text);
+
+// What came of opening it, at once or later.
+static void take_opened(agent *a, int err, const char *text) {
+    bool is_trouble = err != 0 && err != -ENOENT;
+    (void)snprintf(a->cluster_trouble, sizeof a->cluster_trouble, "%s", is_trouble ? text : "");
+    if (is_trouble && err < 0) uv_timer_start(&a->again, on_again, AGAIN_MS, 0);
+    if (err == 0)
+        agent_members_set_host(agent_services_members(a->services),
+                               agent_cluster_host_name(a->cluster));
+}
+
 static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
     agent *a = user;
+    agent_cluster *made = NULL;
     if (a->cluster != NULL) return 0;
+    if (a->opening != NULL) return AGENT_CLUSTER_OPENING;
     agent_cluster_options options = {.loop = &a->loop,
                                      .dir = a->options->dir,
                                      .members = agent_services_members(a->services),
+                                     .on_opened = on_cluster_opened,
                                      .on_changed = on_hosts_changed,
                                      .on_lost = on_cluster_lost,
                                      .user = a};
-    int err = agent_cluster_open(&options, &a->cluster, text);
-    bool is_trouble = err != 0 && err != -ENOENT;
-    if (is_trouble) uv_timer_start(&a->again, on_again, AGAIN_MS, 0);
-    (void)snprintf(a->cluster_trouble, sizeof a->cluster_trouble, "%s", is_trouble ? text : "");
-    if (err == 0)
-        agent_members_set_host(options.members, agent_cluster_host_name(a->cluster));
-    else if (err == -ENOENT)
+    int err = agent_cluster_open(&options, &made, text);
+    *(err == 0 ? &a->cluster : &a->opening) = made;
+    take_opened(a, err, text);
+    if (err == -ENOENT)
         (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "there are no keys of a cluster here");
     return err;
+}
+
+static void say_apart(const char *text) {
+    agent_say("this host takes no part in its cluster: %s", text);
+}
+
+static void on_cluster_opened(void *user, int err, const char *text) {
+    agent *a = user;
+    agent_cluster *made = a->opening;
+    a->opening = NULL;
+    if (err == 0)
+        a->cluster = made;
+    else
+        agent_cluster_close(made);
+    take_opened(a, err, text);
+    if (err != 0) say_apart(text);
+    agent_clients_tell_opened(a->clients, err, text);
 }
 
 static void on_leave_cluster(void *user) {
     agent *a = user;
     a->cluster_trouble[0] = '\0';
+    if (a->opening != NULL) {
+        agent_cluster_close(a->opening);
+        a->opening = NULL;
+        agent_clients_tell_opened(a->clients, -ECANCELED, "this host leaves its cluster");
+    }
     leave_cluster(a);
 }
 
@@ -233,14 +269,14 @@ static int open_all(agent *a, int listen_fd) {
 static void take_part(agent *a) {
     char text[AGENT_VAULT_TEXT_MAX] = "";
     int err = open_cluster(a, text);
-    if (err == 0 || err == -ENOENT) return;
-    agent_say("this host takes no part in its cluster: %s", text);
+    if (err < 0 && err != -ENOENT) say_apart(text);
 }
 
 // A port that was taken, a full disk, a name that could not be resolved, a wrong clock: they pass.
 static void on_again(uv_timer_t *timer) {
     agent *a = timer->data;
-    bool is_open = a->cluster != NULL || a->is_cluster_lost || a->cluster_trouble[0] == '\0';
+    bool is_open = a->cluster != NULL || a->opening != NULL || a->is_cluster_lost ||
+                   a->cluster_trouble[0] == '\0';
     if (!is_open && !a->is_stopping && !a->is_over) take_part(a);
 }
 

@@ -21,7 +21,8 @@ typedef struct agent_clients_options {
     agent_cluster *(*cluster)(void *user); // that this host takes part in, or NULL
     const char *(*cluster_trouble)(
         void *user); // why it takes part in none, though it has keys; or ""
-    // 0, or a negative error and a sentence.
+    // 0, or a negative error and a sentence; AGENT_CLUSTER_OPENING: agent_clients_tell_opened
+    // follows.
     int (*on_open_cluster)(void *user, char text[AGENT_VAULT_TEXT_MAX]);
     void (*on_leave_cluster)(void *user);
     void *user;
@@ -32,6 +33,8 @@ int agent_clients_open(const agent_clients_options *options, agent_clients **out
 void agent_clients_close(agent_clients *clients);
 uint32_t agent_clients_count(const agent_clients *clients); // command lines that said Hello
 void agent_clients_tell_shutdown(agent_clients *clients);   // answers those who asked for it
+// Whoever waits for the cluster to open hears what came of it.
+void agent_clients_tell_opened(agent_clients *clients, int err, const char *text);
 void agent_clients_tell_hosts(agent_clients *clients); // who watches the hosts hears of a change
 // Answers who is waiting in the queue of connections; true when somebody was.
 bool agent_clients_accept_waiting(agent_clients *clients);

@@ -1,13 +1,8 @@
-// The life of a cluster in its agent: opening and closing, time, and what membership says.
-#include <errno.h>
-#include <stdio.h>
+// The life of a cluster in its agent: time, what membership says, and the end.
 #include <time.h>
-
-#include <sodium.h>
 
 #include "agent/cluster_state.h"
 #include "agent/say.h"
-#include "core/error.h"
 #include "core/mem.h"
 
 enum {
@@ -130,128 +125,6 @@ static void on_timer(uv_timer_t *timer) {
     cluster_work(c);
 }
 
-// ---- opening
-
-static int find_addresses(agent_cluster *c, mesh_swim_options *options,
-                          char text[AGENT_VAULT_TEXT_MAX]) {
-    char addresses[MESH_TOKEN_ADDRESSES_MAX][MESH_ADDRESS_LEN_MAX + 1];
-    size_t count = agent_cluster_addresses(&c->identity->config, addresses);
-    for (size_t i = 0; i < count && options->addr_count < MESH_HOST_ADDRS_MAX; i++) {
-        int err = cluster_resolve(addresses[i], &options->addrs[options->addr_count], text);
-        if (err != 0) return err;
-        options->addr_count++;
-    }
-    if (options->addr_count > 0) return 0;
-    (void)snprintf(text, AGENT_VAULT_TEXT_MAX,
-                   "this host has no address that others could reach: it has no network, or "
-                   "`advertise` in %.150s/config.json must name one",
-                   c->identity->vault);
-    return -EADDRNOTAVAIL;
-}
-
-static void random_bytes(void *user, uint8_t *out, size_t len) {
-    (void)user;
-    randombytes_buf(out, len);
-}
-
-static int open_membership(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]) {
-    const agent_identity *id = c->identity;
-    mesh_swim_options options = {.chain = {id->chain[0], id->chain[1]},
-                                 .trust = id->credentials.trust,
-                                 .psk_id = id->credentials.psk_id,
-                                 .generation = id->generation,
-                                 .minor_min = AGENT_MINOR_MIN,
-                                 .minor_max = AGENT_MINOR_MAX,
-                                 .is_founder = id->is_issuer,
-                                 .random = random_bytes,
-                                 .now_ms = cluster_now_ms(c),
-                                 .now_s = cluster_now_s()};
-    int err = find_addresses(c, &options, text);
-    if (err != 0) return err;
-    memcpy(options.sign_secret, id->host.secret, sizeof options.sign_secret);
-    memcpy(options.gossip_key, id->gossip_key, sizeof options.gossip_key);
-    randombytes_buf(options.boot_secret, sizeof options.boot_secret);
-    randombytes_buf(&options.seed, sizeof options.seed);
-    err = mesh_swim_create(&options, &c->swim);
-    sodium_memzero(&options, sizeof options);
-    if (err != 0)
-        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "cannot take part in the cluster: %s",
-                       mesh_error_text(err));
-    return err;
-}
-
-static const uint8_t *key_of(const uint8_t host_id[MESH_ID_LEN], void *user) {
-    return mesh_swim_key_of(((agent_cluster *)user)->swim, host_id);
-}
-
-static size_t queued(const uint8_t neighbour[MESH_ID_LEN], void *user) {
-    const agent_cluster *c = user;
-    return mesh_agent_peers_queued(agent_links_peers(c->links), neighbour);
-}
-
-static void open_registry(agent_cluster *c) {
-    mesh_replica_options options = {
-        .generation = c->identity->generation, .key_of = key_of, .queued = queued, .user = c};
-    uint64_t seed;
-    memcpy(options.host_id, c->host_id, MESH_ID_LEN);
-    memcpy(options.secret, c->identity->host.secret, sizeof options.secret);
-    randombytes_buf(&options.seed, sizeof options.seed);
-    randombytes_buf(&seed, sizeof seed);
-    c->replica = mesh_replica_create(&options);
-    sodium_memzero(&options, sizeof options);
-    c->overlay = mesh_overlay_create(c->host_id, seed);
-    cluster_registry_open(c);
-}
-
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static int open_all(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]) {
-    mesh_addr listen;
-    int err = agent_identity_start(c->identity, wall_ms(), text);
-    if (err == 0) err = cluster_resolve(c->identity->config.listen, &listen, text);
-    if (err == 0) err = cluster_datagrams_open(c, &listen, text);
-    if (err == 0) err = open_membership(c, text);
-    if (err != 0) return err;
-    err = cluster_links_open(c, &listen, text);
-    if (err == 0) open_registry(c);
-    if (err == 0) err = cluster_discovery_open(c, text);
-    return err;
-}
-
-int agent_cluster_open(const agent_cluster_options *options, agent_cluster **out,
-                       char text[AGENT_VAULT_TEXT_MAX]) {
-    uint8_t key[MESH_MAP_KEY_LEN];
-    agent_identity *identity;
-    int err = agent_identity_load(options->dir, &identity, text);
-    if (err != 0) return err;
-    agent_cluster *c = mem_alloc(sizeof *c);
-    c->options = *options;
-    c->identity = identity;
-    memcpy(c->host_id, identity->host.cert.host_id, MESH_ID_LEN);
-    randombytes_buf(key, sizeof key);
-    mesh_map_init(&c->said, key);
-    (void)uv_timer_init(options->loop, &c->timer); // never fails
-    (void)uv_udp_init(options->loop, &c->udp);     // nor this: its socket comes with bind
-    c->timer.data = c->udp.data = c;
-    c->handles = 2;
-    c->is_searching = true; // as discovery begins
-    err = open_all(c, text);
-    if (err != 0) {
-        c->is_lost = true; // nobody has heard of it
-        agent_cluster_close(c);
-        return err;
-    }
-    agent_say("this host is %s in its cluster, generation %llu", identity->host.cert.name,
-              (unsigned long long)identity->generation);
-    cluster_work(c);
-    *out = c;
-    return 0;
-}
-
 // ---- closing
 
 static void free_all(agent_cluster *c) {
@@ -276,6 +149,7 @@ static void finish_close(agent_cluster *c) {
     cluster_discovery_close(c);
     cluster_enrol_close(c);
     cluster_links_close(c);
+    mesh_resolver_close(c->resolver);
     uv_close((uv_handle_t *)&c->timer, on_closed);
     uv_close((uv_handle_t *)&c->udp, on_closed);
 }

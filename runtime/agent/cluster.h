@@ -11,17 +11,23 @@
 
 typedef struct agent_cluster agent_cluster;
 
+enum { AGENT_CLUSTER_OPENING = 1 };
+
 typedef struct agent_cluster_options {
     uv_loop_t *loop;
     const char *dir; // the state directory
     agent_members *members;
+    // After AGENT_CLUSTER_OPENING, from the loop: 0, or a negative error and a sentence (close it).
+    void (*on_opened)(void *user, int err, const char *text);
     void (*on_changed)(void *user); // something about the hosts has changed
     void (*on_lost)(void *user,
                     const char *text); // this host cannot go on in the cluster: close it
     void *user;
 } agent_cluster_options;
 
-// 0; -ENOENT, with no sentence: this host is in no cluster; else a negative error and a sentence.
+// 0: it is open. AGENT_CLUSTER_OPENING, and a sentence: a name is looked up first; until on_opened
+// it can be closed, nothing else. -ENOENT, with no sentence: this host is in no cluster; else a
+// negative error and a sentence.
 int agent_cluster_open(const agent_cluster_options *options, agent_cluster **out,
                        char text[AGENT_VAULT_TEXT_MAX]);
 // Says good-bye to the others, tells the members here that all others are gone (`members` is not

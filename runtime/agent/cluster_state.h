@@ -1,4 +1,4 @@
-// The inside of agent_cluster: cluster.c (life and time), cluster_hosts.c (what
+// The inside of agent_cluster: cluster_open.c, cluster.c (life and time), cluster_hosts.c (what
 // membership says), cluster_datagrams.c, cluster_links.c (links
 // to other agents), cluster_enrol.c (letting hosts in), cluster_registry.c (members here and
 // there).
@@ -11,6 +11,7 @@
 #include "cluster/swim.h"
 #include "core/map.h"
 #include "discovery/discovery.h"
+#include "discovery/resolver.h"
 
 typedef struct cluster_dial cluster_dial;
 typedef struct cluster_enrol cluster_enrol;
@@ -26,6 +27,10 @@ struct agent_cluster {
     uv_udp_t udp;     // datagrams of membership
     uv_timer_t timer; // the next time one of the three has work
     uint8_t host_id[MESH_ID_LEN];
+    mesh_addr addrs[MESH_HOST_ADDRS_MAX]; // where others reach it
+    size_t addr_count;
+    mesh_resolver *resolver;   // while a name is looked up, before all below
+    char *asking;              // the answer came at once: its sentence goes here
     agent_links *links;        // the port of this host, and all that goes over it
     mesh_ticket_keys ticket;   // that was asked for last
     mesh_discovery *discovery; // NULL: there are no sources
@@ -35,7 +40,7 @@ struct agent_cluster {
     uint32_t enrolment_count;
     uint32_t handles; // libuv's, still open
     bool is_working, is_closing;
-    bool is_lost;           // nothing is done any more: it waits to be closed
+    bool is_lost;           // not open yet, or nothing is done any more: it waits to be closed
     bool are_hosts_changed; // said at the end of this turn
     bool are_peers_unsaved;
     bool is_searching;    // discovery is in a hurry
@@ -77,8 +82,6 @@ void cluster_hosts_look_at_certificate(agent_cluster *c);
 void cluster_say_clock(agent_cluster *c); // a link failed because of the time: at most once an hour
 
 // ---- cluster_datagrams.c
-// A name is resolved while everybody waits: only before this host takes part.
-int cluster_resolve(const char *text, mesh_addr *out, char why[AGENT_VAULT_TEXT_MAX]);
 int cluster_datagrams_open(agent_cluster *c, const mesh_addr *listen,
                            char text[AGENT_VAULT_TEXT_MAX]);
 void cluster_datagrams_send(agent_cluster *c, const mesh_addr *to, mesh_bytes bytes);

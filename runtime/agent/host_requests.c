@@ -130,13 +130,27 @@ static void list_sources(agent_client *client) {
 
 // ---- coming and going
 
-static void open_cluster(agent_client *client) {
-    const agent_clients_options *options = &client->clients->options;
-    char text[AGENT_VAULT_TEXT_MAX] = "";
-    if (options->on_open_cluster(options->user, text) == 0)
+static void say_opened(agent_client *client, int err, const char *text) {
+    client->is_opening = false;
+    if (err == 0)
         agent_client_say_done(client);
     else
         agent_client_say_error(client, 1, text);
+}
+
+static void open_cluster(agent_client *client) {
+    const agent_clients_options *options = &client->clients->options;
+    char text[AGENT_VAULT_TEXT_MAX] = "";
+    int err = options->on_open_cluster(options->user, text);
+    if (err == AGENT_CLUSTER_OPENING)
+        client->is_opening = true;
+    else
+        say_opened(client, err, text);
+}
+
+void agent_clients_tell_opened(agent_clients *clients, int err, const char *text) {
+    for (agent_client *c = clients->first; c != NULL; c = c->next)
+        if (c->is_opening) say_opened(c, err, text);
 }
 
 static void leave_cluster(agent_client *client) {

@@ -1,12 +1,13 @@
 // `warren init` and `warren token create`: what is on disk, and what is said when it is not right.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import dgram from 'node:dgram'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
-import { Sandbox } from './harness.mjs'
+import { Sandbox, WARREN } from './harness.mjs'
 
 const isRoot = process.getuid() === 0
 const TOKEN = /^warren1:[A-Za-z0-9_-]{100,1016}\n$/
@@ -213,6 +214,53 @@ test('an agent whose port is taken takes part once it is free', async (t) => {
   assert.match(stderr, /takes no part in its cluster: cannot listen/)
   await new Promise((resolve) => holder.close(resolve))
   await agent.until(/this host is first in its cluster/) // it looks again every 15 s
+  agent.kill('SIGTERM')
+  await agent.ended
+})
+
+// A name server that keeps every question until it is told to answer: A records of 127.0.0.1, and nothing else.
+class NameServer {
+  #socket = dgram.createSocket('udp4')
+  #kept = []
+  address = '127.0.0.77'
+
+  async open(t) {
+    this.asked = once(this.#socket, 'message')
+    this.#socket.on('message', (question, from) => this.#kept?.push([question, from]) ?? this.#reply(question, from))
+    this.#socket.bind(53, this.address)
+    await once(this.#socket, 'listening')
+    t.after(() => this.#socket.close())
+  }
+  answer() {
+    for (const one of this.#kept) this.#reply(...one)
+    this.#kept = undefined
+  }
+  #reply(question, { port, address }) {
+    const end = question.indexOf(0, 12) + 5
+    const isA = question.readUInt16BE(end - 4) === 1
+    const head = Buffer.from([...question.subarray(0, 2), 0x81, 0x80, 0, 1, 0, isA ? 1 : 0, 0, 0, 0, 0])
+    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1])
+    this.#socket.send(Buffer.concat([head, question.subarray(12, end), ...(isA ? [record] : [])]), port, address)
+  }
+}
+
+test('a name server that is silent keeps nobody from their agent', { skip: !isRoot && 'needs root' }, async (t) => {
+  const box = await initialized(t, '--listen', '127.0.0.1:7433')
+  const names = new NameServer()
+  await names.open(t)
+  const conf = path.join(box.dir, 'resolv.conf')
+  fs.writeFileSync(conf, `nameserver ${names.address}\n`)
+  const agent = box.start('unshare', ['-m', 'sh', '-c', `mount --bind ${conf} /etc/resolv.conf && exec ${WARREN} agent`])
+  await names.asked
+  await agent.until(/listens on/)
+  const opening = box.warren(['hosts'])
+  assert.equal((await box.done(['ps'])).code, 0)
+  const { code, stderr } = await opening.ended
+  assert.equal(code, 1)
+  assert.match(stderr, /takes no part in its cluster: the address of first\.example is being looked up/)
+  names.answer()
+  await agent.until(/this host is first in its cluster/)
+  assert.match((await box.done(['hosts'])).stdout, /127\.0\.0\.1:7411/)
   agent.kill('SIGTERM')
   await agent.ended
 })
