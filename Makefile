@@ -4,7 +4,7 @@ CONFIGURE_FLAGS := $(if $(WERROR),-DWARREN_WERROR=$(WERROR))
 JOBS := $(shell nproc)
 C_FILES = $(shell find mesh runtime cli test -name '*.[ch]' -o -name '*.cc')
 
-.PHONY: build demo test bench asan format tidy fuzz faults clean help
+.PHONY: build demo test bench asan format tidy seeds fuzz faults clean help
 build: ## build/bin/warren and build/bin/warren-node (the default)
 	@tools/setup.sh
 	@mkdir -p build
@@ -39,15 +39,16 @@ tidy: build ## check the C files with clang-tidy
 	@tools/setup.sh dev
 	@printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p build
 
+N ?= 1000
+seeds: ## simulate N=1000 seeds of each simulator (FROM=1), as many at once as there are cores
+	@$(MAKE) build
+	@tools/seeds.sh $(N) $(FROM)
+
 TIME ?= 60
-fuzz: ## run each decoder's fuzzer for TIME=60 seconds
+fuzz: ## run each decoder's fuzzer for TIME=60 seconds, as many at once as there are cores
 	@tools/setup.sh dev
 	@cmake --preset fuzz && cmake --build --preset fuzz
-	@for fuzzer in build/fuzz/fuzz/*; do \
-	    name=$${fuzzer##*/}; echo "== $$name"; mkdir -p build/fuzz/new/$$name; \
-	    $$fuzzer -max_total_time=$(TIME) -artifact_prefix=build/fuzz/new/$$name. build/fuzz/new/$$name test/fuzz/corpus/$$name \
-	        >build/fuzz/$$name.log 2>&1 || { tail -n 40 build/fuzz/$$name.log; exit 1; }; tail -n 1 build/fuzz/$$name.log; \
-	done
+	@printf '%s\n' build/fuzz/fuzz/* | xargs -P $(JOBS) -n 1 tools/fuzz.sh $(TIME)
 
 REPEAT ?= 20
 faults: ## try each row of the fault matrix REPEAT=20 times, print a table (root; ROW=text: those that have it in their name)

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs one fuzzer: tools/fuzz.sh SECONDS BINARY. Its corpus is test/fuzz/corpus/NAME; what it adds is kept beside the
+# build, and so is an input that crashes, hangs, or takes much memory.
+set -euo pipefail
+seconds=$1 fuzzer=$2
+name=${fuzzer##*/}
+build=$(dirname "$(dirname "$fuzzer")")
+log=$build/$name.log
+mkdir -p "$build/new/$name"
+if ! "$fuzzer" -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=1024 -print_final_stats=1 \
+    -artifact_prefix="$build/new/$name." "$build/new/$name" "test/fuzz/corpus/$name" >"$log" 2>&1; then
+    tail -n 60 "$log"
+    printf 'fuzz/%s FAILED; replay: %s %s\n' "$name" "$fuzzer" "$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)"
+    exit 1
+fi
+awk -v name="$name" '
+    / cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") cov = $(i + 1) }
+    /number_of_executed_units/ { runs = $2 }
+    /peak_rss_mb/ { rss = $2 }
+    END { printf "fuzz/%s: %d inputs, %d edges, %d MiB at most\n", name, runs, cov, rss }' "$log"
