@@ -4,7 +4,7 @@
 
 // ---- payloads that say what they are
 
-enum { MAGIC = 0x5eed5eed };
+enum { MAGIC = 0x5eed5eed, WORDS = STAMP_LEN / 4 };
 
 static uint32_t filler_sum(const uint32_t words[3], const uint8_t *filler, size_t len) {
     uint32_t sum = words[0] * 31 + words[1] * 17 + words[2];
@@ -15,7 +15,7 @@ static uint32_t filler_sum(const uint32_t words[3], const uint8_t *filler, size_
 }
 
 size_t stamp_write(uint8_t *out, uint32_t a, uint32_t b, uint32_t c, size_t len) {
-    uint32_t words[6] = {a, b, c, (uint32_t)len, 0, MAGIC};
+    uint32_t words[WORDS] = {a, b, c, (uint32_t)len, 0, MAGIC, MAGIC};
     for (size_t i = STAMP_LEN; i < len; i++)
         out[i] = (uint8_t)(a + b * 3 + i);
     words[4] = filler_sum(words, out + STAMP_LEN, len - STAMP_LEN);
@@ -24,7 +24,7 @@ size_t stamp_write(uint8_t *out, uint32_t a, uint32_t b, uint32_t c, size_t len)
 }
 
 bool stamp_read(mesh_bytes payload, uint32_t *a, uint32_t *b, uint32_t *c) {
-    uint32_t words[6];
+    uint32_t words[WORDS];
     if (payload.len < STAMP_LEN) return false;
     memcpy(words, payload.data, STAMP_LEN);
     *a = words[0];

@@ -41,6 +41,7 @@ static void choose_faults(run *r) {
                         .jitter_ms = run_pick(r, is_gentle ? 80 : 200)};
     if (run_chance(r, 500)) f->loss = run_pick(r, is_gentle ? 100 : 300);
     if (run_chance(r, 200) && !is_gentle) f->loss = run_pick(r, 900);
+    if (run_chance(r, 200) && !is_gentle) f->mtu = 576 + run_pick(r, 925);
     if (run_chance(r, 500)) f->duplicate = run_pick(r, 500);
     if (run_chance(r, 500)) f->replay = run_pick(r, 500);
     if (run_chance(r, 500)) f->corrupt = run_pick(r, is_gentle ? 10 : 50);

@@ -10,7 +10,7 @@
 
 #include "cluster.h"
 
-enum { SELF_TEST_SEEDS = 200, REPEAT_EVERY = 20 };
+enum { SELF_TEST_SEEDS = 1000, REPEAT_EVERY = 20 };
 
 static int usage(void) {
     (void)fprintf(stderr, "usage: cluster_sim --seed N [--hosts N] [--verbose] [--bug NAME] | "

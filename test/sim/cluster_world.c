@@ -18,7 +18,7 @@ struct world_event {
     bool has_answered;
 };
 
-enum { OLD_MAX = 64, TAIL_MS = 5000, TCP_MS = 3, AGES_S = 100000000 };
+enum { IP_HEAD_LEN = 28, OLD_MAX = 64, TAIL_MS = 5000, TCP_MS = 3, AGES_S = 100000000 };
 
 // ---- chance
 
@@ -272,6 +272,7 @@ void world_send(world *w, machine *from, const mesh_addr *addr, mesh_bytes bytes
     w->bytes += bytes.len;
     CHECK(bytes.len <= sizeof copy);
     if (to == NULL || !world_reaches(w, from, to) || chance(w, w->faults.loss)) return;
+    if (w->faults.mtu > 0 && bytes.len + IP_HEAD_LEN > w->faults.mtu) return;
     memcpy(copy, bytes.data, bytes.len);
     size_t len = bytes.len;
     if (w->on_datagram != NULL && !w->on_datagram(w->user, from, to, copy, &len)) return;

@@ -30,6 +30,7 @@ typedef struct machine { // one host: its disk and clock survive its agent
 } machine;
 
 typedef struct world_faults { // per mille, ms
+    uint32_t mtu;             // longer packets do not arrive; 0: all do
     uint32_t loss, duplicate, replay, corrupt, latency_ms, jitter_ms, tail;
     bool has_no_tcp; // connections fail, datagrams may pass
 } world_faults;

@@ -8,7 +8,7 @@
 
 #include "sim.h"
 
-enum { SELF_TEST_SEEDS = 60, REPEAT_EVERY = 20 };
+enum { SELF_TEST_SEEDS = 1000, REPEAT_EVERY = 20 };
 
 static int usage(void) {
     (void)fprintf(
@@ -39,7 +39,7 @@ static int run_one(const sim_options *options) {
 }
 
 static int run_many(uint64_t from, uint64_t count) {
-    uint64_t calls = 0, received = 0, deaths = 0, breaks = 0, replaced = 0;
+    uint64_t calls = 0, received = 0, deaths = 0, breaks = 0, replaced = 0, corruptions = 0;
     for (uint64_t seed = from; seed < from + count; seed++) {
         sim_options options = {.seed = seed};
         sim_result result = sim_run(&options);
@@ -49,16 +49,17 @@ static int run_many(uint64_t from, uint64_t count) {
         deaths += result.deaths;
         breaks += result.breaks;
         replaced += result.replaced;
+        corruptions += result.corruptions;
         if (seed % REPEAT_EVERY != 0) continue;
         if (sim_run(&options).hash == result.hash) continue;
         (void)printf("seed %llu does not repeat\n", (unsigned long long)seed);
         return 1;
     }
     (void)printf("%llu seeds: %llu calls, %llu messages received, %llu deaths, %llu broken links, "
-                 "%llu replaced links; every rule held\n",
+                 "%llu replaced links, %llu changed bytes; every rule held\n",
                  (unsigned long long)count, (unsigned long long)calls, (unsigned long long)received,
                  (unsigned long long)deaths, (unsigned long long)breaks,
-                 (unsigned long long)replaced);
+                 (unsigned long long)replaced, (unsigned long long)corruptions);
     return 0;
 }
 

@@ -9,6 +9,7 @@ void member_start(world *w) {
     w->members[index] = m;
     m->id =
         (uint64_t)pick(w, 1u << 20) << 8 | index; // so that the younger one may have the smaller id
+    m->host = pick(w, w->host_count);
     m->is_alive = true;
     m->last_answered = UINT32_MAX;
     mesh_node_options options = {
@@ -45,8 +46,7 @@ static void take_link(world *w, uint32_t index, const packet *p) {
     m->links_received[p->member]++;
     if (!c->is_open[p->end]) return;
     uint32_t handle;
-    if (mesh_node_link_up(m->node, w->now_ms, &handle, w->members[p->member]->id, p->is_dialler) !=
-        0) {
+    if (abroad_link_up(w, index, &handle, p) != 0) {
         conn_close_end(w, c, (int)p->end);
         return;
     }
@@ -88,6 +88,8 @@ void member_poll(world *w, uint32_t index) {
             carry_out(w, index, &out);
         else
             program_take(w, index, &out);
+        if (has_bug(w, SIM_BUG_DOWN_TWICE) && out.kind == MESH_OUT_DOWN)
+            program_take(w, index, &out);
     }
     check_bounds(w, index);
 }
@@ -108,12 +110,14 @@ bool member_read(world *w, uint32_t at, int end) {
     mesh_node_link_input(m->node, c->peers[end], &buffer, &cap);
     if (cap == 0) check_fail(w, "no room to read into");
     if (chance(w, 50)) cap = 1 + pick(w, (uint32_t)cap);
+    if (c->is_tight && !w->is_calm) cap = 1;
     size_t len = pipe_read(p, buffer, cap);
     int err = mesh_node_link_received(m->node, w->now_ms, c->peers[end], len);
     member_poll(w, c->members[end]);
     if (err == 0) return true;
-    check_fail(w, "member %u broke the protocol, says member %u: %d", c->members[1 - end],
-               c->members[end], err);
+    if (!c->is_corrupt)
+        check_fail(w, "member %u broke the protocol, says member %u: %d", c->members[1 - end],
+                   c->members[end], err);
     end_link(w, c, end);
     return true;
 }
@@ -122,6 +126,7 @@ bool member_write(world *w, uint32_t at, int end) {
     conn *c = &w->conns[at];
     if (!c->is_open[end] || !c->peers[end] || !c->wants_write[end]) return false;
     member *m = w->members[c->members[end]];
+    bug_hurt(w, c, end);
     mesh_bytes bytes = mesh_node_link_output(m->node, c->peers[end]);
     // The other end is gone: what it sent is read to its end all the same.
     bool is_over = bytes.len == 0 || c->is_write_broken[end] || !c->is_open[1 - end];
@@ -132,6 +137,7 @@ bool member_write(world *w, uint32_t at, int end) {
     }
     size_t len = pipe_write(w, &c->pipes[1 - end], bytes);
     if (len == 0) return false;
+    abroad_carry(w, c, end, (mesh_bytes){bytes.data, len});
     mesh_node_link_sent(m->node, w->now_ms, c->peers[end], len);
     member_poll(w, c->members[end]);
     return true;
@@ -145,6 +151,7 @@ static void take_up(world *w, member *m, const packet *p) {
                            .name = mesh_bytes_text("node"),
                            .service = mesh_bytes_text("app"),
                            .pid = p->member};
+    if (abroad_is(w, p->member, m->id & 0xff)) abroad_host_id(w, p->member, info.host_id);
     mesh_node_peer_up(m->node, &info);
 }
 

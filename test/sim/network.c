@@ -24,6 +24,7 @@ static bool does_strike(world *w, const pipe *p) {
     const uint8_t *frame = p->record + MESH_RECORD_HEAD_LEN;
     size_t frame_len = MESH_FRAME_HEAD_LEN + (size_t)load_be24(frame);
     bool is_alone = p->record_len == MESH_RECORD_HEAD_LEN + frame_len;
+    if (has_bug(w, SIM_BUG_CREDIT_LOST)) return is_alone && frame[3] == MESH_FRAME_CREDIT;
     return is_alone && frame[3] == MESH_FRAME_PUB && frame[4] == MESH_FRAME_FIRST && chance(w, 20);
 }
 
@@ -42,7 +43,8 @@ static void release_held(pipe *p) {
 static void pass_record(world *w, pipe *p) {
     bool strikes = does_strike(w, p);
     w->has_bug_struck |= strikes;
-    if (strikes && has_bug(w, SIM_BUG_RECORD_LOST)) return;
+    bool is_lost = has_bug(w, SIM_BUG_RECORD_LOST) || has_bug(w, SIM_BUG_CREDIT_LOST);
+    if (strikes && is_lost) return;
     if (strikes && has_bug(w, SIM_BUG_BYTE_CHANGED)) p->record[p->record_len - 1] ^= 0x20;
     if (strikes && has_bug(w, SIM_BUG_RECORDS_SWAPPED) && !p->held) {
         hold_back(p);
@@ -75,9 +77,7 @@ size_t pipe_write(world *w, pipe *p, mesh_bytes bytes) {
     size_t len = bytes.len < room ? bytes.len : room;
     if (len > 1 && chance(w, 30)) len = 1 + pick(w, (uint32_t)len);
     if (len == 0) return 0;
-    bool is_record_bug =
-        w->options.bug >= SIM_BUG_RECORD_TWICE && w->options.bug <= SIM_BUG_BYTE_CHANGED;
-    if (is_record_bug)
+    if (is_record_bug(w))
         pass_through_bug(w, p, (mesh_bytes){bytes.data, len});
     else
         append(p, bytes.data, len);
@@ -97,6 +97,8 @@ uint32_t conn_create(world *w, uint32_t a, uint32_t b) {
     *c = (conn){.members = {a, b}, .is_open = {true, true}};
     for (int i = 0; i < 2; i++)
         c->pipes[i].room = 512u << pick(w, 10);
+    c->is_tight = chance(w, 5);
+    abroad_connect(w, c);
     return w->conn_count++;
 }
 

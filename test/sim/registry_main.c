@@ -9,7 +9,7 @@
 
 #include "registry.h"
 
-enum { SELF_TEST_SEEDS = 100, REPEAT_EVERY = 20 };
+enum { SELF_TEST_SEEDS = 1000, REPEAT_EVERY = 20 };
 
 static int usage(void) {
     (void)fprintf(stderr, "usage: registry_sim --seed N [--verbose] [--bug NAME] | --seeds FROM "

@@ -12,6 +12,7 @@ const char *sim_bug_name(sim_bug bug) {
         [SIM_BUG_RECORD_LOST] = "record-lost",
         [SIM_BUG_RECORDS_SWAPPED] = "records-swapped",
         [SIM_BUG_BYTE_CHANGED] = "byte-changed",
+        [SIM_BUG_CREDIT_LOST] = "credit-lost",
         [SIM_BUG_DOWN_FORGOTTEN] = "down-forgotten",
         [SIM_BUG_DOWN_INVENTED] = "down-invented",
         [SIM_BUG_END_FORGOTTEN] = "end-forgotten",
@@ -20,6 +21,11 @@ const char *sim_bug_name(sim_bug bug) {
         [SIM_BUG_WRONG_ANSWER] = "wrong-answer",
         [SIM_BUG_CONSUMED_FORGOTTEN] = "consumed-forgotten",
         [SIM_BUG_ANSWERED_TWICE] = "answered-twice",
+        [SIM_BUG_DOWN_TWICE] = "down-twice",
+        [SIM_BUG_CREDIT_IGNORED] = "credit-ignored",
+        [SIM_BUG_NONCE_REPEATED] = "nonce-repeated",
+        [SIM_BUG_COUNTER_MOVED] = "counter-moved",
+        [SIM_BUG_SEAL_FORGOTTEN] = "seal-forgotten",
     };
     return names[bug];
 }
@@ -33,6 +39,9 @@ static world *create(const sim_options *options) {
     w->credit = credits[pick(w, 3)];
     w->is_dedup = chance(w, 70);
     w->alive_max = 2 + pick(w, 7);
+    // The bugs of the network know records, so all must be readable to them.
+    w->host_count = is_record_bug(w) ? 1 : 1 + pick(w, 3);
+    w->corrupt = chance(w, 50) ? pick(w, 40) : 0;
     for (uint32_t i = 0; i < w->alive_max; i++)
         member_start(w);
     return w;
@@ -155,6 +164,9 @@ static uint64_t next_wake_ms(const world *w) {
 
 static void calm_down(world *w) {
     w->is_calm = true;
+    // The other end waits for the rest of a record whose length was changed, until time runs out.
+    for (uint32_t i = 0; i < w->conn_count; i++)
+        if (w->conns[i].is_corrupt) conn_break(w, &w->conns[i]);
     uint64_t until_ms = w->now_ms + CALM_MS;
     while (!w->result.violation[0]) {
         if (calm_round(w)) continue;

@@ -13,6 +13,7 @@ typedef enum sim_bug {
     SIM_BUG_RECORD_LOST,        // or not at all
     SIM_BUG_RECORDS_SWAPPED,    // or after the next one
     SIM_BUG_BYTE_CHANGED,       // or with another payload
+    SIM_BUG_CREDIT_LOST,        // it swallows credit
     SIM_BUG_DOWN_FORGOTTEN,     // the agent does not say that a node is gone
     SIM_BUG_DOWN_INVENTED,      // or says it of one that lives
     SIM_BUG_END_FORGOTTEN,      // the driver does not tell the core that a link ended
@@ -22,6 +23,11 @@ typedef enum sim_bug {
     SIM_BUG_CONSUMED_FORGOTTEN, // a program never says that it took a publication
     SIM_BUG_ANSWERED_TWICE,     // a program answers a slot again when it may have been given to the
                                 // next call
+    SIM_BUG_DOWN_TWICE,         // the driver tells a death two times
+    SIM_BUG_CREDIT_IGNORED,     // a core sends more than it may
+    SIM_BUG_NONCE_REPEATED,     // a core seals two records of a link with one nonce
+    SIM_BUG_COUNTER_MOVED,      // or moves the counter of what it opens, as for a forged one
+    SIM_BUG_SEAL_FORGOTTEN,     // or does not seal what leaves the host
     SIM_BUG_COUNT,
 } sim_bug;
 
@@ -31,7 +37,7 @@ enum { SIM_VIOLATION_MAX = 256 };
 
 typedef struct sim_result {
     uint64_t hash; // of all events
-    uint64_t steps, events, calls, publications, received, deaths, breaks, replaced;
+    uint64_t steps, events, calls, publications, received, deaths, breaks, replaced, corruptions;
     char violation[SIM_VIOLATION_MAX]; // a sentence; empty: every rule held
 } sim_result;
 

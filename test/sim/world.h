@@ -1,10 +1,12 @@
 // What the files of the simulator share. sim.c: which thing happens next; network.c: bytes on their
-// way; agent.c: the model of the agent; member.c: driver and program of a node; check.c: the rules.
+// way; abroad.c: those between hosts; agent.c: the model of the agent; member.c: driver and program
+// of a node; check.c: the rules; bug.c: bugs that are planted in the state of a core.
 #pragma once
 
 #include "core/mem.h"
 #include "core/node.h"
 #include "core/rng.h"
+#include "secure/cipher.h"
 #include "sim.h"
 
 enum {
@@ -16,7 +18,7 @@ enum {
     SERVES_MAX = 512,
     SEQ_MAX = 8192,
     QUEUE_NAMES = 2,
-    STAMP_LEN = 24, // what every payload begins with
+    STAMP_LEN = 28, // what every payload begins with
     PAYLOAD_MAX = 300000,
     STEP_MS_MAX = 50, // time moves by less at once
 };
@@ -40,6 +42,15 @@ typedef struct conn {
     uint32_t members[2];
     uint32_t peers[2]; // what each end calls the other
     bool is_open[2], wants_write[2], is_ending[2], is_write_broken[2];
+    bool is_sealed;         // between hosts
+    bool is_corrupt;        // a byte of it was changed on its way
+    bool is_tight;          // a byte at a time gets through
+    mesh_cipher ciphers[2]; // [i]: of what end i sends
+    struct wire {           // what end i has sent of sealed records
+        uint64_t begun;     // records
+        uint32_t head, head_len;
+        size_t left; // of the one at hand
+    } wires[2];
 } conn;
 
 void pipe_deinit(pipe *p);
@@ -83,6 +94,17 @@ typedef struct word { // to the agent
 void agent_hear(world *w); // takes the next word
 void agent_say(world *w, word said);
 
+// ---- abroad.c
+bool abroad_is(const world *w, uint32_t a, uint32_t b); // on two hosts
+void abroad_host_id(const world *w, uint32_t index, uint8_t out[MESH_ID_LEN]);
+void abroad_connect(world *w, conn *c); // a handshake has made its keys
+int abroad_link_up(world *w, uint32_t index, uint32_t *out_handle, const packet *p);
+// `len` bytes of end `end` were written into the pipe to the other.
+void abroad_carry(world *w, conn *c, int end, mesh_bytes bytes);
+
+// ---- bug.c
+void bug_hurt(world *w, conn *c, int end);
+
 // ---- member.c
 typedef struct entry {
     uint32_t member, entry_id;
@@ -113,6 +135,7 @@ typedef struct expected { // of one sender by one subscription
 typedef struct member {
     mesh_node *node;
     uint64_t id;
+    uint32_t host;
     bool is_alive, is_leaving, has_joined, is_dead_to_agent;
     packet *inbox;
     size_t inbox_head, inbox_count, inbox_cap;
@@ -174,9 +197,10 @@ struct world {
     sim_result result;
     mesh_rng rng;
     uint64_t now_ms;
-    uint32_t credit;
-    bool is_calm;  // no more faults and no new work: everything must come to an end
-    bool is_dedup; // the agent knows of crossing dials
+    uint32_t credit, host_count;
+    uint32_t corrupt; // per mille of writes between hosts
+    bool is_calm;     // no more faults and no new work: everything must come to an end
+    bool is_dedup;    // the agent knows of crossing dials
     bool has_bug_struck;
     member *members[MEMBERS_MAX];
     uint32_t member_count, alive_max;
@@ -200,4 +224,7 @@ static inline bool chance(world *w, uint32_t percent) {
 }
 static inline bool has_bug(const world *w, sim_bug bug) {
     return w->options.bug == bug;
+}
+static inline bool is_record_bug(const world *w) {
+    return w->options.bug >= SIM_BUG_RECORD_TWICE && w->options.bug <= SIM_BUG_CREDIT_LOST;
 }
