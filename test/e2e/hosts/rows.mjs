@@ -1,5 +1,6 @@
 // The fault matrix: every row, in the groups that CI runs. run.mjs GROUP runs a group, all its rows at once; faults.mjs
 // (`make faults`) runs the rows one after the other, at their full length and often, and prints their figures as a table.
+import * as members from './members.mjs'
 import * as partitions from './partitions.mjs'
 import * as port from './port.mjs'
 import * as processes from './processes.mjs'
@@ -38,7 +39,10 @@ export const groups = {
     ['10,000 first messages a second without the key of the cluster', port.besieged('knocks', '10000')],
     ['10,000 first messages a second that were heard before', port.staleKnocks],
     ['100,000 garbage datagrams a second', port.besieged('datagrams', '100000')],
-    ['1,000 members that come at once, twice', port.manyAtOnce],
+  ],
+  members: [
+    ['1,000 that come at once, twice', port.manyAtOnce],
+    ['one that lies harms nobody else', members.liar],
   ],
   resources: [
     ['a clock that is wrong costs only what certificates say', resources.wrongClock, resources.skipClock],

@@ -1,0 +1,47 @@
+// What hosts that belong to the cluster do to it: one that lies, and agents that are started again one after the other.
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cluster } from './cluster.mjs'
+import { figure, isWhole } from './figure.mjs'
+import { Load } from './load.mjs'
+import { program } from './port.mjs'
+
+const NAMES = ['ada', 'bob', 'cyd', 'dan', 'eve']
+const GONE = ['down', 'unreachable', 'left']
+
+const stop = async (host) => {
+  host.agentProcess.kill('SIGTERM')
+  await host.agentProcess.ended
+}
+
+// Its keys are good, so all that it says is heard; what is not its own to say must not be believed.
+export const liar = async (t) => {
+  const cluster = await Cluster.open(t, NAMES), { hosts } = cluster
+  const honest = hosts.slice(0, 4), [ada, bob, cyd, dan] = honest, eve = hosts[4]
+  await stop(eve)
+  const load = await Load.open({ hosts: honest, member: (...args) => cluster.member(...args) })
+  const histories = await Promise.all(honest.map((host) => cluster.history(host)))
+  const agents = honest.map((host) => host.agentPid())
+  const liar = eve.start(program('liar'), [eve.state])
+  await liar.until(/"told":[1-9]/)
+  await sleep(isWhole ? 60_000 : 15_000) // nothing is waited for: nothing shall happen
+  for (const history of histories)
+    for (const { name } of honest) assert.ok(!history.of(name).some((state) => GONE.includes(state)), `${name} was ${history.of(name)}`)
+  for (const [outcome, count] of Object.entries(await load.end())) {
+    figure(t, outcome, count, 'calls')
+    if (outcome !== 'answered') assert.equal(count, 0)
+  }
+  assert.deepEqual(honest.map((host) => host.agentPid()), agents)
+  // What was once true is said again: who has left stays so, and comes back when it likes.
+  await stop(dan)
+  await Promise.all([ada, bob, cyd].map((host) => cluster.until(host, { dan: 'left' })))
+  const from = histories.map((history) => history.states.length)
+  await sleep(5000)
+  for (const [i, history] of histories.slice(0, 3).entries())
+    for (const states of history.states.slice(from[i])) assert.equal(states.dan, 'left')
+  dan.agentProcess = await dan.agent()
+  await Promise.all(honest.map((host) => cluster.sees(host, honest)))
+  figure(t, 'told', JSON.parse(liar.text('stdout').trimEnd().split('\n').at(-1)).told, 'lies')
+  const suspected = histories.flatMap((history) => history.states).filter((states) => honest.some(({ name }) => states[name] === 'suspect'))
+  figure(t, 'tables with an honest suspect', suspected.length, 'tables')
+}
