@@ -5,8 +5,7 @@
 
 static void reset_stream(mesh_link *link) {
     for (size_t i = 0; i < MESH_CHANNEL_COUNT; i++) {
-        free(link->assemblies[i].data);
-        link->assemblies[i] = (struct mesh_link_assembly){0};
+        mesh_assembly_end(link->options.assemblies, &link->assemblies[i]);
         link->inbound[i] = (struct mesh_link_inbound){0};
         link->outbound[i] = (struct mesh_link_outbound){0};
         if (mesh_channel_has_credit((uint32_t)i))
@@ -47,7 +46,7 @@ mesh_link *mesh_link_create(const mesh_link_options *options) {
 void mesh_link_destroy(mesh_link *link) {
     if (!link) return;
     for (size_t i = 0; i < MESH_CHANNEL_COUNT; i++) {
-        free(link->assemblies[i].data);
+        mesh_assembly_end(link->options.assemblies, &link->assemblies[i]);
         mesh_queue_deinit(&link->queues[i]);
     }
     free(link->input);

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "core/assembly.h"
 #include "core/control.h"
 #include "core/frame.h"
 #include "core/message.h"
@@ -39,7 +40,8 @@ typedef struct mesh_link_options {
     bool is_agent;             // between agents: AGENT is its only message
     uint32_t max_message;
     uint32_t window;           // credit per channel
-    const mesh_shapes *shapes; // borrowed for the life of the link
+    const mesh_shapes *shapes; // borrowed for the life of the link, as
+    mesh_assemblies *assemblies;
 } mesh_link_options;
 
 // The fields belong to link*.c; others read `state`, `max_message` and `options`.
@@ -57,12 +59,7 @@ typedef struct mesh_link {
     uint64_t received_at_ms;
     uint32_t partial_ms; // for how long the next record is not whole
     uint32_t shapes_received;
-    struct mesh_link_assembly {
-        uint8_t *data;
-        size_t cap;
-        uint32_t len, total, cost;
-        uint8_t type; // 0: none is open
-    } assemblies[MESH_CHANNEL_COUNT];
+    mesh_assembly assemblies[MESH_CHANNEL_COUNT];
     struct mesh_link_inbound {
         uint64_t received, consumed, granted;
         bool is_credit_due;
@@ -112,7 +109,8 @@ bool mesh_link_close(mesh_link *link, uint64_t now_ms);
 typedef struct mesh_link_message {
     uint8_t type; // READY, GOAWAY, CREDIT, SHAPE, CANCEL, or a message
     uint32_t channel;
-    uint32_t cost; // bytes of credit to return by mesh_link_consumed
+    uint32_t cost;   // bytes of credit to return by mesh_link_consumed
+    bool is_dropped; // there was no memory for it: body is its first MESH_MESSAGE_HEAD_MAX bytes
     mesh_bytes body;
     void *owned; // gives: free it when body is no longer needed; NULL: body borrows the input
 } mesh_link_message;

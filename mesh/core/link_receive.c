@@ -120,25 +120,13 @@ static int open_assembly(mesh_link *link, const mesh_frame *frame, mesh_bytes *b
     uint32_t total = load_be32(body->data);
     if (total > link->max_message + MESH_MESSAGE_HEAD_MAX) return MESH_ETOOBIG;
     *body = mesh_bytes_skip(*body, TOTAL_LEN);
-    link->assemblies[frame->channel] =
-        (struct mesh_link_assembly){.type = frame->type, .total = total};
+    mesh_assembly_begin(link->options.assemblies, &link->assemblies[frame->channel],
+                        link->received_at_ms, frame->type, total);
     return 0;
 }
 
-// Memory grows with the bytes that came, never to what `total` promises.
-static void append(struct mesh_link_assembly *assembly, mesh_bytes body) {
-    size_t need = assembly->len + body.len;
-    if (need > assembly->cap) {
-        size_t cap = assembly->cap * 2 > need ? assembly->cap * 2 : need;
-        assembly->cap = cap < assembly->total ? cap : assembly->total;
-        assembly->data = mem_resize(assembly->data, assembly->cap);
-    }
-    memcpy(assembly->data + assembly->len, body.data, body.len);
-    assembly->len += (uint32_t)body.len;
-}
-
 static int take_fragment(mesh_link *link, const mesh_frame *frame, mesh_link_message *out) {
-    struct mesh_link_assembly *assembly = &link->assemblies[frame->channel];
+    mesh_assembly *assembly = &link->assemblies[frame->channel];
     mesh_bytes body = frame->body;
     if (frame->flags & MESH_FRAME_FIRST) {
         int err = open_assembly(link, frame, &body);
@@ -147,7 +135,7 @@ static int take_fragment(mesh_link *link, const mesh_frame *frame, mesh_link_mes
         return MESH_EPROTO;
     }
     if (body.len == 0 || body.len > assembly->total - assembly->len) return MESH_EPROTO;
-    append(assembly, body);
+    mesh_assembly_add(link->options.assemblies, assembly, link->received_at_ms, body);
     assembly->cost += (uint32_t)(MESH_FRAME_HEAD_LEN + frame->body.len);
 
     bool is_complete = assembly->len == assembly->total;
@@ -158,10 +146,10 @@ static int take_fragment(mesh_link *link, const mesh_frame *frame, mesh_link_mes
         .type = frame->type,
         .channel = frame->channel,
         .cost = assembly->cost,
-        .body = {assembly->data, assembly->total},
-        .owned = assembly->data,
+        .is_dropped = assembly->is_dropped,
     };
-    *assembly = (struct mesh_link_assembly){0};
+    out->body = mesh_assembly_take(link->options.assemblies, assembly);
+    out->owned = (void *)(uintptr_t)out->body.data;
     return 1;
 }
 

@@ -33,6 +33,7 @@ mesh_node *mesh_node_create(const mesh_node_options *options) {
     node->options.max_message_len =
         bounded(node->options.max_message_len, MESH_MESSAGE_LEN_MIN, MESH_MESSAGE_LEN_MAX);
     if (options->credit == 0) node->options.credit = MESH_CREDIT_DEFAULT;
+    node->assemblies.bytes_max = options->assembled_max;
     mesh_rng_init(&node->rng, options->seed);
     uint8_t hash_key[MESH_MAP_KEY_LEN];
     make_hash_key(&node->rng, hash_key);

@@ -23,6 +23,7 @@ typedef struct mesh_node_options {
     uint64_t seed;            // all randomness of this core
     uint32_t max_message_len; // 0: MESH_MESSAGE_LEN_DEFAULT
     uint32_t credit;          // per link and channel; 0: MESH_CREDIT_DEFAULT
+    size_t assembled_max;     // bytes of unfinished messages; 0: MESH_ASSEMBLED_MAX
 } mesh_node_options;
 
 mesh_node *mesh_node_create(const mesh_node_options *options);

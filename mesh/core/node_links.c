@@ -10,6 +10,7 @@ static mesh_link *add_link(mesh_node *node, mesh_peer *peer) {
         .max_message = node->options.max_message_len,
         .window = node->options.credit,
         .shapes = &node->shapes,
+        .assemblies = &node->assemblies,
     };
     peer->link = mesh_link_create(&options);
     peer->epoch++;

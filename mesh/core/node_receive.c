@@ -78,6 +78,7 @@ static int take_request(mesh_node *node, mesh_peer *peer, mesh_link_message *mes
     bool is_subject = entry && entry->kind == MESH_ENTRY_SUBSCRIPTION;
     if (is_subject && !mesh_subject_is_valid(request.name)) return MESH_EPROTO;
     uint32_t refusal = judge_request(node, peer, entry, request.name);
+    if (refusal == 0 && message->is_dropped) refusal = MESH_CALL_OVERLOADED;
     if (refusal != 0) {
         mesh_link_consumed(peer->link, message->channel, message->cost);
         mesh_node_calls_refuse(node, peer, request.call_id, refusal);
@@ -117,6 +118,10 @@ static int take_reply(mesh_node *node, mesh_peer *peer, mesh_link_message *messa
     }
     // Ids are easy to guess, and the queue must not keep the request of a call that is over.
     if (mesh_node_calls_is_unsent(node, slot)) return MESH_EPROTO;
+    if (message->is_dropped) {
+        mesh_node_calls_fail(node, slot, MESH_CALL_OVERLOADED, true);
+        return 0;
+    }
     mesh_node_calls_complete(node, slot, &reply, message->owned);
     message->owned = NULL;
     return 0;
@@ -134,6 +139,11 @@ static mesh_output *push_message(mesh_node *node, const mesh_peer *peer, uint32_
 }
 
 static int take_pub(mesh_node *node, mesh_peer *peer, mesh_link_message *message) {
+    if (message->is_dropped) {
+        node->stats.lost_publications++;
+        mesh_link_consumed(peer->link, message->channel, message->cost);
+        return 0;
+    }
     mesh_pub pub;
     int err = mesh_pub_parse(message->body, &pub);
     if (err != 0) return err;

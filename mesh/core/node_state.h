@@ -64,6 +64,7 @@ struct mesh_node {
     size_t linked_count, linked_cap;
     mesh_registry *registry;
     mesh_shapes shapes;
+    mesh_assemblies assemblies;
     mesh_calls calls;
     mesh_serves serves;
     mesh_deadlines deadlines;

@@ -54,6 +54,7 @@ struct mesh_agent_peers {
     void *user;
     peer *first;
     uint32_t count, accepted_count; // accepted: handshakes that others began
+    mesh_assemblies assemblies;
 };
 
 static uint64_t now_ms(const mesh_agent_peers *peers) {
@@ -200,6 +201,10 @@ static void take_messages(peer *p) {
     mesh_link_message message;
     int result;
     while (p->why == NULL && (result = mesh_link_next(p->link, &message)) != 0) {
+        if (result > 0 && message.is_dropped) {
+            free(message.owned);
+            result = MESH_EQUOTA;
+        }
         if (result < 0) {
             mesh_link_fail(p->link, result);
             p->err = result;
@@ -284,7 +289,8 @@ static int start_link(peer *p, const mesh_greeted *greeted) {
                                                     .peer_id = p->identity.boot_id,
                                                     .is_agent = true,
                                                     .max_message = MESH_AGENT_MESSAGE_MAX,
-                                                    .window = MESH_CREDIT_DEFAULT});
+                                                    .window = MESH_CREDIT_DEFAULT,
+                                                    .assemblies = &peers->assemblies});
     mesh_link_encrypt(p->link, &greeted->send, &greeted->receive);
     mesh_link_up(p->link);
     watch(p);

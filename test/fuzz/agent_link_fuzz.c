@@ -70,11 +70,13 @@ static void greet(mesh_link *link) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    mesh_assemblies assemblies = {0};
     mesh_link *link = mesh_link_create(&(mesh_link_options){.self_id = SELF_ID,
                                                             .peer_id = PEER_ID,
                                                             .is_agent = true,
                                                             .max_message = MESH_AGENT_MESSAGE_MAX,
-                                                            .window = MESH_CREDIT_DEFAULT});
+                                                            .window = MESH_CREDIT_DEFAULT,
+                                                            .assemblies = &assemblies});
     mesh_link_up(link);
     mesh_bytes input = {data, size};
     size_t piece_len = 1;
@@ -90,5 +92,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         input = mesh_bytes_skip(input, piece.len);
     }
     mesh_link_destroy(link);
+    CHECK(assemblies.bytes == 0 && assemblies.oldest == NULL);
     return 0;
 }

@@ -13,7 +13,15 @@
 #include "core/node_state.h"
 #include "fuzz.h"
 
-enum { SELF_ID = 1, PEER_ID = 2, CALLS = 4, SERVES_KEPT = 64, FRAME_MAX = 2048, CREDIT = 4096 };
+enum {
+    SELF_ID = 1,
+    PEER_ID = 2,
+    CALLS = 4,
+    SERVES_KEPT = 64,
+    FRAME_MAX = 2048,
+    CREDIT = 4096,
+    ASSEMBLED_MAX = 8192
+};
 
 typedef struct target {
     mesh_node *node;
@@ -51,6 +59,7 @@ static void poll_all(target *t) {
     mesh_output out;
     while (mesh_node_poll(t->node, &out))
         take(t, &out);
+    CHECK(t->node->assemblies.bytes <= ASSEMBLED_MAX);
     for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++)
         CHECK(t->held[lane] <= CREDIT + MESH_MESSAGE_LEN_DEFAULT + MESH_MESSAGE_HEAD_MAX + 65536);
 }
@@ -123,7 +132,8 @@ static void answer(target *t, uint8_t code) {
 
 static void setup(target *t) {
     *t = (target){.now_ms = 1};
-    mesh_node_options options = {.node_id = SELF_ID, .seed = 1, .credit = CREDIT};
+    mesh_node_options options = {
+        .node_id = SELF_ID, .seed = 1, .credit = CREDIT, .assembled_max = ASSEMBLED_MAX};
     t->node = mesh_node_create(&options);
     mesh_peer_info info = {.node_id = PEER_ID, .name = mesh_bytes_text("peer")};
     mesh_node_peer_up(t->node, &info);
@@ -151,6 +161,7 @@ static void finish(target *t) {
     mesh_node_peer_down(t->node, t->now_ms, PEER_ID, mesh_bytes_text("crash"), 1, 0);
     poll_all(t);
     CHECK(t->node->calls.open_count == 0 && t->node->linked_count == 0);
+    CHECK(t->node->assemblies.bytes == 0);
     mesh_node_destroy(t->node);
 }
 

@@ -12,8 +12,10 @@ void member_start(world *w) {
     m->host = pick(w, w->host_count);
     m->is_alive = true;
     m->last_answered = UINT32_MAX;
-    mesh_node_options options = {
-        .node_id = m->id, .seed = mesh_rng_next(&w->rng), .credit = w->credit};
+    mesh_node_options options = {.node_id = m->id,
+                                 .seed = mesh_rng_next(&w->rng),
+                                 .credit = w->credit,
+                                 .assembled_max = w->assembled_max};
     m->node = mesh_node_create(&options);
     agent_say(w, (word){WORD_JOIN, index, 0, 0});
 }

@@ -37,6 +37,8 @@ static world *create(const sim_options *options) {
     w->now_ms = 1000;
     static const uint32_t credits[] = {2048, 20000, 1 << 20};
     w->credit = credits[pick(w, 3)];
+    static const uint32_t assembled[] = {0, 0, 400000, 100000};
+    w->assembled_max = assembled[pick(w, 4)];
     w->is_dedup = chance(w, 70);
     w->alive_max = 2 + pick(w, 7);
     // The bugs of the network know records, so all must be readable to them.

@@ -198,6 +198,7 @@ struct world {
     mesh_rng rng;
     uint64_t now_ms;
     uint32_t credit, host_count;
+    uint32_t assembled_max;
     uint32_t corrupt; // per mille of writes between hosts
     bool is_calm;     // no more faults and no new work: everything must come to an end
     bool is_dedup;    // the agent knows of crossing dials

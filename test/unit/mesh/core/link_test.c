@@ -210,7 +210,8 @@ static mesh_link *sealed_link_of(uint64_t self_id, uint64_t peer_id) {
     mesh_link_options options = {.self_id = self_id,
                                  .peer_id = peer_id,
                                  .max_message = MESH_MESSAGE_LEN_DEFAULT,
-                                 .window = 4 << 20};
+                                 .window = 4 << 20,
+                                 .assemblies = &pair_assemblies};
     mesh_cipher send, receive;
     const uint8_t key_1[MESH_CIPHER_KEY_LEN] = {1}, key_2[MESH_CIPHER_KEY_LEN] = {2};
     mesh_cipher_init(&send, self_id < peer_id ? key_1 : key_2);
@@ -362,7 +363,8 @@ static mesh_link *agents_link_of(uint64_t self_id, uint64_t peer_id) {
                                                             .peer_id = peer_id,
                                                             .is_agent = true,
                                                             .max_message = MESH_AGENT_MESSAGE_MAX,
-                                                            .window = PAIR_WINDOW});
+                                                            .window = PAIR_WINDOW,
+                                                            .assemblies = &pair_assemblies});
     mesh_link_up(link);
     return link;
 }

@@ -1,11 +1,14 @@
 #include "pair.h"
 
+mesh_assemblies pair_assemblies;
+
 mesh_link *pair_link(uint64_t self_id, uint64_t peer_id, const mesh_shapes *shapes) {
     mesh_link_options options = {.self_id = self_id,
                                  .peer_id = peer_id,
                                  .max_message = MESH_MESSAGE_LEN_DEFAULT,
                                  .window = PAIR_WINDOW,
-                                 .shapes = shapes};
+                                 .shapes = shapes,
+                                 .assemblies = &pair_assemblies};
     mesh_link *link = mesh_link_create(&options);
     mesh_link_up(link);
     return link;

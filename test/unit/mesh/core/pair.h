@@ -6,6 +6,8 @@
 
 enum { PAIR_WINDOW = 10000 };
 
+extern mesh_assemblies pair_assemblies; // of all links
+
 mesh_link *pair_link(uint64_t self_id, uint64_t peer_id, const mesh_shapes *shapes); // is up
 // At most `len` bytes of what `from` has to write, to `to`. Returns how many.
 size_t pair_carry(mesh_link *from, mesh_link *to, size_t len);
