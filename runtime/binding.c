@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "poll.h"
+#include "secure/cipher_openssl.h"
 #include "warren.h"
 
 typedef struct binding {
@@ -470,6 +471,7 @@ static int open_mesh(binding *b, napi_value js_options) {
     size_t message_len =
         options.max_message_len != 0 ? options.max_message_len : MESH_MESSAGE_LEN_DEFAULT;
     b->box_len = message_len + BINDING_BOX_SLACK;
+    mesh_cipher_use(&mesh_aead_openssl); // Node.js brings it
     int err = warren_open(loop, &options, on_output, on_agent, b, &b->w);
     if (options.control_fd >= 0) control_fd = -1; // used up, also by a failure
     if (err != 0) return err;

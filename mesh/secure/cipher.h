@@ -16,6 +16,21 @@ enum { MESH_CIPHER_KEY_LEN = 32, MESH_CIPHER_TAG_LEN = 16 };
 // nonce 2^64-1 is far.
 #define MESH_CIPHER_COUNT_MAX (UINT64_C(1) << 48)
 
+// What computes it. Either way the bytes are those of RFC 8439.
+typedef struct mesh_aead {
+    // Encrypts in place, the tag goes behind.
+    void (*seal)(const uint8_t *key, const uint8_t *nonce, mesh_bytes bound, uint8_t *data,
+                 size_t len);
+    // Decrypts in place `len` bytes with the tag behind them. False: forged, and `data` is garbage.
+    bool (*open)(const uint8_t *key, const uint8_t *nonce, mesh_bytes bound, uint8_t *data,
+                 size_t len);
+} mesh_aead;
+enum { MESH_CIPHER_NONCE_LEN = 12 };
+
+extern const mesh_aead mesh_aead_sodium; // the default
+// For all ciphers of this process.
+void mesh_cipher_use(const mesh_aead *aead);
+
 typedef struct mesh_cipher {
     uint8_t key[MESH_CIPHER_KEY_LEN];
     uint64_t count; // messages so far: the next nonce

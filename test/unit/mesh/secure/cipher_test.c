@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "core/error.h"
+#include "secure/cipher_openssl.h"
 #include "test.h"
 
 static const uint8_t key[MESH_CIPHER_KEY_LEN] = {7};
@@ -101,4 +102,55 @@ TEST(after_rekey_on_one_side_alone_nothing_opens) {
     EXPECT_EQ(MESH_ESEAL, mesh_cipher_open(&receive, nothing, copy, sizeof copy));
     mesh_cipher_rekey(&receive);
     EXPECT_OK(mesh_cipher_open(&receive, nothing, data, sizeof data));
+}
+
+// ---- one after the other, and each reading what the other wrote
+
+enum { LONG = 65535 - MESH_CIPHER_TAG_LEN };
+
+static void seal_with(const mesh_aead *aead, uint64_t count, mesh_bytes bound, uint8_t *data,
+                      size_t len) {
+    mesh_cipher cipher;
+    mesh_cipher_init(&cipher, key);
+    cipher.count = count;
+    mesh_cipher_use(aead);
+    EXPECT_OK(mesh_cipher_seal(&cipher, bound, data, len));
+    mesh_cipher_use(&mesh_aead_sodium);
+}
+
+TEST(openssl_seals_byte_for_byte_what_libsodium_does) {
+    static const size_t lens[] = {0, 1, 15, 16, 17, 63, 64, 65, 255, 1024, 16384, LONG};
+    static uint8_t ours[LONG + MESH_CIPHER_TAG_LEN], theirs[sizeof ours];
+    for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
+        for (size_t bound_len = 0; bound_len <= 4; bound_len += 4) {
+            mesh_bytes bound = {(const uint8_t *)"head", bound_len};
+            randombytes_buf(ours, lens[i]);
+            memcpy(theirs, ours, lens[i]);
+            seal_with(&mesh_aead_sodium, i << 40, bound, ours, lens[i]);
+            seal_with(&mesh_aead_openssl, i << 40, bound, theirs, lens[i]);
+            assert_memory_equal(ours, theirs, lens[i] + MESH_CIPHER_TAG_LEN);
+        }
+    }
+}
+
+TEST(openssl_opens_what_libsodium_sealed_and_nothing_that_was_changed) {
+    mesh_bytes bound = mesh_bytes_text("head");
+    uint8_t good[100 + MESH_CIPHER_TAG_LEN] = "abc", bad[sizeof good];
+    seal_with(&mesh_aead_sodium, 0, bound, good, 100);
+    mesh_cipher receive;
+    mesh_cipher_init(&receive, key);
+    mesh_cipher_use(&mesh_aead_openssl);
+    for (size_t bit = 0; bit < 8 * sizeof good; bit++) {
+        memcpy(bad, good, sizeof bad);
+        bad[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        EXPECT_EQ(MESH_ESEAL, mesh_cipher_open(&receive, bound, bad, sizeof bad));
+        EXPECT_EQ(0, receive.count);
+    }
+    memcpy(bad, good, sizeof bad);
+    EXPECT_EQ(MESH_ESEAL, mesh_cipher_open(&receive, mesh_bytes_text("heat"), bad, sizeof bad));
+    memcpy(bad, good, sizeof bad);
+    EXPECT_EQ(MESH_ESEAL, mesh_cipher_open(&receive, bound, bad, sizeof bad - 1));
+    EXPECT_OK(mesh_cipher_open(&receive, bound, good, sizeof good));
+    assert_memory_equal("abc", good, 4);
+    mesh_cipher_use(&mesh_aead_sodium);
 }
