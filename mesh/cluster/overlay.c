@@ -11,8 +11,8 @@ typedef struct host {
     uint8_t id[MESH_ID_LEN];
     bool is_wanted;
     link_state link;
-    uint32_t retry_ms; // after the next failure; 0: the last dial went well
-    uint64_t retry_at_ms;
+    uint32_t retry_ms;    // after the next failure; 0: the last dial went well
+    uint64_t retry_at_ms; // while it is dialled: when that counts as failed
 } host;
 
 struct mesh_overlay {
@@ -22,7 +22,7 @@ struct mesh_overlay {
     size_t count, cap;
     size_t wanted_count, busy_count; // busy: dialling or linked
     bool is_stale;                   // something changed since the last look
-    uint64_t retry_at_ms;            // of the earliest dial that waits
+    uint64_t retry_at_ms;            // of the earliest dial that waits, or is under way
     mesh_overlay_output *outs;
     size_t out_head, out_count, out_cap;
 };
@@ -155,10 +155,24 @@ bool mesh_overlay_poll(mesh_overlay *o, mesh_overlay_output *out) {
 
 static void dial(mesh_overlay *o, uint64_t now_ms, host *h) {
     if (h->link != LINK_NONE) return;
-    if (now_ms >= h->retry_at_ms)
+    if (now_ms >= h->retry_at_ms) {
         say(o, MESH_OVERLAY_DIAL, h);
-    else if (h->retry_at_ms < o->retry_at_ms)
-        o->retry_at_ms = h->retry_at_ms;
+        h->retry_at_ms = now_ms + MESH_OVERLAY_DIAL_MS;
+    }
+    if (h->retry_at_ms < o->retry_at_ms) o->retry_at_ms = h->retry_at_ms;
+}
+
+// The driver says what becomes of every dial, much earlier; one that it lost must not keep two
+// hosts apart for ever.
+static void end_lost_dials(mesh_overlay *o, uint64_t now_ms) {
+    for (size_t i = o->count; i-- > 0;) { // from the end: what is forgotten leaves the array
+        host *h = o->hosts[i];
+        if (h->link != LINK_DIALLING) continue;
+        if (now_ms >= h->retry_at_ms)
+            mesh_overlay_unlinked(o, now_ms, h->id);
+        else if (h->retry_at_ms < o->retry_at_ms)
+            o->retry_at_ms = h->retry_at_ms;
+    }
 }
 
 // The next wanted host on the ring, in either direction (step 1 or -1). NULL: there is none.
@@ -214,8 +228,9 @@ static void look(mesh_overlay *o, uint64_t now_ms) {
 
 void mesh_overlay_tick(mesh_overlay *o, uint64_t now_ms) {
     if (!o->is_stale && now_ms < o->retry_at_ms) return;
-    o->is_stale = false;
     o->retry_at_ms = UINT64_MAX;
+    end_lost_dials(o, now_ms);
+    o->is_stale = false;
     look(o, now_ms);
 }
 

@@ -19,6 +19,7 @@ enum {
     MESH_OVERLAY_HOSTS_MAX = 16384,
     MESH_OVERLAY_RETRY_MIN_MS = 500, // a dial that failed, or a link that ended
     MESH_OVERLAY_RETRY_MAX_MS = 30000,
+    MESH_OVERLAY_DIAL_MS = 30000, // of which nothing was heard: it counts as failed
 };
 
 typedef struct mesh_overlay mesh_overlay;

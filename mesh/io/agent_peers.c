@@ -32,7 +32,10 @@ typedef struct peer {
     bool is_up; // on_up was told
     bool is_blocked;
     mesh_addr to; // where it was dialled
+    // Once greeted, whose it is. Before that who is looked for, if anybody (is_awaited): a dial to
+    // a seed may be joined by one to a host.
     uint8_t host_id[MESH_ID_LEN];
+    bool is_awaited;
     int err;         // why a dial failed
     const char *why; // it is over, and this is what on_down says
     uint64_t heard_at_ms, pinged_at_ms, due_ms;
@@ -325,14 +328,21 @@ static void on_greeted(int err, const mesh_greeted *greeted, void *user) {
         return;
     }
     p->identity = *greeted->peer;
+    bool is_other =
+        p->is_awaited && memcmp(p->host_id, p->identity.chain.host.host_id, MESH_ID_LEN) != 0;
     memcpy(p->host_id, p->identity.chain.host.host_id, MESH_ID_LEN);
     err = make_place(p);
     if (err != 0) {
         park(p, err);
         return;
     }
+    mesh_agent_peers *peers = p->peers;
+    mesh_addr to = p->to;
     err = start_link(p, greeted);
-    if (err != 0) fail(p, err);
+    if (err != 0)
+        fail(p, err);
+    else if (is_other)
+        peers->events.on_dial_failed(&to, MESH_EWRONGPEER, peers->user);
 }
 
 static void greet(peer *p, int fd) {
@@ -365,21 +375,30 @@ static void on_dialled(int err, int fd, void *user) {
         greet(p, fd);
 }
 
-static bool is_under_way(const mesh_agent_peers *peers, const mesh_addr *to) {
-    for (const peer *p = peers->first; p != NULL; p = p->next) {
+static void await(peer *p, const uint8_t *host_id) {
+    p->is_awaited = true;
+    memcpy(p->host_id, host_id, MESH_ID_LEN);
+}
+
+// Whether one is under way that will end for this one, too.
+static bool join_dial(mesh_agent_peers *peers, const mesh_addr *to, const uint8_t *host_id) {
+    for (peer *p = peers->first; p != NULL; p = p->next) {
         bool is_early = p->stage == STAGE_DIALS || p->stage == STAGE_GREETS;
-        if (is_early && p->is_dialler && mesh_addr_equal(&p->to, to)) return true;
+        if (!is_early || !p->is_dialler || !mesh_addr_equal(&p->to, to)) continue;
+        if (host_id == NULL) return true;
+        if (!p->is_awaited) await(p, host_id);
+        if (memcmp(p->host_id, host_id, MESH_ID_LEN) == 0) return true;
     }
     return false;
 }
 
 bool mesh_agent_peers_dial(mesh_agent_peers *peers, const mesh_addr *to, const uint8_t *host_id) {
     if (host_id != NULL && find(peers, host_id) != NULL) return false;
-    if (is_under_way(peers, to)) return true;
+    if (join_dial(peers, to, host_id)) return true;
     peer *p = add(peers, STAGE_DIALS);
     p->is_dialler = true;
     p->is_any_host = host_id == NULL;
-    if (host_id != NULL) memcpy(p->host_id, host_id, MESH_ID_LEN);
+    if (host_id != NULL) await(p, host_id);
     p->to = *to;
     p->err = mesh_dial_open(peers->loop, to, MESH_DIAL_TIMEOUT_MS, on_dialled, p, &p->dial);
     if (p->err == 0) return true;
@@ -431,7 +450,10 @@ static void sweep_one(peer *p) {
         if (is_due) p->err = UV_ETIMEDOUT;
         if (is_due) finish(p, "it did not say READY in time");
         if (p->why == NULL && is_dead(p)) finish(p, "it said nothing for 15 s");
-        if (p->why == NULL) keep_alive(p);
+        if (p->why == NULL)
+            keep_alive(p);
+        else
+            end(p);
         break;
     }
 }

@@ -18,8 +18,10 @@ typedef struct mesh_agent_peers_events {
     // Once for each on_up; `why` is a sentence. The peer may have restarted: another on_up follows
     // then.
     void (*on_down)(const mesh_identity *peer, const char *why, void *user);
-    // Of a dial that came to nothing, or whose link was not needed: MESH_EEXIST (there is one to
-    // that host, or it is this host itself). Else -errno or as mesh_greeting_cb.
+    // Of all dials to this address that came to nothing, or whose link was not needed: MESH_EEXIST
+    // (there is one to that host, up or coming up, or it is this host itself). MESH_EWRONGPEER:
+    // another host is there than was looked for (it may be up, if it was also a seed). Else -errno
+    // or as mesh_greeting_cb.
     void (*on_dial_failed)(const mesh_addr *to, int err, void *user);
 } mesh_agent_peers_events;
 
@@ -29,10 +31,10 @@ mesh_agent_peers *mesh_agent_peers_open(uv_loop_t *loop, const mesh_credentials 
                                         const mesh_agent_peers_events *events, void *user);
 void mesh_agent_peers_close(mesh_agent_peers *peers); // no callback any more; NULL is fine
 
-// host_id NULL: whoever is there, of our cluster. One dial to an address at a time: a second one
-// ends with the first. True: on_up or on_dial_failed follows. False: there is a link to that host,
-// which is up, coming up or at its end; nothing is dialled, and nothing more is said about this
-// dial.
+// host_id NULL: whoever is there, of our cluster. Dials to one address become one, which ends for
+// each of them, except when two hosts are looked for there. True: on_up of that host or
+// on_dial_failed follows. False: there is a link to that host, which is up, coming up or at its
+// end; nothing is dialled, and nothing more is said about this dial.
 bool mesh_agent_peers_dial(mesh_agent_peers *peers, const mesh_addr *to, const uint8_t *host_id);
 void mesh_agent_peers_accept(mesh_agent_peers *peers, int fd); // takes fd: knocked, of kind AGENT
 

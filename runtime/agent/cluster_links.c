@@ -99,8 +99,9 @@ void cluster_links_probe(agent_cluster *c, const mesh_swim_host *host) {
         dial(c, host->host_id, &host->addrs[0]);
 }
 
-// Those to this address are over; the overlay hears of hosts that were dialled in vain.
-static void end_dials(agent_cluster *c, const mesh_addr *to, bool is_vain) {
+// Those to this address are over; the overlay hears of hosts that were dialled in vain. A link that
+// made the dial needless may end before it is up.
+static void end_dials(agent_cluster *c, const mesh_addr *to) {
     for (cluster_dial **at = &c->dials; *at != NULL;) {
         cluster_dial *d = *at;
         if (!mesh_addr_equal(&d->to, to)) {
@@ -108,7 +109,8 @@ static void end_dials(agent_cluster *c, const mesh_addr *to, bool is_vain) {
             continue;
         }
         *at = d->next;
-        if (is_vain) mesh_overlay_unlinked(c->overlay, cluster_now_ms(c), d->host_id);
+        if (!cluster_links_has(c, d->host_id))
+            mesh_overlay_unlinked(c->overlay, cluster_now_ms(c), d->host_id);
         free(d);
     }
 }
@@ -218,7 +220,7 @@ static void on_down(const mesh_identity *peer, const char *why, void *user) {
 
 static void on_dial_failed(const mesh_addr *to, int err, void *user) {
     agent_cluster *c = user;
-    end_dials(c, to, err != MESH_EEXIST);
+    end_dials(c, to);
     if (err == MESH_ECERTTIME) cluster_say_clock(c);
     cluster_work(c);
 }

@@ -27,7 +27,25 @@ TEST(few_hosts_are_all_dialled) {
     uint8_t dialled[256];
     EXPECT_EQ(4, dials(o, 0, dialled));
     EXPECT_EQ(0, dials(o, 1, dialled));
+    for (uint8_t i = 1; i <= 5; i++)
+        mesh_overlay_linked(o, 1, id(i));
+    EXPECT_EQ(0, dials(o, 1, dialled));
     EXPECT_EQ(UINT64_MAX, mesh_overlay_wake_at_ms(o));
+    mesh_overlay_destroy(o);
+}
+
+TEST(a_dial_of_which_nothing_is_heard_is_tried_again) {
+    mesh_overlay *o = mesh_overlay_create(id(1), 1);
+    mesh_overlay_host(o, id(2), true);
+    mesh_overlay_host(o, id(3), true);
+    uint8_t dialled[256];
+    EXPECT_EQ(2, dials(o, 0, dialled));
+    mesh_overlay_host(o, id(3), false); // it is not dialled again
+    EXPECT_EQ(0, dials(o, 1, dialled));
+    EXPECT_EQ(MESH_OVERLAY_DIAL_MS, mesh_overlay_wake_at_ms(o));
+    EXPECT_EQ(0, dials(o, MESH_OVERLAY_DIAL_MS, dialled));
+    EXPECT_EQ(1, dials(o, mesh_overlay_wake_at_ms(o), dialled));
+    EXPECT_EQ(2, dialled[0]);
     mesh_overlay_destroy(o);
 }
 

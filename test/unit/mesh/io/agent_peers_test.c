@@ -230,6 +230,27 @@ TEST(another_host_than_the_dialled_one_is_no_peer) {
     tear_down();
 }
 
+TEST(a_seed_where_another_host_is_looked_for_is_a_peer_and_the_other_one_is_not) {
+    set_up();
+    host *a = make_host(10), *b = make_host(11), *c = make_host(12);
+    EXPECT_TRUE(mesh_agent_peers_dial(a->peers, &b->port, NULL));
+    EXPECT_TRUE(mesh_agent_peers_dial(a->peers, &b->port, id_of(b)));
+    EXPECT_TRUE(mesh_agent_peers_dial(a->peers, &b->port, id_of(c)));
+    run_until(&a->ups, 1);
+    run_until(&a->failures, 1);
+    EXPECT_EQ(MESH_EWRONGPEER, a->error);
+    EXPECT_TEXT("up 11; ", a->seen);
+    EXPECT_TRUE(mesh_agent_peers_dial(a->peers, &c->port, NULL));
+    EXPECT_TRUE(mesh_agent_peers_dial(a->peers, &c->port, id_of(a))); // joins the seed's
+    run_until(&a->ups, 2);
+    run_until(&a->failures, 2);
+    EXPECT_EQ(MESH_EWRONGPEER, a->error);
+    close_host(a);
+    close_host(b);
+    close_host(c);
+    tear_down();
+}
+
 TEST(two_agents_that_dial_each_other_at_once_keep_one_link) {
     for (int round = 0; round < 20; round++) {
         set_up();
