@@ -1,68 +1,16 @@
-#include "io/agent_peers.h"
-
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
 #include "core/error.h"
 #include "core/limits.h"
-#include "core/link.h"
 #include "core/mem.h"
-#include "io/tcp.h"
+#include "io/agent_peers_state.h"
 
-enum { SWEEP_EVERY_MS = 1000, READS_PER_TURN = 8 };
+enum { SWEEP_EVERY_MS = 1000 };
 
-typedef enum peer_stage {
-    STAGE_DIALS,
-    STAGE_GREETS,   // the handshake is under way
-    STAGE_LINKED,   // it is over; up once the other end has said READY
-    STAGE_REPLACED, // another link stays. The other end closes this one when it sees that: closed
-                    // first, it could seem to be lost
-    STAGE_FAILED,   // told from the loop
-} peer_stage;
-
-typedef struct peer {
-    struct peer *next;
-    mesh_agent_peers *peers;
-    peer_stage stage;
-    bool is_dialler, is_any_host;
-    bool is_up; // on_up was told
-    bool is_blocked;
-    mesh_addr to; // where it was dialled
-    // Once greeted, whose it is. Before that who is looked for, if anybody (is_awaited): a dial to
-    // a seed may be joined by one to a host.
-    uint8_t host_id[MESH_ID_LEN];
-    bool is_awaited;
-    int err;         // why a dial failed
-    const char *why; // it is over, and this is what on_down says
-    uint64_t heard_at_ms, pinged_at_ms, due_ms;
-    mesh_dial *dial;
-    mesh_greeting *greeting;
-    mesh_identity identity;
-    mesh_link *link;
-    int fd;
-    uv_poll_t poll;
-    bool is_polled;
-} peer;
-
-struct mesh_agent_peers {
-    uv_loop_t *loop;
-    uv_timer_t *sweep;
-    const mesh_credentials *self;
-    uint8_t host_id[MESH_ID_LEN];
-    mesh_agent_peers_events events;
-    void *user;
-    peer *first;
-    uint32_t count, accepted_count; // accepted: handshakes that others began
-    mesh_assemblies assemblies;
-};
-
-static uint64_t now_ms(const mesh_agent_peers *peers) {
-    return uv_now(peers->loop);
-}
+typedef mesh_agent_peer peer;
 
 // ---- the list
 
@@ -72,7 +20,7 @@ static void sweep_in(mesh_agent_peers *peers, uint64_t wait_ms) {
     (void)uv_timer_start(peers->sweep, on_sweep, wait_ms, SWEEP_EVERY_MS);
 }
 
-static peer *add(mesh_agent_peers *peers, peer_stage stage) {
+static peer *add(mesh_agent_peers *peers, mesh_peer_stage stage) {
     peer *p = mem_alloc(sizeof *p);
     p->peers = peers;
     p->stage = stage;
@@ -117,8 +65,7 @@ static void drop(peer *p) {
     if (!p->is_polled) free_peer(p);
 }
 
-// Tells what there is to tell, and forgets it.
-static void end(peer *p) {
+void mesh_agent_peer_end(peer *p) {
     mesh_agent_peers *peers = p->peers;
     mesh_identity identity = p->identity;
     mesh_addr to = p->to;
@@ -132,123 +79,13 @@ static void end(peer *p) {
 
 static void fail(peer *p, int err) {
     p->err = err;
-    end(p);
+    mesh_agent_peer_end(p);
 }
 
 static peer *find(const mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
     for (peer *p = peers->first; p != NULL; p = p->next)
         if (p->stage == STAGE_LINKED && memcmp(p->host_id, host_id, MESH_ID_LEN) == 0) return p;
     return NULL;
-}
-
-// ---- a link
-
-static void on_poll(uv_poll_t *poll, int status, int events);
-
-static void watch(peer *p) {
-    (void)uv_poll_start(&p->poll, UV_READABLE | (p->is_blocked ? UV_WRITABLE : 0), on_poll);
-}
-
-// It ends from the loop, not in the middle of whatever found out.
-static void finish(peer *p, const char *why) {
-    if (p->why != NULL) return;
-    p->why = why;
-    (void)shutdown(p->fd, SHUT_RDWR); // so that the loop calls back
-}
-
-static void write_link(peer *p) {
-    bool was_blocked = p->is_blocked;
-    p->is_blocked = false;
-    while (p->why == NULL) {
-        mesh_bytes bytes = mesh_link_output(p->link);
-        if (bytes.len == 0) break;
-        ssize_t sent = send(p->fd, bytes.data, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno == EINTR) continue;
-        if (sent < 0 && errno == EAGAIN) {
-            p->is_blocked = true;
-            break;
-        }
-        if (sent < 0) {
-            finish(p, uv_strerror(-errno));
-            break;
-        }
-        mesh_link_sent(p->link, (size_t)sent);
-        mesh_link_pump(p->link, now_ms(p->peers));
-    }
-    if (!p->is_blocked && p->link->state == MESH_LINK_ENDING) finish(p, "it was closed");
-    if (p->is_blocked != was_blocked) watch(p);
-}
-
-static void flush(peer *p) {
-    mesh_link_pump(p->link, now_ms(p->peers));
-    if (!p->is_blocked) write_link(p);
-}
-
-static void take_message(peer *p, const mesh_link_message *message) {
-    const mesh_agent_peers_events *events = &p->peers->events;
-    switch (message->type) {
-    case MESH_FRAME_READY:
-        p->is_up = true;
-        p->due_ms = UINT64_MAX;
-        events->on_up(&p->identity, p->peers->user);
-        break;
-    case MESH_FRAME_AGENT:
-        events->on_message(&p->identity, message->body, p->peers->user);
-        mesh_link_consumed(p->link, MESH_CHANNEL_PUBLISH, message->cost);
-        break;
-    default: break; // CREDIT and GOAWAY: the link keeps them
-    }
-}
-
-static void take_messages(peer *p) {
-    mesh_link_message message;
-    int result;
-    while (p->why == NULL && (result = mesh_link_next(p->link, &message)) != 0) {
-        if (result > 0 && message.is_dropped) {
-            free(message.owned);
-            result = MESH_EQUOTA;
-        }
-        if (result < 0) {
-            mesh_link_fail(p->link, result);
-            p->err = result;
-            flush(p);
-            finish(p, mesh_error_text(result));
-            return;
-        }
-        take_message(p, &message);
-        free(message.owned);
-    }
-    if (p->why == NULL) flush(p);
-}
-
-static void read_link(peer *p) {
-    for (int i = 0; i < READS_PER_TURN && p->why == NULL; i++) {
-        uint8_t *buffer;
-        size_t cap;
-        mesh_link_input(p->link, &buffer, &cap);
-        ssize_t len = recv(p->fd, buffer, cap, MSG_DONTWAIT);
-        if (len < 0 && errno == EINTR) continue;
-        if (len < 0 && errno == EAGAIN) return;
-        if (len <= 0) {
-            finish(p, len < 0 ? uv_strerror(-errno) : "the other end closed it");
-            return;
-        }
-        p->heard_at_ms = now_ms(p->peers);
-        mesh_link_received(p->link, p->heard_at_ms, (size_t)len);
-        take_messages(p);
-        if ((size_t)len < cap) return; // the socket is empty: the next read would only say so
-    }
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events) {
-    peer *p = poll->data;
-    if (status < 0) {
-        events = UV_READABLE; // reading tells what is wrong, after the last word
-        watch(p);             // libuv has stopped
-    }
-    if (p->why == NULL && (events & UV_WRITABLE)) write_link(p);
-    if (p->why == NULL && (events & UV_READABLE)) read_link(p);
-    if (p->why != NULL) end(p);
 }
 
 // ---- a handshake that is over
@@ -265,7 +102,7 @@ static bool is_better(const peer *p, const peer *old) {
 static void replace(peer *old) {
     old->why = "another link to it takes its place";
     old->err = MESH_EEXIST;
-    end(old);
+    mesh_agent_peer_end(old);
 }
 
 // 0, or why it is not needed.
@@ -279,42 +116,12 @@ static int make_place(peer *p) {
     return 0;
 }
 
-static int start_link(peer *p, const mesh_greeted *greeted) {
-    mesh_agent_peers *peers = p->peers;
-    int err = uv_poll_init(peers->loop, &p->poll, p->fd);
-    if (err != 0) return err;
-    p->is_polled = true;
-    p->poll.data = p;
-    p->stage = STAGE_LINKED;
-    p->heard_at_ms = p->pinged_at_ms = now_ms(peers);
-    p->due_ms = now_ms(peers) + MESH_GREETING_TIMEOUT_MS;
-    p->link = mesh_link_create(&(mesh_link_options){.self_id = peers->self->boot_id,
-                                                    .peer_id = p->identity.boot_id,
-                                                    .is_agent = true,
-                                                    .max_message = MESH_AGENT_MESSAGE_MAX,
-                                                    .window = MESH_CREDIT_DEFAULT,
-                                                    .assemblies = &peers->assemblies});
-    mesh_link_encrypt(p->link, &greeted->send, &greeted->receive);
-    mesh_link_up(p->link);
-    watch(p);
-    write_link(p);
-    if (greeted->rest.len == 0) return 0;
-    uint8_t *buffer;
-    size_t cap;
-    mesh_link_input(p->link, &buffer, &cap);
-    CHECK(greeted->rest.len <= cap); // a greeting reads little ahead
-    memcpy(buffer, greeted->rest.data, greeted->rest.len);
-    mesh_link_received(p->link, p->heard_at_ms, greeted->rest.len);
-    take_messages(p);
-    return 0;
-}
-
 // Nobody needs this link; the other end is given time to see it too.
 static void park(peer *p, int err) {
     mesh_agent_peers *peers = p->peers;
     mesh_addr to = p->to;
     p->stage = STAGE_REPLACED;
-    p->due_ms = now_ms(peers) + MESH_GREETING_TIMEOUT_MS;
+    p->due_ms = mesh_agent_peers_now(peers) + MESH_GREETING_TIMEOUT_MS;
     if (p->is_dialler) peers->events.on_dial_failed(&to, err, peers->user);
 }
 
@@ -338,7 +145,7 @@ static void on_greeted(int err, const mesh_greeted *greeted, void *user) {
     }
     mesh_agent_peers *peers = p->peers;
     mesh_addr to = p->to;
-    err = start_link(p, greeted);
+    err = mesh_agent_peer_start(p, greeted);
     if (err != 0)
         fail(p, err);
     else if (is_other)
@@ -421,40 +228,16 @@ void mesh_agent_peers_accept(mesh_agent_peers *peers, int fd) {
 
 // ---- life
 
-// A loop that was busy for long comes here first: what waits in the socket still counts.
-static bool is_dead(peer *p) {
-    uint64_t limit_ms = p->heard_at_ms + MESH_DEAD_AFTER_MS;
-    if (now_ms(p->peers) >= limit_ms) read_link(p);
-    return p->why == NULL && now_ms(p->peers) >= p->heard_at_ms + MESH_DEAD_AFTER_MS;
-}
-
-static void keep_alive(peer *p) {
-    uint64_t now = now_ms(p->peers);
-    if (now < p->heard_at_ms + MESH_PING_AFTER_MS || now < p->pinged_at_ms + MESH_PING_AFTER_MS)
-        return;
-    p->pinged_at_ms = now;
-    mesh_link_ping(p->link);
-    flush(p);
-}
-
 static void sweep_one(peer *p) {
-    bool is_due = p->due_ms <= now_ms(p->peers);
+    bool is_due = p->due_ms <= mesh_agent_peers_now(p->peers);
     switch (p->stage) {
     case STAGE_DIALS:
     case STAGE_GREETS: break; // have a timer of their own
-    case STAGE_FAILED: end(p); break;
+    case STAGE_FAILED: mesh_agent_peer_end(p); break;
     case STAGE_REPLACED:
         if (is_due) drop(p);
         break;
-    case STAGE_LINKED:
-        if (is_due) p->err = UV_ETIMEDOUT;
-        if (is_due) finish(p, "it did not say READY in time");
-        if (p->why == NULL && is_dead(p)) finish(p, "it said nothing for 15 s");
-        if (p->why == NULL)
-            keep_alive(p);
-        else
-            end(p);
-        break;
+    case STAGE_LINKED: mesh_agent_peer_sweep(p); break;
     }
 }
 
@@ -510,13 +293,13 @@ int mesh_agent_peers_send(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID
     if (message.len > MESH_AGENT_MESSAGE_MAX || !mesh_link_fits(p->link, message.len))
         return MESH_ETOOBIG;
     if (mesh_link_unsent(p->link) + message.len > MESH_AGENT_QUEUE_MAX) {
-        finish(p, "it does not read: too much waits for it");
+        mesh_agent_peer_finish(p, "it does not read: too much waits for it");
         return MESH_EQUOTA;
     }
     (void)mesh_link_send(p->link, &(mesh_link_send_options){.type = MESH_FRAME_AGENT,
                                                             .expires_at_ms = UINT64_MAX,
                                                             .payload = message});
-    flush(p);
+    mesh_agent_peer_flush(p);
     return 0;
 }
 
@@ -528,8 +311,8 @@ size_t mesh_agent_peers_queued(const mesh_agent_peers *peers, const uint8_t host
 void mesh_agent_peers_hang_up(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
     peer *p = find_up(peers, host_id);
     if (p == NULL) return;
-    (void)mesh_link_close(p->link, now_ms(peers));
-    flush(p);
+    (void)mesh_link_close(p->link, mesh_agent_peers_now(peers));
+    mesh_agent_peer_flush(p);
 }
 
 const mesh_identity *mesh_agent_peers_find(const mesh_agent_peers *peers,
