@@ -35,6 +35,7 @@ typedef struct agent {
     agent_clients *clients;
     agent_cluster *cluster; // NULL: this host is in none
     agent_cluster *opening; // a name is looked up for it
+    uint32_t cluster_count; // with those that are still closing
     uv_signal_t signals[SIGNAL_COUNT], child;
     uv_timer_t idle;  // until an ephemeral agent that is not needed ends
     uv_timer_t again; // until what kept it from its cluster is looked at once more
@@ -104,6 +105,13 @@ static void on_cluster_lost(void *user, const char *text) {
     if (!a->is_over) uv_timer_start(&a->idle, on_idle, 0, 0);
 }
 
+// Who took this host out of its cluster moves the files of it next.
+static void on_cluster_closed(void *user) {
+    agent *a = user;
+    a->cluster_count--;
+    if (!a->is_over && a->cluster_count == 0) agent_clients_tell_left(a->clients);
+}
+
 static agent_cluster *cluster_of(void *user) {
     return ((agent *)user)->cluster;
 }
@@ -135,10 +143,12 @@ static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
                                      .dir = a->options->dir,
                                      .members = agent_services_members(a->services),
                                      .on_opened = on_cluster_opened,
+                                     .on_closed = on_cluster_closed,
                                      .on_changed = on_hosts_changed,
                                      .on_lost = on_cluster_lost,
                                      .user = a};
     int err = agent_cluster_open(&options, &made, text);
+    a->cluster_count += made != NULL;
     *(err == 0 ? &a->cluster : &a->opening) = made;
     take_opened(a, err, text);
     if (err == -ENOENT)
@@ -172,6 +182,7 @@ static void on_leave_cluster(void *user) {
         agent_clients_tell_opened(a->clients, -ECANCELED, "this host leaves its cluster");
     }
     leave_cluster(a);
+    if (a->cluster_count == 0) agent_clients_tell_left(a->clients);
 }
 
 static void stop(agent *a) {

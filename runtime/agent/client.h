@@ -16,8 +16,8 @@ typedef struct agent_client {
     bool is_blocking; // its run's nodes are not read
     bool wants_shutdown;
     bool is_watching_hosts;
-    bool is_opening;           // waits for the cluster
-    uint32_t owned_service_id; // 0: none
+    bool is_opening, is_leaving; // waits for the cluster
+    uint32_t owned_service_id;   // 0: none
     uint32_t stops_open;
     client_watch *watches;
     struct agent_client *next;

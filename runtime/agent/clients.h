@@ -24,7 +24,7 @@ typedef struct agent_clients_options {
     // 0, or a negative error and a sentence; AGENT_CLUSTER_OPENING: agent_clients_tell_opened
     // follows.
     int (*on_open_cluster)(void *user, char text[AGENT_VAULT_TEXT_MAX]);
-    void (*on_leave_cluster)(void *user);
+    void (*on_leave_cluster)(void *user); // agent_clients_tell_left follows, or comes at once
     void *user;
 } agent_clients_options;
 
@@ -35,6 +35,8 @@ uint32_t agent_clients_count(const agent_clients *clients); // command lines tha
 void agent_clients_tell_shutdown(agent_clients *clients);   // answers those who asked for it
 // Whoever waits for the cluster to open hears what came of it.
 void agent_clients_tell_opened(agent_clients *clients, int err, const char *text);
+// Whoever took this host out of its cluster: it is out, and nothing of it is written any more.
+void agent_clients_tell_left(agent_clients *clients);
 void agent_clients_tell_hosts(agent_clients *clients); // who watches the hosts hears of a change
 // Answers who is waiting in the queue of connections; true when somebody was.
 bool agent_clients_accept_waiting(agent_clients *clients);

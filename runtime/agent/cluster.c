@@ -133,7 +133,9 @@ static void free_all(agent_cluster *c) {
     mesh_replica_destroy(c->replica);
     mesh_swim_destroy(c->swim);
     agent_identity_free(c->identity);
+    agent_cluster_options options = c->options;
     free(c);
+    if (options.on_closed != NULL) options.on_closed(options.user);
 }
 
 void cluster_handle_closed(agent_cluster *c) {

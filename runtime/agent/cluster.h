@@ -17,6 +17,7 @@ typedef struct agent_cluster_options {
     uv_loop_t *loop;
     const char *dir; // the state directory
     agent_members *members;
+    void (*on_closed)(void *user); // it is gone, and writes nothing any more
     // After AGENT_CLUSTER_OPENING, from the loop: 0, or a negative error and a sentence (close it).
     void (*on_opened)(void *user, int err, const char *text);
     void (*on_changed)(void *user); // something about the hosts has changed

@@ -143,20 +143,57 @@ void cluster_hosts_take(agent_cluster *c, const mesh_swim_host *host) {
                       host->payload.registry_version);
 }
 
-void cluster_hosts_save(agent_cluster *c) {
-    char addresses[AGENT_PEERS_MAX][MESH_ADDR_TEXT_MAX], text[AGENT_VAULT_TEXT_MAX] = "";
+// ---- the addresses of the others, on disk
+
+// On a thread, for a disk may take seconds and membership must not wait for it.
+typedef struct saving {
+    uv_work_t work;
+    agent_cluster *cluster;
+    char vault[AGENT_VAULT_PATH_MAX], text[AGENT_VAULT_TEXT_MAX];
+    char addresses[AGENT_PEERS_MAX][MESH_ADDR_TEXT_MAX];
+    size_t count;
+    int err;
+} saving;
+
+static void save(uv_work_t *work) {
+    saving *s = work->data;
     const char *list[AGENT_PEERS_MAX];
-    size_t count = 0;
+    for (size_t i = 0; i < s->count; i++)
+        list[i] = s->addresses[i];
+    s->err = agent_identity_save_peers(s->vault, list, s->count, s->text);
+}
+
+static void on_saved(uv_work_t *work, int status) {
+    saving *s = work->data;
+    agent_cluster *c = s->cluster;
+    (void)status; // it is not cancelled
+    if (s->err != 0) agent_say("%s", s->text);
+    free(s);
+    c->is_saving = false;
+    cluster_handle_closed(c);
+}
+
+void cluster_hosts_save(agent_cluster *c) {
+    c->saved_at_ms = cluster_now_ms(c);
+    if (c->is_saving) return; // the disk is slow: later
+    saving *s = mem_alloc(sizeof *s);
     mesh_swim_host host;
     c->are_peers_unsaved = false;
-    c->saved_at_ms = cluster_now_ms(c);
-    for (uint32_t cursor = 0; count < AGENT_PEERS_MAX && mesh_swim_each(c->swim, &cursor, &host);) {
+    for (uint32_t cursor = 0;
+         s->count < AGENT_PEERS_MAX && mesh_swim_each(c->swim, &cursor, &host);) {
         if (host.is_self || host.state != MESH_HOST_UP || host.addr_count == 0) continue;
-        list[count] = mesh_addr_text(&host.addrs[0], addresses[count]);
-        count++;
+        (void)mesh_addr_text(&host.addrs[0], s->addresses[s->count++]);
     }
-    if (count == 0) return; // nobody is up: those of before may be again
-    if (agent_identity_save_peers(c->identity, list, count, text) != 0) agent_say("%s", text);
+    if (s->count == 0) { // nobody is up: those of before may be again
+        free(s);
+        return;
+    }
+    s->work.data = s;
+    s->cluster = c;
+    memcpy(s->vault, c->identity->vault, sizeof s->vault);
+    c->is_saving = true;
+    c->handles++;                                                         // it is not freed before
+    CHECK(uv_queue_work(c->options.loop, &s->work, save, on_saved) == 0); // it has a function
 }
 
 // ---- the certificate

@@ -181,12 +181,14 @@ int agent_cluster_open(const agent_cluster_options *options, agent_cluster **out
     c->timer.data = c->udp.data = c;
     c->handles = 2;
     c->is_searching = true; // as discovery begins
-    c->is_lost = true;      // until it is open: nobody has heard of it
+    c->is_lost = true;      // until it is open
     err = look_up(c, text);
     if (err == 0) err = open_all(c, text);
-    if (err < 0)
-        agent_cluster_close(c);
-    else
+    if (err >= 0) {
         *out = c;
+        return err;
+    }
+    c->options.on_closed = NULL; // nobody has heard of it
+    agent_cluster_close(c);
     return err;
 }

@@ -38,11 +38,11 @@ struct agent_cluster {
     mesh_cert judged; // of the host whose entries were judged last
     cluster_enrol *enrolments;
     uint32_t enrolment_count;
-    uint32_t handles; // libuv's, still open
+    uint32_t handles; // libuv's, still open, and work on its threads
     bool is_working, is_closing;
     bool is_lost;           // not open yet, or nothing is done any more: it waits to be closed
     bool are_hosts_changed; // said at the end of this turn
-    bool are_peers_unsaved;
+    bool are_peers_unsaved, is_saving;
     bool is_searching;    // discovery is in a hurry
     uint64_t saved_at_ms; // when the addresses of the others were kept last
     uint64_t close_at_ms, certificate_at_ms, said_clock_at_ms;
@@ -62,7 +62,7 @@ static inline bool cluster_is_same(const uint8_t *a, const uint8_t *b) {
 // After anything was given to one of the cores: carries out what they want, sets the timer.
 void cluster_work(agent_cluster *c);
 void cluster_wake(agent_cluster *c);          // the same, by the timer: cheap when much is given
-void cluster_handle_closed(agent_cluster *c); // one of c->handles
+void cluster_handle_closed(agent_cluster *c); // one of c->handles; the last frees all
 
 // ---- cluster_hosts.c
 void cluster_hosts_take(agent_cluster *c, const mesh_swim_host *host); // it is new, or has changed

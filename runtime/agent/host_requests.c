@@ -155,8 +155,15 @@ void agent_clients_tell_opened(agent_clients *clients, int err, const char *text
 
 static void leave_cluster(agent_client *client) {
     const agent_clients_options *options = &client->clients->options;
+    client->is_leaving = true;
     options->on_leave_cluster(options->user);
-    agent_client_say_done(client);
+}
+
+void agent_clients_tell_left(agent_clients *clients) {
+    for (agent_client *c = clients->first; c != NULL; c = c->next) {
+        if (c->is_leaving) agent_client_say_done(c);
+        c->is_leaving = false;
+    }
 }
 
 bool agent_client_handle_hosts(agent_client *client, const Warren__Agent__Request *request) {

@@ -225,15 +225,10 @@ int agent_identity_start(agent_identity *id, uint64_t wall_ms, char text[AGENT_V
     return raise_generation(id, wall_ms, text);
 }
 
-int agent_identity_save_peers(agent_identity *id, const char *const *addresses, size_t count,
+int agent_identity_save_peers(const char *vault, const char *const *addresses, size_t count,
                               char text[AGENT_VAULT_TEXT_MAX]) {
     if (count > AGENT_PEERS_MAX) count = AGENT_PEERS_MAX;
-    int err = identity_file_write_peers(id->vault, addresses, count, text);
-    if (err != 0) return err;
-    for (size_t i = 0; i < count; i++)
-        memcpy(id->peers[i], addresses[i], strlen(addresses[i]) + 1);
-    id->peer_count = count;
-    return 0;
+    return identity_file_write_peers(vault, addresses, count, text);
 }
 
 // ---- beginnings

@@ -64,7 +64,9 @@ int agent_identity_issue_node(const agent_identity *identity, uint64_t node_id, 
                               const uint8_t x25519[MESH_LINK_KEY_LEN], uint64_t now_s,
                               mesh_signed *out);
 
-int agent_identity_save_peers(agent_identity *identity, const char *const *addresses, size_t count,
+// The addresses of others (at most AGENT_PEERS_MAX are kept), for the next agent_identity_load. Of
+// any thread.
+int agent_identity_save_peers(const char *vault, const char *const *addresses, size_t count,
                               char text[AGENT_VAULT_TEXT_MAX]);
 
 // The first host of a new cluster: makes root, issuer, host and secret. -EEXIST: this host is in

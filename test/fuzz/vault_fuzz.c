@@ -48,7 +48,7 @@ static void set_up(void) {
     agent_identity *id = load();
     const char *const peers[] = {"10.0.0.1:7400"}, *const scopes[] = {"*"};
     agent_ticket_wish wish = {.scopes = scopes, .scope_count = 1, .life_s = 60};
-    CHECK(agent_identity_save_peers(id, peers, 1, text) == 0);
+    CHECK(agent_identity_save_peers(id->vault, peers, 1, text) == 0);
     CHECK(agent_tickets_create(id, &wish, NOW_S, token, text) == 0);
     agent_identity_free(id);
     for (size_t i = 0; i < FILES; i++)

@@ -179,3 +179,27 @@ test('strangers at the door get not a byte', async (t) => {
     assert.equal(Buffer.concat(seen).length, 0)
   }
 })
+
+test('a disk that is slow stops no agent, and whoever leaves waits until nothing is written', { timeout: 120_000 }, async (t) => {
+  const { issuer, host } = await scene(t)
+  const { code, stderr } = await host.done(['join', await issuer.token(), '--listen', `127.0.0.1:${await freePort()}`])
+  assert.equal(code, 0, stderr)
+  const asan = process.env.ASAN_OPTIONS && { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS}:verify_asan_link_order=0` }
+  const agent = await host.agent({ env: { LD_PRELOAD: process.env.SLOW_DISK, SLOW_DISK: host.dir, ...asan } })
+  const blocked = fs.watch(host.dir)
+  let leaving
+  try {
+    while (!fs.existsSync(path.join(host.dir, 'blocked'))) await once(blocked, 'change') // within 10 s of the first that is up
+    assert.match((await host.done(['hosts'])).stdout, /first/) // it answers
+    assert.ok(fs.existsSync(path.join(host.vault, 'peers.new')))
+    leaving = host.warren(['leave', '--json'])
+  } finally {
+    blocked.close()
+    fs.writeFileSync(path.join(host.dir, 'release'), '')
+  }
+  const left = await leaving.ended
+  assert.equal(left.code, 0, left.stderr)
+  const names = fs.readdirSync(JSON.parse(left.stdout).keys)
+  assert.ok(names.includes('peers') && !names.includes('peers.new'), names)
+  assert.doesNotMatch(agent.output, /cannot write/)
+})

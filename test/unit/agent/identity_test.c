@@ -315,7 +315,7 @@ TEST(peers_are_kept) {
     make_cluster();
     agent_identity *id = load();
     const char *peers[] = {"a:1", "[::1]:2"};
-    EXPECT_OK(agent_identity_save_peers(id, peers, 2, text));
+    EXPECT_OK(agent_identity_save_peers(id->vault, peers, 2, text));
     agent_identity_free(id);
     id = load();
     EXPECT_EQ(2, id->peer_count);
