@@ -247,6 +247,7 @@ static int open_all(agent *a, int listen_fd) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); // a log that may not grow is an error of its write
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    (void)prctl(PR_SET_DUMPABLE, 0); // no core file with the keys of a cluster in it
     uv_loop_init(&a->loop);
     agent_say_open(&a->loop);
     uv_timer_init(&a->loop, &a->idle);
