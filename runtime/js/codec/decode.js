@@ -7,6 +7,7 @@
 
 const { URL } = require('url')
 const { MeshError } = require('../errors.js')
+const { isFar, takeFar } = require('./far.js')
 const { Strings } = require('./strings.js')
 const { PeerShapes } = require('./shapes.js')
 const { makeError, HIDDEN_PROPERTIES } = require('./thrown.js')
@@ -241,6 +242,7 @@ class Decoder {
     if (shape.keys.length !== count) throw new Broken('a shape with another number of values')
     if (!this.#isTracking && (shape.read !== null || shape.warm())) return shape.read(this)
     const object = this.#track({})
+    if (shape.isFar) takeFar(object)
     for (const key of shape.keys) put(object, key, this.any())
     return object
   }
@@ -255,8 +257,10 @@ class Decoder {
 
   #properties(count, object) {
     this.#track(object)
+    let far = false
     for (let i = 0; i < count; i++) {
       const key = this.#key()
+      if (!far) far = isFar(key, i) && takeFar(object)
       put(object, key, this.any())
     }
     return object
@@ -428,8 +432,10 @@ class Decoder {
     const count = this.#count(0x80, 0xde)
     if (count < 0) throw new Broken('a malformed Error')
     this.#enter(2 * count)
+    let far = false
     for (let i = 0; i < count; i++) {
       const key = this.#key()
+      if (!far) far = isFar(key, i) && takeFar(error)
       define(error, key, this.any(), !HIDDEN_PROPERTIES.includes(key))
     }
     this.#depth--

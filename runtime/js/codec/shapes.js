@@ -5,6 +5,7 @@
 // the last one, a step is one comparison of two pointers.
 'use strict'
 
+const { isFar } = require('./far.js')
 const { LIMITS } = require('./types.js')
 
 // A shape costs every peer memory for ever, so it must have been seen twice; when half of the numbers
@@ -137,11 +138,12 @@ class PeerShape {
     this.keys = keys
     this.read = null // (decoder) -> object, once compiled
     this.uses = 0
+    this.isFar = keys.some(isFar) // never compiled: a literal takes room for every number
   }
 
   // Counts a use; true when `read` may be called.
   warm() {
-    if (++this.uses === COMPILE_AFTER) this.read = compileReader(this.keys)
+    if (++this.uses === COMPILE_AFTER && !this.isFar) this.read = compileReader(this.keys)
     return this.read !== null
   }
 }

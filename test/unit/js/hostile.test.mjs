@@ -1,6 +1,8 @@
 // Bytes from a stranger: whatever they are, decoding ends in a value or in ERR_WARREN_PROTOCOL, soon and in little memory.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { randomValue } from './values.mjs'
 import { MeshError, Random, Wire, hex } from './support.mjs'
 
@@ -114,6 +116,78 @@ test('whole numbers of C that JavaScript cannot hold exactly come as BigInt', ()
   assert.equal(new Wire().decode(hex('cf 0020000000000000')), 2n ** 53n)
   assert.equal(new Wire().decode(hex('d3 8000000000000000')), -(2n ** 63n))
 })
+
+// Memory that a value takes is what its bytes say: the worst is an object for each byte.
+test('a value takes at most 100 times the memory of its message', () => {
+  const random = new Random(Number(process.env.SEED ?? 20261126))
+  const wire = new Wire()
+  const fillers = ['c0', '90', '80', 'a0', 'a161', 'c400', '9190', '8101c0', '81a161c0', '81a139c0', '81a23136c0', '81a3313030c0', '81a431303030c0', 'cb4000000000000000', 'd4020a', 'c70003', 'c7010490', 'd6ff00000000']
+  const ratio = (list) => {
+    const len = list.reduce((sum, bytes) => sum + bytes.length, 0)
+    return (memoryOf(() => list.map((bytes) => decoded(wire, bytes))) - SLACK) / len
+  }
+  for (const filler of fillers) {
+    const count = Math.floor((256 << 10) / (filler.length / 2))
+    const bytes = Buffer.concat([hex('dd 00000000'), Buffer.alloc(count * (filler.length / 2), hex(filler))])
+    bytes.writeUInt32BE(count, 1)
+    assert.ok(ratio([bytes]) < 100, `${filler}: ${ratio([bytes])}`)
+  }
+  const messages = Array.from({ length: 2000 }, () => nested(random, 6, 4096))
+  assert.ok(ratio(messages) < 100, `nested: ${ratio(messages)}`)
+})
+
+// An object with the one key "1000" would be an array with room for 1,000 before it.
+test('a number as a key takes the room of a key, in maps, errors and shapes', () => {
+  const wire = new Wire()
+  assert.ok(wire.peerShapes.add(Buffer.concat([Buffer.from([0, 0, 1, 4]), Buffer.from('1000')])))
+  for (const [filler, first] of [['81a431303030c0', '1000'], ['c70b0a94a0a0a081a431303030c0', '1000'], ['92d5010000c0', '1000'], ['82a13101a431303030c0', '1']]) {
+    const count = Math.floor((256 << 10) / (filler.length / 2))
+    const bytes = Buffer.concat([hex('dd 00000000'), Buffer.alloc(count * (filler.length / 2), hex(filler))])
+    bytes.writeUInt32BE(count, 1)
+    let value
+    const taken = memoryOf(() => (value = wire.decode(bytes)))
+    assert.ok(taken < 100 * bytes.length, `${filler}: ${taken / bytes.length}`)
+    assert.equal(Object.keys(value[count - 1])[0], first)
+    assert.equal(value[count - 1][1000], null)
+  }
+})
+
+const SLACK = 4 << 20
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc')
+const used = () => {
+  collect()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+function memoryOf(make) {
+  const before = used()
+  const value = make()
+  const after = used()
+  assert.notEqual(value, null) // and so it is still there
+  return after - before
+}
+function decoded(wire, bytes) {
+  try {
+    return wire.decode(bytes)
+  } catch (err) {
+    assert.equal(err.code, 'ERR_WARREN_PROTOCOL', err.stack)
+    return 'refused'
+  }
+}
+
+// A well-formed message of any shape: containers with right counts, of about `room` bytes.
+function nested(random, depth, room) {
+  const parts = []
+  const count = depth === 0 ? 0 : random.below(Math.min(16, Math.max(1, room >> 5)))
+  if (depth === 0 || room < 8) return hex(random.pick(['c0', 'c3', '7f', '90', '80', 'a0', 'c400', 'd4020a', 'c7010490', 'cf0020000000000000']))
+  const isMap = random.below(3) === 0
+  for (let i = 0; i < count; i++) {
+    if (isMap) parts.push(hex('a4'), Buffer.from(String(1000 + random.below(2) * 5000 + i)))
+    parts.push(nested(random, depth - 1, Math.floor(room / Math.max(1, count))))
+  }
+  return Buffer.concat([Buffer.from([(isMap ? 0x80 : 0x90) | count]), ...parts])
+}
 
 test('200,000 damaged messages end in a value or in ERR_WARREN_PROTOCOL', () => {
   const random = new Random(Number(process.env.SEED ?? 20261123))
