@@ -232,3 +232,34 @@ const introHost = (...more) => field(2, join(field(1, alive(other, 5)), field(2,
 save('swim', 'intro', [2], field(1, Buffer.alloc(200, 7)), introHost(), introHost(field(4, left(other))), field(3, 1))
 save('swim', 'intro-believed', [6], field(1, Buffer.alloc(200, 7)), introHost(), introHost(field(4, dead(member, other))), field(3, 1))
 save('swim', 'intro-no-issuer', [2], field(2, join(field(1, alive(other, 5)), field(2, 9))), field(3, 1))
+
+// ---- two ends and a wire between them: commands; 4 and 5 say a message, 8 to 15 do something to the wire
+const bytes = (...list) => Buffer.from(list)
+save('wire', 'records', bytes(0, 2, 3, 2, 3, 4, 64, 5, 16, 2, 3, 2, 3))
+save('wire', 'handshake', bytes(1, 3, 2, 3, 2, 4, 64, 5, 16, 2, 3))
+for (const [name, command] of [['changed', 9], ['dropped', 11], ['repeated', 13], ['replaced', 15]]) {
+  save('wire', `handshake-${name}`, bytes(1, 3, command, 0, 9, 17, 3))
+  save('wire', `record-${name}`, bytes(0, 2, 3, 4, 255, command, 0, 32, 5, 3, 2))
+}
+
+// ---- what nodes say: who (and 2: then the loop turns), field of ToAgent, length, body
+const said = (who, kind, body) => join([who, kind], be(2, body.length), body)
+const joined = join(said(2, 1, bytes()), said(3, 1, bytes()))
+save('members', 'announce', joined, said(2, 2, field(1, entry)), said(3, 2, field(1, entry)), said(2, 3, field(1, 1)), said(3, 6, bytes()))
+save('members', 'connect', joined, said(2, 4, join(fixed64(1, 2), field(2, 1))), said(3, 4, join(fixed64(1, 1), field(2, 1))),
+  said(3, 7, join(fixed64(1, 1), field(2, 'no'))))
+save('members', 'listen', joined, said(2, 5, join(field(1, 1), field(3, 80))), said(2, 5, join(field(1, 2), field(2, '127.0.0.1'), field(3, 8080))),
+  said(3, 5, field(1, 3)))
+save('members', 'junk', said(2, 0, Buffer.from('junk')), said(3, 0, field(1, '')), said(2, 8, field(1, 'abc')))
+
+// ---- files of an agent's cluster: which, and 64: as it is, 128: changes to the one that is there
+const files = ['host.key', 'issuer.key', 'config.json', 'generation', 'tickets', 'peers']
+files.forEach((name, i) => {
+  save('vault', `changed-${name}`, bytes(128 | i, 0, 5, 65, 0, 48, 0))
+  save('vault', `raw-${name}`, bytes(64 | i), `warren ${name} 1\n`)
+})
+save('vault', 'config', bytes(2), '{"listen":"0.0.0.0:7400","advertise":"h:1","discover":["seeds:a:1","dns:b:2"]}')
+save('vault', 'config-wrong', bytes(2), '{"listen":"h:7400","listen":1}')
+save('vault', 'generation', bytes(3), fixed64(1, 7))
+save('vault', 'peers', bytes(5), field(1, '10.0.0.1:7400'), field(1, 'h:70'))
+save('vault', 'ticket', bytes(4), field(1, join(fixed64(1, 1), field(2, Buffer.alloc(32)), field(3, Buffer.alloc(32)), field(5, '*'), field(6, 5))))
