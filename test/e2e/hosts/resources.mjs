@@ -3,14 +3,17 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Cluster } from './cluster.mjs'
-import { figure } from './figure.mjs'
+import { figure, isWhole } from './figure.mjs'
+import { Load } from './load.mjs'
 import { isSanitized } from './net.mjs'
 import { program } from './port.mjs'
 
 const run = promisify(execFile)
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
+export const skipPreload = isSanitized && 'nothing can be loaded before ASan'
 export const skipClock = (!fs.existsSync(FAKETIME) && 'libfaketime is not installed') || (isSanitized && 'libfaketime cannot come before ASan')
 
 const serve = (mesh, keep, name) => mesh.serve(name, { hello: () => mesh.self.host }).then(() => true)
@@ -114,4 +117,104 @@ export const noDescriptors = async (t) => {
   figure(t, 'a newcomer came in after', performance.now() - from, 'ms')
   figure(t, 'its log', lines, 'lines')
   assert.ok(lines < 100)
+}
+
+// The clocks of all agents and nodes jump twenty times a second, each on its own.
+export const strobingClocks = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd']), { hosts } = cluster
+  const set = (host, minutes) => {
+    const file = path.join(host.dir, 'clock')
+    fs.writeFileSync(`${file}.new`, `${minutes < 0 ? '' : '+'}${minutes}m\n`)
+    fs.renameSync(`${file}.new`, file)
+  }
+  for (const host of hosts) {
+    set(host, 0)
+    Object.assign(host.env, { LD_PRELOAD: FAKETIME, FAKETIME_TIMESTAMP_FILE: path.join(host.dir, 'clock'), FAKETIME_NO_CACHE: '1', DONT_FAKE_MONOTONIC: '1' })
+    await restart(host)
+  }
+  await Promise.all(hosts.map((host) => cluster.sees(host, hosts)))
+  const histories = await Promise.all(hosts.map((host) => cluster.history(host)))
+  const load = await Load.open(cluster)
+  // Within the five minutes that certificates allow, then far beyond: links that are there do not care.
+  for (const most of [4, 60])
+    for (const until = performance.now() + (isWhole ? 20_000 : 6000); performance.now() < until; await sleep(50))
+      for (const host of hosts) set(host, Math.round((Math.random() * 2 - 1) * most))
+  for (const host of hosts) set(host, 0)
+  for (const history of histories)
+    for (const { name } of hosts) assert.deepEqual(history.of(name), ['up'])
+  for (const [outcome, count] of Object.entries(await load.end())) {
+    figure(t, outcome, count, 'calls')
+    assert.equal(outcome, 'answered')
+  }
+}
+
+// Everything that would change its state directory fails: EIO of a broken disk, EROFS of one that the kernel has given up.
+export const brokenDisk = (code, sentence) => async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob', 'dan']), [ada, bob, dan] = cluster.hosts
+  const control = path.join(dan.dir, 'disk-error')
+  const env = { LD_PRELOAD: program('badfs').replace('warren-badfs', 'badfs.so'), BADFS_DIR: dan.state, BADFS_ERROR: control }
+  await restart(dan, env)
+  await cluster.sees(ada, cluster.hosts)
+  const histories = await Promise.all([ada, dan].map((host) => cluster.history(host)))
+  fs.writeFileSync(control, String(code))
+  // The agent goes on: nodes join and are called, other hosts come and go.
+  const there = await cluster.member(dan, 'there'), here = await cluster.member(ada, 'here')
+  await there.run(serve, 'there')
+  assert.equal(await here.run(call, 'there'), 'dan')
+  await restart(bob)
+  await cluster.sees(dan, cluster.hosts)
+  for (const history of histories) assert.deepEqual(history.of('dan'), ['up'])
+  // A start needs a generation that is on the disk: it says why there is none, and takes no part.
+  dan.agentProcess.kill('SIGTERM')
+  await dan.agentProcess.ended
+  dan.agentProcess = dan.warren(['agent'], { env })
+  const [said] = await dan.agentProcess.until(new RegExp(`^.*${sentence}.*$`, 'm'))
+  t.diagnostic(said)
+  assert.equal((await cluster.states(ada)).dan, 'left')
+  dan.agentProcess.end()
+  await dan.agentProcess.ended
+  fs.rmSync(control)
+  dan.agentProcess = await dan.agent({ env })
+  await cluster.sees(ada, cluster.hosts)
+}
+
+const CGROUP = '/sys/fs/cgroup/memory' // version 1, as here; where version 2 has the controller: another place, other names
+export const skipCgroup = !fs.existsSync(path.join(CGROUP, 'memory.limit_in_bytes')) && 'there is no memory controller of cgroup version 1'
+
+// What nodes, members and strangers can make an agent keep fits a limit; the kernel never has to end it.
+export const littleMemory = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob']), [ada, bob] = cluster.hosts
+  const [eve] = await cluster.net.add(t, ['eve'])
+  const history = await cluster.history(bob)
+  const group = path.join(CGROUP, `warren${process.pid}`), pid = ada.agentPid()
+  const read = (name) => fs.readFileSync(path.join(group, name), 'utf8')
+  fs.mkdirSync(group)
+  t.after(() => fs.rmdirSync(group))
+  fs.writeFileSync(path.join(group, 'memory.limit_in_bytes'), String(64 << 20))
+  fs.writeFileSync(path.join(group, 'cgroup.procs'), String(pid))
+  eve.start(program('stranger'), ['garbage', ada.address, '5000'])
+  const crowd = bob.start(program('crowd'), ['together', ada.state, ada.address, '1000'])
+  crowd.stdin.write('begin\n')
+  // As much in the registry as it takes, with names as long as they may be.
+  const greedy = await Promise.all([0, 1, 2, 3].map((n) => cluster.member(n % 2 ? bob : ada, `greedy-${n}`)))
+  const kept = await Promise.all(greedy.map((member) => member.run(async (mesh) => {
+    for (let n = 0; n < 5000; n += 100) {
+      const some = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => mesh.subscribe(`${mesh.self.name}.${n + i}.${'x'.repeat(230)}`).ready))
+      const taken = some.filter(({ status }) => status === 'fulfilled').length
+      if (taken < 100) return { n: n + taken }
+    }
+    return { n: 5000 }
+  })))
+  await crowd.until(/\{.*\}/)
+  figure(t, 'subscriptions of four nodes', kept.reduce((sum, { n }) => sum + n, 0), 'subscriptions')
+  figure(t, 'most memory of its agent, of 64 MiB', Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024, 'MiB')
+  assert.match(read('memory.oom_control'), /oom_kill 0/)
+  assert.equal(ada.agentPid(), pid)
+  assert.ok(!ada.agentProcess.isOver)
+  assert.deepEqual(history.of('ada'), ['up'])
+  const there = await cluster.member(ada, 'there'), here = await cluster.member(bob, 'here')
+  await there.run(serve, 'there')
+  assert.equal(await here.run(call, 'there'), 'ada')
+  ada.agentProcess.end()
+  await ada.agentProcess.ended
 }
