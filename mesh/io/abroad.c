@@ -98,6 +98,19 @@ static void wait_for(guest *g, guest_state state, uint64_t time_ms) {
 
 // ---- a finished handshake
 
+// A link to that node is there: ours that are on their way are not needed. The other end has not
+// seen their last message, so it keeps none of them, and calls go on the one link from the
+// beginning. Swept away later: whoever calls may be walking over the guests.
+static void give_up_dials(mesh_abroad *abroad, uint64_t node_id) {
+    for (guest *g = abroad->guests; g != NULL; g = g->next) {
+        bool is_on_its_way = g->state == GUEST_WAITS || g->state == GUEST_GREETS;
+        if (!g->is_dialler || g->node_id != node_id || !is_on_its_way) continue;
+        mesh_greeting_close(g->greeting);
+        g->greeting = NULL;
+        wait_for(g, GUEST_REPLACED, 0);
+    }
+}
+
 static void hand_over(guest *g) {
     mesh_abroad *abroad = g->abroad;
     mesh_abroad_link link = {.is_dialler = g->is_dialler,
@@ -108,6 +121,7 @@ static void hand_over(guest *g) {
                              .rest = {g->rest, g->rest_len}};
     int err = abroad->events.on_link(&link, abroad->user);
     sodium_memzero(&link, sizeof link);
+    if (err == 0 && !g->is_dialler) give_up_dials(abroad, g->node_id);
     if (err == 0)
         free_guest(g);
     else if (err == MESH_EEXIST)

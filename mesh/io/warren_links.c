@@ -290,6 +290,12 @@ static void on_abroad_settled(void *user) {
     warren_deliver(user);
 }
 
+static bool is_linked(const warren *w, uint64_t node_id) {
+    for (uint32_t peer = 0; peer < w->link_cap; peer++)
+        if (w->links[peer] != NULL && w->links[peer]->node_id == node_id) return true;
+    return false;
+}
+
 static void add_remote_link(warren *w, const Warren__Node__Link *link, int fd) {
     static const mesh_abroad_events events = {on_abroad_ask, on_abroad_link, on_abroad_failed,
                                               on_abroad_settled};
@@ -297,6 +303,10 @@ static void add_remote_link(warren *w, const Warren__Node__Link *link, int fd) {
     if (is_dialler) (void)take_connecting(w, link->node_id);
     if (fd < 0) {
         if (is_dialler) mesh_node_connect_failed(w->node, now_ms(w), link->node_id);
+        return;
+    }
+    if (is_dialler && is_linked(w, link->node_id)) { // it was faster
+        close(fd);
         return;
     }
     if (w->abroad == NULL) w->abroad = mesh_abroad_create(w->loop, w->self.node_id, &events, w);

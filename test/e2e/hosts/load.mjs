@@ -18,13 +18,10 @@ const start = async (mesh, keep, count) => {
       return outcome ? `${outcome} (${error.code})` : String(error.stack)
     }
   }
-  // Links first: of two that dial each other at the same moment one link stays, and a call on the other one fails.
-  for (const to of mesh.instances('count'))
-    for (let tries = 0, isAnswered = false; !isAnswered; tries++) isAnswered = await client.run(`${mesh.self.host} first ${to.host} ${tries}`, { to }).then(() => true, () => false)
   keep.outcomes = new Map()
   const loop = async (lane) => {
     for (let n = 0; !keep.isOver; n++) {
-      const id = `${mesh.self.host} ${lane} ${n}`
+      const id = `${mesh.self.name} ${lane} ${n}`
       keep.outcomes.set(id, await call(id))
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
@@ -39,6 +36,9 @@ const end = async (mesh, keep) => {
 }
 
 export class Load {
+  #past = { outcomes: [], runs: [] } // of members that were replaced
+  #lives = 0
+
   // A member on each host that serves, and calls all others.
   static async open(cluster) {
     const load = new Load()
@@ -48,12 +48,26 @@ export class Load {
     return load
   }
 
+  // The member of this host leaves in good order; after `between` another one comes in its place.
+  async replace(cluster, host, between) {
+    const at = cluster.hosts.indexOf(host), member = this.members[at]
+    this.#past.outcomes.push(...(await member.run(end)))
+    await member.run((mesh) => mesh.close().then(() => true))
+    this.#past.runs.push(...(await member.run((mesh, keep) => keep.runs)))
+    await member.kill()
+    await between()
+    this.members[at] = await cluster.member(host, `load-on-${host.name}-${++this.#lives}`)
+    await this.members[at].run(serve)
+    await this.members[at].run(start, this.members.length)
+  }
+
   // { answered: 123, 'maybe delivered (ERR_WARREN_TIMEOUT)': 1 }. Members that are dead are asked nothing.
   async end(members = this.members) {
-    const outcomes = new Map((await Promise.all(members.map((member) => member.run(end)))).flatMap((each) => [...each]))
+    const ended = await Promise.all(members.map((member) => member.run(end)))
+    const outcomes = new Map([...this.#past.outcomes, ...ended.flatMap((each) => [...each])])
+    const ran = await Promise.all(members.map((member) => member.run((mesh, keep) => keep.runs)))
     const runs = new Map()
-    for (const member of members)
-      for (const [id, times] of await member.run((mesh, keep) => keep.runs)) runs.set(id, (runs.get(id) ?? 0) + times)
+    for (const [id, times] of [...this.#past.runs, ...ran.flatMap((each) => [...each])]) runs.set(id, (runs.get(id) ?? 0) + times)
     const counts = {}
     for (const [id, outcome] of outcomes) {
       counts[outcome] = (counts[outcome] ?? 0) + 1

@@ -1,4 +1,4 @@
-// What hosts that belong to the cluster do to it: one that lies, and agents that are started again one after the other.
+// What hosts that belong to the cluster do to it: one that lies, and all of them started again one after the other.
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster } from './cluster.mjs'
@@ -44,4 +44,20 @@ export const liar = async (t) => {
   figure(t, 'told', JSON.parse(liar.text('stdout').trimEnd().split('\n').at(-1)).told, 'lies')
   const suspected = histories.flatMap((history) => history.states).filter((states) => honest.some(({ name }) => states[name] === 'suspect'))
   figure(t, 'tables with an honest suspect', suspected.length, 'tables')
+}
+
+// Each host in turn: its nodes leave in good order, its agent is started again, nodes come. Nobody's call fails for it.
+export const rollingRestart = async (t) => {
+  const cluster = await Cluster.open(t, NAMES), { hosts } = cluster
+  const load = await Load.open(cluster)
+  const histories = await Promise.all(hosts.map((host) => cluster.history(host)))
+  for (const host of hosts)
+    await load.replace(cluster, host, async () => {
+      await stop(host)
+      host.agentProcess = await host.agent()
+      await Promise.all(hosts.map((other) => cluster.sees(other, hosts)))
+    })
+  const said = histories.flatMap((history) => hosts.flatMap(({ name }) => history.of(name)))
+  assert.deepEqual(said.filter((state) => ['down', 'unreachable'].includes(state)), [])
+  for (const [outcome, count] of Object.entries(await load.end())) figure(t, outcome, count, 'calls')
 }

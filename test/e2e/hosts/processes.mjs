@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster } from './cluster.mjs'
 import { figure, isWhole } from './figure.mjs'
 import { isSanitized } from './net.mjs'
+import { putInFront } from './proxy.mjs'
 
 const MIB = 1 << 20
 const middle = (times) => times.sort((a, b) => a - b)[times.length >> 1]
@@ -228,4 +229,85 @@ export const slowLine = async (t) => {
   figure(t, 'a small call of another node meanwhile at most', await worst, 'ms')
   assert.ok(await worst < ms)
   assert.ok(!history.of('ada').some((state) => ['down', 'unreachable'].includes(state)))
+}
+
+const percentile = (times, percent) => [...times].sort((a, b) => a - b)[Math.floor(times.length * percent / 100)]
+
+// One of two subscribers reads a kilobyte a second: calls of the publisher to the other one take what they took before.
+export const slowReader = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd'])
+  const [publisher, reader, slow] = await Promise.all(cluster.hosts.map((host) => cluster.member(host, `on-${host.name}`)))
+  const proxy = await putInFront(t, cluster.hosts[2])
+  const history = await cluster.history(cluster.hosts[0])
+  for (const member of [reader, slow])
+    await member.run(async (mesh) => {
+      const heard = mesh.subscribe('flood')
+      await heard.ready
+      await mesh.serve(mesh.self.name, { hello: () => 'hello' })
+      void (async () => { for await (const _ of heard); })()
+    })
+  const measure = (seconds) => publisher.run(async (mesh, keep, seconds) => {
+    const [peer] = await mesh.available('on-bob', { timeout: 20_000 })
+    await mesh.available('on-cyd', { timeout: 20_000 })
+    const before = process.memoryUsage.rss(), times = [], text = 'x'.repeat(10_000), until = performance.now() + seconds * 1000
+    let refused = 0
+    for (let n = 0; performance.now() < until; n++) {
+      try {
+        mesh.publish('flood', { n, text })
+      } catch (error) {
+        if (error.code !== 'ERR_WARREN_OVERLOADED') throw error
+        refused++
+      }
+      const from = performance.now()
+      await mesh.client('on-bob').hello(undefined, { to: peer, timeout: 20_000 })
+      times.push(performance.now() - from)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    return { times, refused, growth: process.memoryUsage.rss() - before }
+  }, seconds)
+  await measure(isWhole ? 10 : 4) // code and memory that any load would need
+  const quick = await measure(isWhole ? 20 : 6)
+  await proxy.run((it) => it.set({ pace: 1000 }))
+  const held = await measure(isWhole ? 20 : 10)
+  for (const percent of [50, 99]) {
+    figure(t, `a call to the other reader, p${percent}, both read`, percentile(quick.times, percent), 'ms')
+    figure(t, `a call to the other reader, p${percent}, one is slow`, percentile(held.times, percent), 'ms')
+  }
+  figure(t, 'refused', held.refused, 'messages')
+  figure(t, 'more memory in the publisher', held.growth / MIB, 'MiB')
+  assert.equal(quick.refused, 0)
+  assert.ok(held.refused > 0)
+  assert.ok(held.growth < (isSanitized ? 256 : 64) * MIB)
+  assert.deepEqual(history.of('cyd'), ['up'])
+}
+
+// A gigabyte on the bulk lane, and small calls beside it on the same link.
+export const bulk = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob'])
+  const [caller, callee] = await Promise.all(cluster.hosts.map((host) => cluster.member(host, `on-${host.name}`)))
+  await callee.run((mesh) => mesh.serve('store', { put: (bytes) => bytes.length, hello: () => 'hello' }).then(() => true))
+  const { times, ms, total } = await caller.run(async (mesh, keep, count) => {
+    await mesh.available('store', { timeout: 20_000 })
+    const store = mesh.client('store'), piece = Buffer.alloc(1_000_000, 7), from = performance.now()
+    let left = count, total = 0
+    const lane = async () => {
+      while (left-- > 0) {
+        const size = await store.put(piece, { lane: 'bulk', timeout: 60_000 })
+        total += size
+      }
+    }
+    const all = Promise.all([lane(), lane(), lane(), lane()]).then(() => { keep.isOver = true })
+    const times = []
+    while (!keep.isOver) {
+      const began = performance.now()
+      await store.hello(undefined, { timeout: 20_000 })
+      times.push(performance.now() - began)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    await all
+    return { times, ms: performance.now() - from, total }
+  }, isWhole ? 1074 : 200)
+  assert.equal(total, (isWhole ? 1074 : 200) * 1_000_000)
+  figure(t, 'in bulk', total / ms / 1000, 'MB/s')
+  for (const percent of [50, 99]) figure(t, `a small call beside it, p${percent}`, percentile(times, percent), 'ms')
 }

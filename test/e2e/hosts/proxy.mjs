@@ -7,7 +7,7 @@ import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { Member } from '../messages/cluster.mjs'
 
-const PORT = 7400, OURS = 7401
+const PORT = 7400, OURS = 7401, KIND_NODE = 2
 const chance = (percent) => Math.random() * 100 < percent
 
 // In the test: proxy.run((proxy) => proxy.set({ delay: 50 })) runs in the process of the proxy.
@@ -23,7 +23,7 @@ export async function putInFront(t, host) {
 }
 
 class Proxy {
-  settings = {} // delay, jitter (ms); repeat, flip (% of datagrams or chunks of a stream); isKept
+  settings = {} // delay, jitter (ms); repeat, flip (% of datagrams or chunks of a stream); isKept; pace (bytes/s to nodes)
   counts = { flips: 0, datagrams: 0, connections: 0 }
   #sessions = []
   #datagrams = []
@@ -71,11 +71,12 @@ class Proxy {
     const kept = []
     this.counts.connections++
     if (this.settings.isKept) this.#sessions.push(kept)
-    this.#pipe(client, server, kept)
+    this.#pipe(client, server, kept, true)
     this.#pipe(server, client, [])
   }
-  #pipe(from, to, kept) {
+  #pipe(from, to, kept, isClient = false) {
     const queue = [] // a stream keeps its order
+    let isForNode
     const work = () => {
       while (queue.length > 0 && queue[0].due <= performance.now()) queue.shift().what()
       if (queue.length > 0) setTimeout(work, queue[0].due - performance.now())
@@ -87,6 +88,11 @@ class Proxy {
     from.setNoDelay(true)
     from.on('data', (bytes) => {
       kept.push(bytes)
+      isForNode ??= isClient && bytes[5] === KIND_NODE // of the preamble
+      if (isForNode && this.settings.pace) {
+        from.pause()
+        setTimeout(() => from.resume(), bytes.length / this.settings.pace * 1000)
+      }
       const changed = this.#flip(bytes)
       later(() => to.write(changed))
     })

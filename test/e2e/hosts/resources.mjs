@@ -199,7 +199,7 @@ export const littleMemory = async (t) => {
   const greedy = await Promise.all([0, 1, 2, 3].map((n) => cluster.member(n % 2 ? bob : ada, `greedy-${n}`)))
   const kept = await Promise.all(greedy.map((member) => member.run(async (mesh) => {
     for (let n = 0; n < 5000; n += 100) {
-      const some = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => mesh.subscribe(`${mesh.self.name}.${n + i}.${'x'.repeat(230)}`).ready))
+      const some = await Promise.allSettled(Array.from({ length: 100 }, async (_, i) => mesh.subscribe(`${mesh.self.name}.${n + i}.${'x'.repeat(230)}`).ready))
       const taken = some.filter(({ status }) => status === 'fulfilled').length
       if (taken < 100) return { n: n + taken }
     }

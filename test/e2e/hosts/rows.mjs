@@ -16,6 +16,8 @@ export const groups = {
     ['a node stopped for a minute is never down, and answers again', processes.longStoppedNode],
     ['agents stopped for 5 s, again and again, are never called down', processes.stoppedAgents],
     ['a reader that stands still costs its publisher a bounded memory', processes.stoppedReader],
+    ['a reader of a kilobyte a second does not hold up others', processes.slowReader],
+    ['a gigabyte in bulk does not hold up small calls', processes.bulk],
     ['a slow line between hosts: a large message does not hold up other nodes, and nobody is lost', processes.slowLine],
   ],
   partitions: [
@@ -42,6 +44,7 @@ export const groups = {
   ],
   members: [
     ['1,000 that come at once, twice', port.manyAtOnce],
+    ['all agents started again, one after the other: no call fails', members.rollingRestart],
     ['one that lies harms nobody else', members.liar],
   ],
   resources: [
