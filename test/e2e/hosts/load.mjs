@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 
 const serve = async (mesh, keep) => {
   keep.runs = new Map()
-  await mesh.serve('count', { run: (id) => (keep.runs.set(id, (keep.runs.get(id) ?? 0) + 1), id) })
+  keep.service = await mesh.serve('count', { run: (id) => (keep.runs.set(id, (keep.runs.get(id) ?? 0) + 1), id) })
 }
 
 const start = async (mesh, keep, count) => {
@@ -35,6 +35,11 @@ const end = async (mesh, keep) => {
   return keep.outcomes
 }
 
+// Once this member hears that nobody of that name serves any more.
+const withdrawn = async (mesh, keep, name) => {
+  while (mesh.instances('count').some((instance) => instance.name === name)) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
 export class Load {
   #past = { outcomes: [], runs: [] } // of members that were replaced
   #lives = 0
@@ -52,7 +57,11 @@ export class Load {
   async replace(cluster, host, between) {
     const at = cluster.hosts.indexOf(host), member = this.members[at]
     this.#past.outcomes.push(...(await member.run(end)))
-    await member.run((mesh) => mesh.close().then(() => true))
+    await member.run((mesh, keep) => keep.service.close())
+    const name = await member.run((mesh) => mesh.self.name)
+    for (const other of this.members)
+      if (other !== member) await other.run(withdrawn, name)
+    await member.run((mesh) => mesh.close())
     this.#past.runs.push(...(await member.run((mesh, keep) => keep.runs)))
     await member.kill()
     await between()

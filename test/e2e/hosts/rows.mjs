@@ -44,7 +44,7 @@ export const groups = {
   ],
   members: [
     ['1,000 that come at once, twice', port.manyAtOnce],
-    ['all agents started again, one after the other: no call fails', members.rollingRestart],
+    ['all agents started again, one after the other: what is not answered was not delivered', members.rollingRestart],
     ['one that lies harms nobody else', members.liar],
   ],
   resources: [
