@@ -79,11 +79,12 @@ static bool check_agent(doctor *d, const char *dir) {
     char path[MESH_PATHS_LEN_MAX], text[AGENT_PLACE_TEXT_MAX];
     int fd;
     tell(d, WELL, "version", "%s", WARREN_VERSION);
-    if (agent_place_prepare(dir, text) != 0) {
+    int err = agent_place_look(dir, text);
+    if (err != 0 && err != -ENOENT) {
         tell(d, ILL, "state", "%s", text);
         return false;
     }
-    tell(d, WELL, "state", "%s", dir);
+    tell(d, WELL, "state", "%s%s", dir, err == -ENOENT ? " (not made yet)" : "");
     if (mesh_paths_socket(path) != 0 || mesh_packet_connect(path, &fd) != 0) {
         tell(d, ILL, "agent", "none is running: `warren agent` starts one");
         return false;

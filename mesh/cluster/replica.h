@@ -104,8 +104,10 @@ typedef struct mesh_replica_output {
 bool mesh_replica_poll(mesh_replica *replica, mesh_replica_output *out);
 
 // ---- looking
-// The host of a node that was told of (PEER_UP), or NULL. Borrowed until the next call.
+// The host of a node that was told of (PEER_UP), or NULL. Borrowed until the next call. And how
+// many were told of one host.
 const uint8_t *mesh_replica_host_of(const mesh_replica *replica, uint64_t node_id);
+size_t mesh_replica_node_count(const mesh_replica *replica, const uint8_t host_id[MESH_ID_LEN]);
 // All that was told and still holds, in the same form, for a member that comes later; poll to the
 // end before.
 typedef void (*mesh_replica_cb)(const mesh_replica_output *told, void *user);

@@ -280,6 +280,14 @@ const uint8_t *mesh_replica_host_of(const mesh_replica *r, uint64_t node_id) {
     return node != NULL ? ((const mesh_replica_host *)node->holder)->id : NULL;
 }
 
+size_t mesh_replica_node_count(const mesh_replica *r, const uint8_t host_id[MESH_ID_LEN]) {
+    const mesh_replica_host *host = mesh_replica_find(r, host_id);
+    size_t count = 0;
+    for (size_t i = 0; host != NULL && host->map != NULL && i < host->map->node_count; i++)
+        count += host->map->nodes[i]->is_told;
+    return count;
+}
+
 void mesh_replica_each(const mesh_replica *r, mesh_replica_cb each, void *user) {
     const mesh_host_node *node;
     for (size_t cursor = 0; (node = mesh_map_each(&r->nodes, &cursor)) != NULL;) {

@@ -9,6 +9,7 @@
 enum {
     CERTIFICATE_EVERY_MS = 60000,
     CLOCK_EVERY_MS = 3600000,
+    RENEW_EVERY_MS = 20000, // of one host: it asks once a minute
     UNHEARD_MS = 10000,
     UNHEARD_PER_HOST_MS = 2000
 };
@@ -24,26 +25,6 @@ void cluster_name_of(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN],
 
 const char *agent_cluster_host_name(const agent_cluster *c) {
     return c->identity->host.cert.name;
-}
-
-typedef struct host_row {
-    mesh_swim_host host;
-    uint32_t node_count;
-} host_row;
-
-typedef struct host_table {
-    host_row *rows;
-    size_t count, cap;
-} host_table;
-
-static void count_node(const mesh_replica_output *told, void *user) {
-    host_table *table = user;
-    if (told->kind != MESH_REPLICA_PEER_UP) return;
-    for (size_t i = 0; i < table->count; i++)
-        if (cluster_is_same(table->rows[i].host.host_id, told->host_id)) {
-            table->rows[i].node_count++;
-            return;
-        }
 }
 
 static void count_member(const agent_member *member, void *user) {
@@ -65,66 +46,78 @@ static bool is_unheard(const agent_cluster *c, const mesh_swim_host *host, size_
 }
 
 void agent_cluster_each(agent_cluster *c, agent_host_cb each, void *user) {
-    host_table table = {0};
+    uint64_t now_ms = cluster_now_ms(c);
+    size_t count = 0;
     mesh_swim_host host;
+    for (uint32_t cursor = 0; mesh_swim_each(c->swim, &cursor, &host);)
+        count++;
     for (uint32_t cursor = 0; mesh_swim_each(c->swim, &cursor, &host);) {
-        table.rows = mem_grow(table.rows, sizeof *table.rows, table.count + 1, &table.cap);
-        table.rows[table.count++] = (host_row){.host = host};
-    }
-    mesh_replica_each(c->replica, count_node, &table);
-    if (table.count > 0) table.rows[0].node_count = cluster_member_count(c);
-    for (size_t i = 0; i < table.count; i++) {
-        const host_row *row = &table.rows[i];
         char address[MESH_ADDR_TEXT_MAX] = "";
-        if (row->host.addr_count > 0) mesh_addr_text(&row->host.addrs[0], address);
-        uint64_t now_ms = cluster_now_ms(c);
-        agent_host_info info = {.host_id = row->host.host_id,
-                                .name = row->host.name,
-                                .state = mesh_host_state_text(row->host.state),
+        if (host.addr_count > 0) mesh_addr_text(&host.addrs[0], address);
+        uint32_t nodes = host.is_self ? cluster_member_count(c)
+                                      : (uint32_t)mesh_replica_node_count(c->replica, host.host_id);
+        agent_host_info info = {.host_id = host.host_id,
+                                .name = host.name,
+                                .state = mesh_host_state_text(host.state),
                                 .address = address,
-                                .since_ms =
-                                    now_ms > row->host.since_ms ? now_ms - row->host.since_ms : 0,
-                                .node_count = row->node_count,
-                                .is_self = row->host.is_self,
-                                .is_unheard = is_unheard(c, &row->host, table.count),
-                                .is_linked = cluster_links_has(c, row->host.host_id)};
+                                .since_ms = now_ms > host.since_ms ? now_ms - host.since_ms : 0,
+                                .node_count = nodes,
+                                .is_self = host.is_self,
+                                .is_unheard = is_unheard(c, &host, count),
+                                .is_linked = cluster_links_has(c, host.host_id)};
         each(&info, user);
     }
-    free(table.rows);
 }
 
-// ---- the log
+// ---- what is kept of each
 
-typedef struct said { // what was said last of a host
+struct cluster_host {
     uint8_t host_id[MESH_ID_LEN];
-    mesh_host_state state;
-} said;
+    mesh_host_state said;   // in the log, last
+    mesh_cert *cert;        // as it was judged; NULL: not since it changed
+    uint64_t renewed_at_ms; // its certificate, by us; 0: never
+};
 
-static said *said_of(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
-    uint64_t hash = mesh_map_hash(&c->said, host_id, MESH_ID_LEN);
-    said *found;
-    for (size_t cursor = 0; (found = mesh_map_next(&c->said, hash, &cursor)) != NULL;)
+static cluster_host *kept_of(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
+    uint64_t hash = mesh_map_hash(&c->kept, host_id, MESH_ID_LEN);
+    cluster_host *found;
+    for (size_t cursor = 0; (found = mesh_map_next(&c->kept, hash, &cursor)) != NULL;)
         if (cluster_is_same(found->host_id, host_id)) return found;
     found = mem_alloc(sizeof *found);
     memcpy(found->host_id, host_id, MESH_ID_LEN);
-    found->state = MESH_HOST_JOINING;
-    mesh_map_add(&c->said, hash, found);
+    found->said = MESH_HOST_JOINING;
+    mesh_map_add(&c->kept, hash, found);
     return found;
 }
 
-static void say_state(agent_cluster *c, const mesh_swim_host *host) {
-    char address[MESH_ADDR_TEXT_MAX] = "-";
-    said *last = said_of(c, host->host_id);
-    if (last->state == host->state) return;
-    last->state = host->state;
-    if (host->addr_count > 0) mesh_addr_text(&host->addrs[0], address);
-    agent_say("host %s (%s) is %s", host->name, address, mesh_host_state_text(host->state));
+static void free_kept(cluster_host *h) {
+    free(h->cert);
+    free(h);
 }
 
 void cluster_hosts_forget(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
-    said *last = said_of(c, host_id);
-    (void)mesh_map_remove(&c->said, mesh_map_hash(&c->said, host_id, MESH_ID_LEN), last);
-    free(last);
+    cluster_host *h = kept_of(c, host_id);
+    (void)mesh_map_remove(&c->kept, mesh_map_hash(&c->kept, host_id, MESH_ID_LEN), h);
+    free_kept(h);
+}
+
+const mesh_cert *cluster_hosts_cert(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
+    cluster_host *h = kept_of(c, host_id);
+    mesh_bytes certs[2];
+    mesh_chain chain;
+    if (h->cert != NULL) return h->cert;
+    if (!mesh_swim_chain_of(c->swim, host_id, certs) ||
+        mesh_chain_verify(&c->identity->credentials.trust, certs, 2, cluster_now_s(), &chain) != 0)
+        return NULL;
+    return h->cert = mem_copy(&chain.host, sizeof chain.host);
+}
+
+bool cluster_hosts_may_renew(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
+    cluster_host *h = kept_of(c, host_id);
+    uint64_t now_ms = cluster_now_ms(c);
+    if (h->renewed_at_ms != 0 && now_ms < h->renewed_at_ms + RENEW_EVERY_MS) return false;
+    h->renewed_at_ms = now_ms;
+    return true;
 }
 
 // ---- what membership says
@@ -133,9 +126,21 @@ static bool is_worth_a_link(mesh_host_state state) {
     return state == MESH_HOST_JOINING || state == MESH_HOST_UP || state == MESH_HOST_SUSPECT;
 }
 
+// In the log.
+static void say_state(cluster_host *h, const mesh_swim_host *host) {
+    char address[MESH_ADDR_TEXT_MAX] = "-";
+    if (h->said == host->state) return;
+    h->said = host->state;
+    if (host->addr_count > 0) mesh_addr_text(&host->addrs[0], address);
+    agent_say("host %s (%s) is %s", host->name, address, mesh_host_state_text(host->state));
+}
+
 void cluster_hosts_take(agent_cluster *c, const mesh_swim_host *host) {
+    cluster_host *h = kept_of(c, host->host_id);
     c->are_hosts_changed = true;
-    say_state(c, host);
+    free(h->cert); // it may have another one
+    h->cert = NULL;
+    say_state(h, host);
     if (host->is_self) return;
     mesh_overlay_host(c->overlay, host->host_id, is_worth_a_link(host->state));
     mesh_replica_host_state(c->replica, host->host_id, host->stamp.generation, host->state);
@@ -232,8 +237,8 @@ void cluster_say_clock(agent_cluster *c) {
 }
 
 void cluster_hosts_close(agent_cluster *c) {
-    said *s;
-    for (size_t cursor = 0; (s = mesh_map_each(&c->said, &cursor)) != NULL;)
-        free(s);
-    mesh_map_deinit(&c->said);
+    cluster_host *h;
+    for (size_t cursor = 0; (h = mesh_map_each(&c->kept, &cursor)) != NULL;)
+        free_kept(h);
+    mesh_map_deinit(&c->kept);
 }

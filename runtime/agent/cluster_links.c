@@ -150,7 +150,7 @@ static void on_up(const mesh_identity *peer, void *user) {
 static void renew(agent_cluster *c, const mesh_identity *peer) {
     mesh_signed chain[CERT_COUNT];
     uint8_t body[CERT_COUNT * (2 + MESH_CERT_LEN_MAX)], *at = body;
-    if (!c->identity->is_issuer ||
+    if (!c->identity->is_issuer || !cluster_hosts_may_renew(c, id_of(peer)) ||
         agent_identity_renew_host(c->identity, mesh_chain_leaf(&peer->chain), cluster_now_s(),
                                   chain) != 0)
         return; // it asks others, and us again

@@ -175,7 +175,7 @@ int agent_cluster_open(const agent_cluster_options *options, agent_cluster **out
     c->identity = identity;
     memcpy(c->host_id, identity->host.cert.host_id, MESH_ID_LEN);
     randombytes_buf(key, sizeof key);
-    mesh_map_init(&c->said, key);
+    mesh_map_init(&c->kept, key);
     (void)uv_timer_init(options->loop, &c->timer); // never fails
     (void)uv_udp_init(options->loop, &c->udp);     // nor this: its socket comes with bind
     c->timer.data = c->udp.data = c;

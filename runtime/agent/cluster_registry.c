@@ -86,19 +86,11 @@ static void add_up(news *n, const mesh_replica_output *told) {
     agent_roster_up(&n->roster, &peer);
 }
 
-// What the certificate of a host does not let it serve or hear is not believed. Entries come host
-// by host, so the last certificate is nearly always the right one.
+// What the certificate of a host does not let it serve or hear is not believed. (One that is not
+// valid: a moment later the host has left, and all of it comes again with a new one.)
 static bool is_allowed(agent_cluster *c, const uint8_t *host_id, const Warren__Node__Entry *entry) {
-    mesh_bytes certs[2];
-    mesh_chain chain;
-    if (!cluster_is_same(c->judged.host_id, host_id)) {
-        if (!mesh_swim_chain_of(c->swim, host_id, certs) ||
-            mesh_chain_verify(&c->identity->credentials.trust, certs, 2, cluster_now_s(), &chain) !=
-                0)
-            return false;
-        c->judged = chain.host;
-    }
-    return agent_links_allows(&c->judged, entry);
+    const mesh_cert *cert = cluster_hosts_cert(c, host_id);
+    return cert != NULL && agent_links_allows(cert, entry);
 }
 
 static void add_put(news *n, const mesh_replica_output *told) {

@@ -15,6 +15,7 @@
 
 typedef struct cluster_dial cluster_dial;
 typedef struct cluster_enrol cluster_enrol;
+typedef struct cluster_host cluster_host;
 
 enum { CLUSTER_ENROLMENTS_MAX = 8 };
 
@@ -35,7 +36,6 @@ struct agent_cluster {
     mesh_ticket_keys ticket;   // that was asked for last
     mesh_discovery *discovery; // NULL: there are no sources
     cluster_dial *dials;
-    mesh_cert judged; // of the host whose entries were judged last
     cluster_enrol *enrolments;
     uint32_t enrolment_count;
     uint32_t handles; // libuv's, still open, and work on its threads
@@ -47,7 +47,7 @@ struct agent_cluster {
     uint64_t saved_at_ms; // when the addresses of the others were kept last
     uint64_t close_at_ms, certificate_at_ms, said_clock_at_ms;
     uint64_t said_version; // of our registry, in our Alive
-    mesh_map said;         // states of hosts, as the log has them
+    mesh_map kept;         // cluster_host, by id
 };
 
 static inline uint64_t cluster_now_ms(const agent_cluster *c) {
@@ -66,6 +66,10 @@ void cluster_handle_closed(agent_cluster *c); // one of c->handles; the last fre
 
 // ---- cluster_hosts.c
 void cluster_hosts_take(agent_cluster *c, const mesh_swim_host *host); // it is new, or has changed
+// Its certificate, or NULL: it is not valid now. Borrowed until the host changes.
+const mesh_cert *cluster_hosts_cert(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
+// Whether it asks seldom enough for another one.
+bool cluster_hosts_may_renew(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
 void cluster_hosts_forget(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
 void cluster_hosts_close(agent_cluster *c);
 // The addresses of the others, for the next start of this agent.

@@ -34,11 +34,10 @@ static int refuse_other(const char *path, int err, char text[AGENT_PLACE_TEXT_MA
     return -ENOTDIR;
 }
 
-static int prepare_one(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
+int agent_place_look(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
     struct stat info;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return fail(text, errno, "make the state directory", path, " (WARREN_DIR chooses it)");
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) return -ENOENT;
     if (fd < 0) return refuse_other(path, errno, text);
     int err = fstat(fd, &info) != 0 ? errno : 0;
     close(fd);
@@ -59,6 +58,12 @@ static int prepare_one(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
         return -EPERM;
     }
     return 0;
+}
+
+static int prepare_one(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return fail(text, errno, "make the state directory", path, " (WARREN_DIR chooses it)");
+    return agent_place_look(path, text);
 }
 
 int agent_place_prepare(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {

@@ -11,6 +11,9 @@ enum { AGENT_PLACE_TEXT_MAX = 512 };
 // Makes DIR and DIR/logs, or checks that they are ours alone. 0, or -errno and a whole sentence.
 int agent_place_prepare(const char *dir, char text[AGENT_PLACE_TEXT_MAX]);
 
+// Only looks: -ENOENT, with no sentence: there is none yet; else as agent_place_prepare.
+int agent_place_look(const char *dir, char text[AGENT_PLACE_TEXT_MAX]);
+
 // Takes DIR/agent.lock. A descriptor (the lock lasts as long as it is open), or -errno and a
 // sentence; -EWOULDBLOCK: another agent has it, -EBUSY: one that a `warren run` brought.
 int agent_place_lock(const char *dir, bool is_ephemeral, char text[AGENT_PLACE_TEXT_MAX]);

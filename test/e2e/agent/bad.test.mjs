@@ -25,6 +25,14 @@ test('a state directory that others may enter is refused', async (t) => {
   }
 })
 
+test('doctor only looks', async (t) => {
+  const box = await Sandbox.open(t)
+  const { stdout } = await box.done(['doctor'])
+  assert.match(stdout, /^ok +state +.*\/state \(not made yet\)$/m)
+  assert.match(stdout, /^ok +cluster +none/m)
+  assert.ok(!fs.existsSync(box.state))
+})
+
 test('a state directory that is a symbolic link or a file is told as such', async (t) => {
   const box = await Sandbox.open(t)
   fs.mkdirSync(path.join(box.dir, 'real'), { mode: 0o700 })
@@ -32,6 +40,8 @@ test('a state directory that is a symbolic link or a file is told as such', asyn
   for (const args of [['agent'], ['run', 'args.js']]) {
     const { code, stderr } = await box.done(args)
     assert.deepEqual([code, stderr], [1, `warren: will not use ${box.state}: it is a symbolic link (set WARREN_DIR to the directory that it leads to)\n`])
+    const slashed = await box.done(args, { env: { WARREN_DIR: `${box.state}//` } })
+    assert.deepEqual([slashed.code, slashed.stderr], [code, stderr])
   }
   fs.unlinkSync(box.state)
   fs.writeFileSync(box.state, '')
