@@ -14,6 +14,7 @@
 enum {
     HEAD_LEN_MAX = 128,    // time, node, stream
     TIME_LEN = 24,         // 2026-07-01T10:00:00.123Z
+    MS_LEN = 5,            // .123Z
     BUFFER_LEN = 64 << 10, // of lines that are written at once
     RETRY_MS = 1000,       // a log that failed is tried again so often
     TAIL_READ_MAX = AGENT_LOG_LEN_MAX + (1 << 20),
@@ -146,7 +147,9 @@ static bool parse_line(mesh_bytes line, char node[80], agent_log_piece *out) {
     memcpy(time_text, line.data, TIME_LEN);
     time_text[TIME_LEN] = '\0';
     const char *rest = strptime(time_text, "%Y-%m-%dT%H:%M:%S", &parts);
-    if (rest == NULL || rest[0] != '.' || rest[4] != 'Z') return false;
+    // Not further: strptime takes blanks between the numbers.
+    if (rest == NULL || rest - time_text != TIME_LEN - MS_LEN) return false;
+    if (rest[0] != '.' || rest[MS_LEN - 1] != 'Z') return false;
     const uint8_t *name = line.data + TIME_LEN + 1;
     size_t room = line.len - TIME_LEN - 1;
     const uint8_t *space = memchr(name, ' ', room);
