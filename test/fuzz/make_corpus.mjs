@@ -263,3 +263,11 @@ save('vault', 'config-wrong', bytes(2), '{"listen":"h:7400","listen":1}')
 save('vault', 'generation', bytes(3), fixed64(1, 7))
 save('vault', 'peers', bytes(5), field(1, '10.0.0.1:7400'), field(1, 'h:70'))
 save('vault', 'ticket', bytes(4), field(1, join(fixed64(1, 1), field(2, Buffer.alloc(32)), field(3, Buffer.alloc(32)), field(5, '*'), field(6, 5))))
+
+// ---- a log: how many lines (128: of app.0 alone), the file
+const line = (node, text) => `2026-07-01T10:00:00.123Z ${node} ${text}\n`
+save('logs', 'whole', bytes(10), line('app.0', 'out: hello'), line('app.1', 'err: oh'), line('app.0', 'out: bye'))
+save('logs', 'of-one', bytes(138), line('app.0', 'out: hello'), line('app.1', 'err: oh'), line('app.0', 'out+ a piece'))
+save('logs', 'torn', bytes(10), line('app.0', 'out: hello').slice(0, 30), line('app.0', 'out: bye'), line('app.0', 'o'), line('', ''))
+save('logs', 'not-ours', bytes(3), '\n\n2026-99-99T10:00:00.123Z app.0 out: x\n', 'y'.repeat(300))
+save('logs', 'blanks-in-time', bytes(3), '2026-   07-01T10:00:00.123Z app.0 out: x\n')
