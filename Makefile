@@ -19,10 +19,11 @@ test: ## build, run all tests
 	@$(MAKE) build
 	@ctest --preset release -j $(JOBS)
 
-bench: ## measure Warren beside others, print a table (test/bench)
+bench: ## measure Warren beside others, print tables (test/bench)
 	@tools/setup.sh bench
 	@$(MAKE) build
 	@node test/bench/run.mjs $(BENCH)
+	@$(if $(BENCH),,node test/bench/hosts.mjs)
 
 asan: ## build with ASan and UBSan into build/asan, run the tests
 	@tools/setup.sh test

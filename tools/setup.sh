@@ -2,12 +2,12 @@
 # Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [bench] [lint] [dev]
 #   (nothing)    what the build needs           lint  also clang-format, shellcheck
 #   test         also npm, dnsmasq, etcd, nats-server, faketime, ip, nft, python3  dev   also clang with its fuzzer, clang-tidy
-#   bench        also npm
+#   bench        also npm, serf
 #
 # libnode comes by apt where apt agrees. Where another Node.js is installed apt refuses, because Debian's node-acorn
 # wants Debian's nodejs; then Debian's packages are unpacked beside the system, in $libnode_dir, and that Node.js
-# stays as it is: nothing is ever removed, replaced or put before it on the PATH. The servers that tests start, etcd and
-# nats-server, are unpacked in the same way, each into its own directory: their packages would start a service.
+# stays as it is: nothing is ever removed, replaced or put before it on the PATH. The servers that tests and benchmarks
+# start, etcd, nats-server and serf, are unpacked in the same way, each into its own directory: their packages would start a service.
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
@@ -16,6 +16,7 @@ log=$root/build/setup.log
 libnode_dir=/usr/local/lib/warren/libnode108
 etcd_dir=/usr/local/lib/warren/etcd
 nats_dir=/usr/local/lib/warren/nats
+serf_dir=/usr/local/lib/warren/serf
 wanted=("$@")
 
 # libcmocka-dev and libmsgpack-dev are here and not under `test`: CMake configures the tests with the rest.
@@ -49,6 +50,10 @@ has_nats() {
     [[ -d $nats_dir || -z $(missing_packages nats-server) ]]
 }
 
+has_serf() {
+    [[ -d $serf_dir || -z $(missing_packages serf) ]]
+}
+
 has_libnode() {
     [[ -d $libnode_dir || -z $(missing_packages libnode-dev) ]]
 }
@@ -62,6 +67,7 @@ choose_packages() {
                 has_etcd || need_etcd=true
                 has_nats || need_nats=true
                 ;;&
+            bench) has_serf || need_serf=true ;;&
             test | bench) command -v npm >/dev/null && command -v node >/dev/null || packages+=(npm) ;;
             lint) packages+=(clang-format shellcheck) ;;
             dev) packages+=(clang clang-tidy libclang-rt-14-dev) ;;
@@ -89,6 +95,7 @@ check_root() {
     $need_libnode && what="${what:+$what }libnode-dev"
     $need_etcd && what="${what:+$what }etcd-server"
     $need_nats && what="${what:+$what }nats-server"
+    $need_serf && what="${what:+$what }serf"
     fail "missing: $what. Only root can install packages: run 'sudo $root/tools/setup.sh ${wanted[*]}'" \
         "(or the same as root), then this again"
 }
@@ -207,14 +214,14 @@ check_libnode() {
 
 cleanup() {
     untick
-    rm -rf "$libnode_dir.new.$$" "$etcd_dir.new.$$" "$nats_dir.new.$$"
+    rm -rf "$libnode_dir.new.$$" "$etcd_dir.new.$$" "$nats_dir.new.$$" "$serf_dir.new.$$"
 }
 
 main() {
-    local need_libnode=true need_etcd=false need_nats=false missing from_apt=()
+    local need_libnode=true need_etcd=false need_nats=false need_serf=false missing from_apt=()
     choose_packages
     has_libnode && need_libnode=false
-    ((${#missing[@]} == 0)) && ! $need_libnode && ! $need_etcd && ! $need_nats && return
+    ((${#missing[@]} == 0)) && ! $need_libnode && ! $need_etcd && ! $need_nats && ! $need_serf && return
 
     say '1/5 looking at the machine'
     check_distribution
@@ -260,6 +267,10 @@ main() {
     if $need_nats; then
         say "    unpacking nats-server into $nats_dir ($SECONDS s); no service is started"
         unpack "$nats_dir" nats-server
+    fi
+    if $need_serf; then
+        say "    unpacking serf into $serf_dir ($SECONDS s); no service is started"
+        unpack "$serf_dir" serf
     fi
 
     say "5/5 checking ($SECONDS s)"

@@ -1,9 +1,8 @@
-// make bench BENCH=... does not run this: it needs root, for it makes hosts of network namespaces.
-//   node test/bench/hosts.mjs [--hosts=30] [--rounds=3] [--json]
 // What lies between hosts: throughput of an encrypted link beside an unencrypted one and beside libsodium alone, round
-// trips, how soon ends are told, and what an idle agent costs.
+// trips, handshakes, how soon ends are told, and membership beside serf (membership.mjs).
+//   node test/bench/hosts.mjs [--hosts=30] [--rounds=3] [--json]        (after make build)
+// It makes hosts of network namespaces, so it needs root.
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 
@@ -11,6 +10,9 @@ const bin = fileURLToPath(new URL('../../build/bin', import.meta.url))
 process.env.WARREN ??= `${bin}/warren`
 process.env.WARREN_NODE ??= `${bin}/warren-node`
 const { Cluster } = await import('../e2e/hosts/cluster.mjs')
+const { skip } = await import('../e2e/hosts/net.mjs')
+const { besideSerf } = await import('./membership.mjs')
+const exec = promisify(execFile)
 
 const { values: options } = parseArgs({
   options: { hosts: { type: 'string', default: '30' }, rounds: { type: 'string', default: '3' }, json: { type: 'boolean', default: false } },
@@ -21,7 +23,7 @@ const t = { after: (hook) => after.push(hook) }
 const rows = []
 const say = (name, value, unit) => {
   rows.push({ name, value, unit })
-  if (!options.json) console.log(`${name.padEnd(64)} ${value.toLocaleString('en-US', { maximumFractionDigits: 1 }).padStart(12)} ${unit}`)
+  if (!options.json) console.log(`${name.padEnd(80)} ${value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 2 : 1 }).padStart(12)} ${unit}`)
 }
 const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]
 
@@ -94,15 +96,17 @@ end = time.perf_counter() + 1.0; c = 0
 while time.perf_counter() < end:
     lib.crypto_aead_chacha20poly1305_ietf_encrypt(m, ctypes.byref(l), m, ctypes.c_ulonglong(65536), None, ctypes.c_ulonglong(0), None, n, k); c += 1
 print(c * 65536 / 1e6)`
-  const { stdout } = await promisify(execFile)('python3', ['-c', program])
+  const { stdout } = await exec('python3', ['-c', program])
   return Number(stdout)
 }
 
 // ---- the cluster
 
-const cpuOf = (pid) => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10 // ms
+async function handshakes() {
+  await exec('cmake', ['--build', `${bin}/..`, '--target', 'handshake_bench'])
+  const us = JSON.parse((await exec(`${bin}/handshake_bench`)).stdout)
+  say('handshake of two nodes, CPU of who dials (goal 1.5)', us.dialler / 1000, 'ms')
+  say('handshake of two nodes, CPU of who listens (goal 1.5)', us.listener / 1000, 'ms')
 }
 
 async function links() {
@@ -154,38 +158,14 @@ async function links() {
   say('the end of a node is told on the other host: p99 of 20 (goal 100)', quantile(told, 0.99), 'ms')
 }
 
-async function many(count) {
-  const begin = performance.now()
-  const cluster = await Cluster.open(t, Array.from({ length: count }, (_, i) => `h${i}`))
-  say(`${count} hosts joined one after the other and see each other`, (performance.now() - begin) / 1000, 's')
-  await new Promise((resolve) => setTimeout(resolve, 5000))
-  const pids = cluster.hosts.map((host) => host.agentProcess.pid)
-  const bytes = async () => {
-    let sum = 0
-    for (const host of cluster.hosts) {
-      const { stdout } = await promisify(execFile)('ip', ['netns', 'exec', host.ns, 'cat', '/sys/class/net/eth0/statistics/tx_bytes']).catch(() => ({ stdout: '0' }))
-      sum += Number(stdout)
-    }
-    return sum
-  }
-  const before = { cpu: pids.map(cpuOf), bytes: await bytes(), at: performance.now() }
-  await new Promise((resolve) => setTimeout(resolve, 20_000))
-  const seconds = (performance.now() - before.at) / 1000
-  const cpu = pids.map((pid, i) => (cpuOf(pid) - before.cpu[i]) / 10 / seconds)
-  say(`idle agent in a cluster of ${count} (goal 0.2)`, cpu.reduce((a, b) => a + b) / count, '% of a core')
-  say(`idle agent in a cluster of ${count}, sent (goal 2)`, ((await bytes()) - before.bytes) / 1000 / seconds / count, 'kB/s')
-  const [first, ...others] = cluster.hosts
-  const victim = others.at(-1)
-  const cutAt = performance.now()
-  await cluster.net.isolate(victim)
-  await cluster.until(first, { [victim.name]: 'down' })
-  say(`the death of a host without a word is known in a cluster of ${count}`, (performance.now() - cutAt) / 1000, 's')
-}
-
 try {
-  await links()
-  if (Number(options.hosts) > 0) await many(Number(options.hosts))
-  if (options.json) console.log(JSON.stringify(rows))
+  if (skip) console.error(`SKIP: ${skip}`)
+  else {
+    await handshakes()
+    await links()
+    if (Number(options.hosts) > 0) await besideSerf(t, say, Number(options.hosts), rounds)
+    if (options.json) console.log(JSON.stringify(rows))
+  }
 } finally {
   for (const hook of after) await hook()
 }
