@@ -271,3 +271,10 @@ save('logs', 'of-one', bytes(138), line('app.0', 'out: hello'), line('app.1', 'e
 save('logs', 'torn', bytes(10), line('app.0', 'out: hello').slice(0, 30), line('app.0', 'out: bye'), line('app.0', 'o'), line('', ''))
 save('logs', 'not-ours', bytes(3), '\n\n2026-99-99T10:00:00.123Z app.0 out: x\n', 'y'.repeat(300))
 save('logs', 'blanks-in-time', bytes(3), '2026-   07-01T10:00:00.123Z app.0 out: x\n')
+
+// ---- requests: as what nodes say, but fields of a Request
+save('requests', 'list', said(2, 2, bytes()), said(3, 6, field(1, 1)), said(2, 9, bytes()), said(3, 7, bytes()), said(2, 8, bytes()))
+save('requests', 'run', said(2, 1, run), said(3, 2, bytes()), said(3, 4, join(field(1, 'app'), field(2, 1), field(3, 10))), said(2, 3, field(1, 'all')), said(2, 5, bytes()))
+save('requests', 'run-wrong', said(2, 1, join(field(1, '-x'), field(2, 'y'))), said(2, 1, join(field(2, '/a.js'), field(6, 1e6))), said(2, 3, field(1, 'app.7')))
+save('requests', 'attach', said(2, 0, join(field(1, 1), field(2, 1), field(3, 7), field(4, 'me'))), said(2, 0, field(1, bytes())), said(3, 2, bytes()))
+save('requests', 'junk', said(2, 0, Buffer.from('junk')), said(3, 0, join(field(2, 9))), said(3, 2, Buffer.from('xx')))
