@@ -22,17 +22,14 @@ enum { READY_FD = 3 };
 enum {
     TRIES_MAX = 500, // of 10 ms: another agent is starting, or is just ending
     TRY_MS = 10,
-    LOG_LEN_MAX = 1 << 20,
 };
 
 static int open_log(const char *dir) {
     char path[PATH_MAX];
-    struct stat info;
     (void)snprintf(path, sizeof path, "%s/agent.log", dir);
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return open("/dev/null", O_WRONLY | O_CLOEXEC); // a log is no reason not to run
-    if (fstat(fd, &info) == 0 && info.st_size > LOG_LEN_MAX) (void)!ftruncate(fd, 0);
-    return fd;
+    // A log is no reason not to run.
+    return fd >= 0 ? fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
 }
 
 static void become_agent(const char *dir, int ready_fd) {

@@ -250,6 +250,7 @@ static int open_all(agent *a, int listen_fd) {
     (void)prctl(PR_SET_DUMPABLE, 0); // no core file with the keys of a cluster in it
     uv_loop_init(&a->loop);
     agent_say_open(&a->loop);
+    if (a->options->is_ephemeral) agent_say_to_file(a->options->dir);
     uv_timer_init(&a->loop, &a->idle);
     uv_timer_init(&a->loop, &a->again);
     uv_signal_init(&a->loop, &a->child);

@@ -1,6 +1,8 @@
 // The life of a cluster in its agent: time, what membership says, and the end.
 #include <time.h>
 
+#include <sodium.h>
+
 #include "agent/cluster_state.h"
 #include "agent/say.h"
 #include "core/mem.h"
@@ -134,6 +136,7 @@ static void free_all(agent_cluster *c) {
     mesh_swim_destroy(c->swim);
     agent_identity_free(c->identity);
     agent_cluster_options options = c->options;
+    sodium_memzero(&c->tickets, sizeof c->tickets);
     free(c);
     if (options.on_closed != NULL) options.on_closed(options.user);
 }

@@ -247,8 +247,8 @@ static int on_sign(uint64_t node_id, const char *name, const uint8_t link_key[ME
 static const mesh_ticket_keys *on_ticket(uint64_t ticket_id, void *user) {
     agent_cluster *c = user;
     char text[AGENT_VAULT_TEXT_MAX] = "";
-    if (!c->identity->is_issuer) return NULL;
-    if (agent_tickets_find(c->identity, ticket_id, &c->ticket, text) == 0) return &c->ticket;
+    const mesh_ticket_keys *found;
+    if (agent_tickets_find(c->identity, &c->tickets, ticket_id, &found, text) == 0) return found;
     if (text[0] != '\0') agent_say("%s", text);
     return NULL;
 }

@@ -6,6 +6,7 @@
 
 #include "agent/cluster.h"
 #include "agent/links.h"
+#include "agent/tickets.h"
 #include "cluster/overlay.h"
 #include "cluster/replica.h"
 #include "cluster/swim.h"
@@ -33,7 +34,7 @@ struct agent_cluster {
     mesh_resolver *resolver;   // while a name is looked up, before all below
     char *asking;              // the answer came at once: its sentence goes here
     agent_links *links;        // the port of this host, and all that goes over it
-    mesh_ticket_keys ticket;   // that was asked for last
+    agent_ticket_keys tickets; // that strangers may knock with
     mesh_discovery *discovery; // NULL: there are no sources
     cluster_dial *dials;
     cluster_enrol *enrolments;

@@ -1,11 +1,14 @@
 #include "agent/say.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/poll.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +28,30 @@ typedef struct kind {
 static kind kinds[KINDS_MAX];
 static uv_timer_t timer; // runs while something is unsaid
 static bool has_timer, is_torn;
+static char file_path[PATH_MAX - 2]; // "": stderr is not ours to turn
+static size_t file_len;
+
+// ---- the file
+
+static void turn_file(void) {
+    char old[PATH_MAX];
+    file_len = 0; // when it fails: not tried again at every line
+    (void)snprintf(old, sizeof old, "%s.1", file_path);
+    if (rename(file_path, old) != 0) return;
+    int fd = open(file_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return;
+    (void)dup2(fd, STDOUT_FILENO);
+    (void)dup2(fd, STDERR_FILENO);
+    close(fd);
+}
+
+void agent_say_to_file(const char *dir) {
+    struct stat info;
+    (void)snprintf(file_path, sizeof file_path, "%s/agent.log", dir);
+    file_len = fstat(STDERR_FILENO, &info) == 0 ? (size_t)info.st_size : 0;
+}
+
+// ---- lines
 
 static uint64_t clock_ms(void) {
     struct timespec now;
@@ -53,7 +80,9 @@ static void write_line(const char *text) {
     // anybody be told that the log can't be written.
     struct pollfd one = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (poll(&one, 1, 0) == 0) return;
+    if (file_path[0] != '\0' && file_len + len > AGENT_SAY_FILE_MAX) turn_file();
     ssize_t written = write(STDERR_FILENO, line, len);
+    file_len += written > 0 ? (size_t)written : 0;
     if (written > 0) is_torn = (size_t)written < len && line[written - 1] != '\n';
 }
 

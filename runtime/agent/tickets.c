@@ -223,15 +223,31 @@ int agent_tickets_create(const agent_identity *id, const agent_ticket_wish *wish
 
 // ---- using one
 
-int agent_tickets_find(const agent_identity *id, uint64_t ticket_id, mesh_ticket_keys *out,
-                       char text[AGENT_VAULT_TEXT_MAX]) {
-    if (!id->is_issuer) return MESH_ENOTFOUND;
+static int read_keys(const agent_identity *id, agent_ticket_keys *kept,
+                     char text[AGENT_VAULT_TEXT_MAX]) {
+    agent_vault_stamp stamp = agent_vault_stamp_of(id->vault, AGENT_VAULT_TICKETS);
+    if (memcmp(&stamp, &kept->stamp, sizeof stamp) == 0) return 0;
     ticket_list *list = create_list();
     int err = read_list(id->vault, list, text);
-    const mesh_ticket *ticket = err == 0 ? find(list, ticket_id) : NULL;
-    if (ticket != NULL) *out = ticket->keys;
+    sodium_memzero(kept, sizeof *kept);
+    for (size_t i = 0; err == 0 && i < list->count; i++)
+        kept->keys[kept->count++] = list->tickets[i].keys;
+    // Of before it was read: one that was written meanwhile has another, and is read again.
+    if (err == 0) kept->stamp = stamp;
     destroy_list(list);
-    return err != 0 ? err : ticket != NULL ? 0 : MESH_ENOTFOUND;
+    return err;
+}
+
+int agent_tickets_find(const agent_identity *id, agent_ticket_keys *kept, uint64_t ticket_id,
+                       const mesh_ticket_keys **out, char text[AGENT_VAULT_TEXT_MAX]) {
+    if (!id->is_issuer) return MESH_ENOTFOUND;
+    int err = read_keys(id, kept, text);
+    for (size_t i = 0; err == 0 && i < kept->count; i++)
+        if (kept->keys[i].id == ticket_id) {
+            *out = &kept->keys[i];
+            return 0;
+        }
+    return err != 0 ? err : MESH_ENOTFOUND;
 }
 
 static void put_id(const uint8_t host_id[MESH_ID_LEN], char out[HEX_LEN]) {

@@ -1,5 +1,5 @@
-// The tickets that this issuer has handed out, in STATE/cluster/tickets. Every call reads the file
-// anew, so that the command line and the agent need not know of each other; changes wait for a
+// The tickets that this issuer has handed out, in STATE/cluster/tickets. Every call looks at the
+// file, so that the command line and the agent need not know of each other; changes wait for a
 // lock.
 #pragma once
 
@@ -22,10 +22,17 @@ int agent_tickets_create(const agent_identity *identity, const agent_ticket_wish
                          uint64_t now_s, char token[MESH_TOKEN_LEN_MAX + 1],
                          char text[AGENT_VAULT_TEXT_MAX]);
 
-// The keys that judge a stranger's first bytes. MESH_ENOTFOUND, with no sentence: there is no such
-// ticket; close, say nothing.
-int agent_tickets_find(const agent_identity *identity, uint64_t id, mesh_ticket_keys *out,
-                       char text[AGENT_VAULT_TEXT_MAX]);
+typedef struct agent_ticket_keys { // of all tickets; zeros at first; wipe it at the end
+    agent_vault_stamp stamp;       // of the file that they are from
+    mesh_ticket_keys keys[AGENT_TICKETS_MAX];
+    size_t count;
+} agent_ticket_keys;
+
+// The keys that judge a stranger's first bytes, borrowed from `kept`: strangers may knock all day,
+// so the file is read only when it is another one. MESH_ENOTFOUND, with no sentence: there is no
+// such ticket; close, say nothing.
+int agent_tickets_find(const agent_identity *identity, agent_ticket_keys *kept, uint64_t id,
+                       const mesh_ticket_keys **out, char text[AGENT_VAULT_TEXT_MAX]);
 
 typedef struct agent_admission {
     mesh_enrol *enrol; // its request is there

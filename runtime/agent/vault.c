@@ -104,6 +104,17 @@ bool agent_vault_has(const char *vault, const char *name) {
     return access(path, F_OK) == 0 || errno != ENOENT;
 }
 
+agent_vault_stamp agent_vault_stamp_of(const char *vault, const char *name) {
+    char path[PATH_LEN_MAX];
+    struct stat info;
+    path_of(vault, name, path);
+    if (lstat(path, &info) != 0) return (agent_vault_stamp){0};
+    return (agent_vault_stamp){.inode = info.st_ino,
+                               .changed_s = (uint64_t)info.st_ctim.tv_sec,
+                               .changed_ns = (uint64_t)info.st_ctim.tv_nsec,
+                               .len = (uint64_t)info.st_size};
+}
+
 static int open_file(const char *path, const char *name, size_t *out_len,
                      char text[AGENT_VAULT_TEXT_MAX]) {
     struct stat info;

@@ -35,6 +35,12 @@ int agent_vault_check(const char *vault, char text[AGENT_VAULT_TEXT_MAX]);
 bool agent_vault_has(const char *vault, const char *name);
 
 // Gives what is in the file; agent_vault_free it. -ENOENT: as any other error.
+// Which file it is, and of when: another stamp is another file, or other rights. All zeros: none.
+typedef struct agent_vault_stamp {
+    uint64_t inode, changed_s, changed_ns, len;
+} agent_vault_stamp;
+agent_vault_stamp agent_vault_stamp_of(const char *vault, const char *name);
+
 int agent_vault_read(const char *vault, const char *name, mesh_bytes *out,
                      char text[AGENT_VAULT_TEXT_MAX]);
 void agent_vault_free(mesh_bytes bytes); // wipes it

@@ -78,12 +78,13 @@ static void write_changed(const char *name, mesh_bytes was, mesh_bytes changes) 
 
 static void use(agent_identity *id) {
     char text[AGENT_VAULT_TEXT_MAX];
-    mesh_ticket_keys keys;
+    agent_ticket_keys kept = {.count = 0};
+    const mesh_ticket_keys *keys;
     mesh_signed cert;
     const uint8_t key[MESH_LINK_KEY_LEN] = {9};
     if (id == NULL) return;
     CHECK(id->peer_count <= AGENT_PEERS_MAX && id->config.discover_count <= AGENT_SOURCES_MAX);
-    (void)agent_tickets_find(id, 1, &keys, text);
+    (void)agent_tickets_find(id, &kept, 1, &keys, text);
     (void)agent_identity_issue_node(id, 1, "node", key, NOW_S, &cert);
     agent_identity_free(id);
 }

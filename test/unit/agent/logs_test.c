@@ -1,14 +1,17 @@
 #include "agent/logs.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "test.h"
 
 static char dir[64];
+static uint64_t at_ms = 1782864000123;
 
 static void make_dir(void) {
     char logs[80];
@@ -30,7 +33,7 @@ static void remove_dir(void) {
 static void write_text(agent_log *log, const char *node, bool is_stderr, const char *text) {
     agent_log_write(log, &(agent_log_piece){.node = node,
                                             .is_stderr = is_stderr,
-                                            .at_ms = 1782864000123,
+                                            .at_ms = at_ms,
                                             .data = mesh_bytes_text(text)});
 }
 
@@ -41,7 +44,7 @@ static void on_piece(const agent_log_piece *piece, void *user) {
     size_t len = strlen(seen);
     (void)snprintf(seen + len, sizeof seen - len, "%s %s%.*s|", piece->node,
                    piece->is_stderr ? "! " : "", (int)piece->data.len, (char *)piece->data.data);
-    EXPECT_TRUE(piece->at_ms == 1782864000123);
+    EXPECT_TRUE(piece->at_ms == 1782864000123 || piece->at_ms == at_ms);
 }
 
 static const char *tail(const char *node, uint32_t lines) {
@@ -118,5 +121,27 @@ TEST(lines_that_are_not_ours_are_skipped) {
 TEST(a_service_that_never_ran_has_no_log) {
     make_dir();
     EXPECT_EQ(-ENOENT, agent_log_tail(dir, "app", NULL, 5, on_piece, NULL));
+    remove_dir();
+}
+
+TEST(a_log_goes_on_when_there_is_room_again) {
+    make_dir();
+    struct rlimit before, none;
+    EXPECT_OK(getrlimit(RLIMIT_FSIZE, &before));
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN); // as the agent has it
+    agent_log *log = agent_log_create(dir, "app");
+    write_text(log, "app.0", false, "one\n");
+    EXPECT_OK(setrlimit(RLIMIT_FSIZE, &none)); // nothing can be written, as on a full disk
+    write_text(log, "app.0", false, "two\n");
+    write_text(log, "app.0", false, "three\n");
+    EXPECT_OK(setrlimit(RLIMIT_FSIZE, &before));
+    at_ms += 999;
+    write_text(log, "app.0", false,
+               "too early\n"); // a disk that is full is not asked for each line
+    at_ms += 1;
+    write_text(log, "app.0", false, "four\n");
+    EXPECT_TEXT("app.0 one\n|app.0 four\n|", tail(NULL, 10));
+    agent_log_destroy(log);
     remove_dir();
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -66,4 +67,36 @@ TEST(a_sentence_is_one_line_whatever_is_in_it) {
     (void)hear(say_lines, text);
     EXPECT_EQ(1, count_lines(text));
     EXPECT_TRUE(strstr(text, "first?2026") != NULL);
+}
+
+static off_t len_of(const char *dir, const char *name) {
+    char path[100];
+    struct stat info;
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    int err = stat(path, &info);
+    (void)remove(path);
+    return err == 0 ? info.st_size : 0;
+}
+
+TEST(a_file_has_a_limit_and_what_was_said_last_is_there) {
+    char dir[] = "/tmp/warren-say-XXXXXX", path[100], text[901] = "";
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/agent.log", dir);
+    memset(text, 'x', sizeof text - 1);
+    int kept[] = {dup(STDOUT_FILENO), dup(STDERR_FILENO)};
+    FILE *file = fopen(path, "a");
+    (void)dup2(fileno(file), STDERR_FILENO);
+    (void)fclose(file);
+    agent_say_to_file(dir);
+    for (int i = 0; i < AGENT_SAY_EVENTS_MAX; i++)
+        agent_say_event("%d %s", i, text);
+    (void)dup2(kept[0], STDOUT_FILENO);
+    (void)dup2(kept[1], STDERR_FILENO);
+    off_t len = len_of(dir, "agent.log"), old_len = len_of(dir, "agent.log.1");
+    EXPECT_TRUE(old_len > AGENT_SAY_FILE_MAX - 1000 && old_len <= AGENT_SAY_FILE_MAX);
+    EXPECT_TRUE(len > 0 && len <= AGENT_SAY_FILE_MAX);
+    EXPECT_TRUE(len + old_len > (off_t)AGENT_SAY_EVENTS_MAX * 900); // none is lost
+    EXPECT_OK(rmdir(dir));
+    close(kept[0]);
+    close(kept[1]);
 }
