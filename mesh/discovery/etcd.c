@@ -1,18 +1,29 @@
 // A store: this host writes its address under PREFIX/hosts/ID with a lease, and reads those of the
 // others. One look is: keep the lease alive (or get one and write), then read. A host that died is
 // there until its lease ends, which costs those who dial it a dial.
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sodium.h>
 
 #include "core/mem.h"
 #include "discovery/etcd_json.h"
 #include "discovery/http.h"
 #include "discovery/source.h"
 
-enum { ADDRESSES_MAX = 8, RESOLVE_LEN_MAX = MESH_ENDPOINT_LEN_MAX + ADDRESSES_MAX * 50 };
+enum {
+    LOGIN_LEN_MAX = 1024,
+    ADDRESSES_MAX = 8,
+    RESOLVE_LEN_MAX = MESH_ENDPOINT_LEN_MAX + ADDRESSES_MAX * 50
+};
 
-typedef enum step { KEEP_ALIVE, GRANT, PUT, RANGE } step;
+typedef enum step { AUTHENTICATE, KEEP_ALIVE, GRANT, PUT, RANGE } step;
 
 static const char *const step_paths[] = {
+    [AUTHENTICATE] = "/v3/auth/authenticate",
     [KEEP_ALIVE] = "/v3/lease/keepalive",
     [GRANT] = "/v3/lease/grant",
     [PUT] = "/v3/kv/put",
@@ -25,6 +36,8 @@ typedef struct etcd {
     char store[MESH_ENDPOINT_LEN_MAX + 1];   // host:port
     char own_key[MESH_ETCD_KEY_LEN_MAX + 1]; // "": this host only reads
     char lease[MESH_LEASE_LEN_MAX + 1];      // "": none
+    char token[MESH_ETCD_TOKEN_LEN_MAX + 1]; // of the login; "": none
+    bool is_token_new;                       // it is of this look
     bool is_written;                         // own_key was as it should be at the last look
     char resolve[RESOLVE_LEN_MAX + 1];       // for libcurl; "": the store's address is numeric
     step step;
@@ -56,10 +69,39 @@ static void fail(etcd *source, const char *what, const char *why) {
     answer(source, NULL);
 }
 
+// ---- the login
+
+// A file of one line, NAME:PASSWORD, that nobody else may read. NULL: `source` has failed.
+static char *write_login(etcd *source) {
+    char line[LOGIN_LEN_MAX + 1], *body = NULL;
+    const char *path = source->options.spec->login_path, *why = "it is not NAME:PASSWORD";
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t len = fd >= 0 ? read(fd, line, LOGIN_LEN_MAX) : -1;
+    if (len < 0) why = strerror(errno);
+    bool is_open = len >= 0 && (fstat(fd, &info) != 0 || (info.st_mode & 077) != 0);
+    if (is_open) why = "others may read it (`chmod 600` it)";
+    if (fd >= 0) close(fd);
+    line[len > 0 ? len : 0] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    char *colon = strchr(line, ':');
+    if (len > 0 && !is_open && colon != NULL) {
+        *colon = '\0';
+        body = mesh_etcd_write_authenticate(line, colon + 1);
+    }
+    sodium_memzero(line, sizeof line);
+    if (body != NULL) return body;
+    (void)snprintf(source->sentence, sizeof source->sentence, "cannot log in with %.100s: %.100s",
+                   path, why);
+    answer(source, NULL);
+    return NULL;
+}
+
 // ---- one request after the other
 
-static char *body_of(const etcd *source, step next) {
+static char *body_of(etcd *source, step next) {
     switch (next) {
+    case AUTHENTICATE: return write_login(source);
     case KEEP_ALIVE: return mesh_etcd_write_keep_alive(source->lease);
     case GRANT: return mesh_etcd_write_grant(source->options.lease_s);
     case PUT:
@@ -76,10 +118,34 @@ static void post(etcd *source, step next) {
     (void)snprintf(url, sizeof url, "%s://%s%s", source->options.spec->is_https ? "https" : "http",
                    source->store, step_paths[next]);
     char *body = body_of(source, next);
+    if (body == NULL) return; // it has failed
     source->step = next;
-    mesh_http_post(source->http, url, source->resolve[0] != '\0' ? source->resolve : NULL, body,
-                   on_http, source);
+    const mesh_source_spec *spec = source->options.spec;
+    mesh_http_request request = {
+        .url = url,
+        .body = body,
+        .resolve = source->resolve[0] != '\0' ? source->resolve : NULL,
+        .authorization = source->token[0] != '\0' ? source->token : NULL,
+        .ca_path = spec->ca_path[0] != '\0' ? spec->ca_path : NULL,
+    };
+    mesh_http_post(source->http, &request, on_http, source);
+    sodium_memzero(body, strlen(body));
     free(body);
+}
+
+static void begin(etcd *source) {
+    bool has_login = source->options.spec->login_path[0] != '\0';
+    post(source, has_login && source->token[0] == '\0' ? AUTHENTICATE
+                 : source->own_key[0] == '\0'          ? RANGE
+                 : source->lease[0] == '\0'            ? GRANT
+                                                       : KEEP_ALIVE);
+}
+
+static int take_token(etcd *source, mesh_bytes body) {
+    int err = mesh_etcd_parse_token(body, source->token);
+    source->is_token_new = err == 0;
+    if (err == 0) begin(source);
+    return err;
 }
 
 // A lease may end while the store is away, and a store may come back without its data.
@@ -116,6 +182,7 @@ static int take_range(etcd *source, mesh_bytes body) {
 
 static int take(etcd *source, mesh_bytes body) {
     switch (source->step) {
+    case AUTHENTICATE: return take_token(source, body);
     case KEEP_ALIVE: return take_keep_alive(source, body);
     case GRANT: return take_grant(source, body);
     case PUT: post(source, RANGE); return 0;
@@ -128,14 +195,21 @@ static void fail_status(etcd *source, const mesh_http_answer *http) {
     char words[81], why[100];
     mesh_etcd_parse_error(http->body, words);
     (void)snprintf(why, sizeof why, "%ld%s%s", http->status, words[0] != '\0' ? ": " : "", words);
-    source->lease[0] = '\0'; // whatever is wrong with it, the next look gets another
+    source->lease[0] = source->token[0] = '\0'; // whatever is wrong: the next look gets others
     fail(source, "answered with HTTP status ", why);
+}
+
+static void begin_anew(etcd *source) {
+    source->token[0] = '\0';
+    begin(source);
 }
 
 static void on_http(const mesh_http_answer *http, void *user) {
     etcd *source = user;
     if (http->error != NULL)
         fail(source, "cannot be asked: ", http->error);
+    else if (http->status == 401 && source->token[0] != '\0' && !source->is_token_new)
+        begin_anew(source); // it was forgotten, by a store that was restarted or did not hear of us
     else if (http->status != 200)
         fail_status(source, http);
     else if (take(source, http->body) != 0)
@@ -162,15 +236,14 @@ static void on_store_address(const mesh_answer *found, void *user) {
         return;
     }
     write_resolve(source, found);
-    post(source, source->own_key[0] == '\0' ? RANGE
-                 : source->lease[0] == '\0' ? GRANT
-                                            : KEEP_ALIVE);
+    begin(source);
 }
 
 static void look(void *user) {
     etcd *source = user;
     const mesh_endpoint *store = &source->options.spec->endpoints[0];
     source->sentence[0] = '\0';
+    source->is_token_new = false;
     if (source->http == NULL && mesh_http_open(source->options.loop, &source->http) != 0) {
         fail(source, "cannot be asked: ",
              "libcurl.so.4 cannot be loaded (Debian: apt-get install libcurl4)");

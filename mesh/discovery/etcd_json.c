@@ -29,6 +29,13 @@ static char *base64_of(const char *text) {
     return encoded;
 }
 
+char *mesh_etcd_write_authenticate(const char *name, const char *password) {
+    json_t *root = json_pack("{s:s, s:s}", "name", name, "password", password);
+    char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : text_of("{}"); // no UTF-8
+    json_decref(root);
+    return mem_check(text);
+}
+
 char *mesh_etcd_write_grant(uint32_t lease_s) {
     return text_of("{\"TTL\":\"%u\"}", lease_s);
 }
@@ -76,6 +83,18 @@ static int64_t integer_of(const json_t *value) {
     char *end;
     long long number = strtoll(text, &end, 10);
     return *end == '\0' ? number : 0;
+}
+
+int mesh_etcd_parse_token(mesh_bytes body, char out_token[MESH_ETCD_TOKEN_LEN_MAX + 1]) {
+    json_t *root = load_object(body);
+    const char *text = json_string_value(json_object_get(root, "token"));
+    size_t len = text != NULL ? strlen(text) : 0;
+    bool is_good = len > 0 && len <= MESH_ETCD_TOKEN_LEN_MAX;
+    for (size_t i = 0; is_good && i < len; i++)
+        is_good = text[i] > ' ' && text[i] <= '~';
+    if (is_good) memcpy(out_token, text, len + 1);
+    json_decref(root);
+    return is_good ? 0 : MESH_EPROTO;
 }
 
 int mesh_etcd_parse_grant(mesh_bytes body, char out_lease[MESH_LEASE_LEN_MAX + 1]) {

@@ -6,16 +6,20 @@
 
 enum {
     MESH_LEASE_LEN_MAX = 20,
+    MESH_ETCD_TOKEN_LEN_MAX = 2047,
     MESH_ETCD_KEY_LEN_MAX = MESH_ETCD_PREFIX_LEN_MAX + 8 + 64, // PREFIX/hosts/ID
 };
 
 // Bodies of requests: give a text, free().
+char *mesh_etcd_write_authenticate(const char *name, const char *password); // wipe it
 char *mesh_etcd_write_grant(uint32_t lease_s);
 char *mesh_etcd_write_keep_alive(const char *lease);
 char *mesh_etcd_write_put(const char *key, const char *value, const char *lease);
 char *mesh_etcd_write_range(const char *prefix);
 
 // MESH_EPROTO: it is no such answer; the outputs stay untouched.
+// What proves the login from then on, fit for a header.
+int mesh_etcd_parse_token(mesh_bytes body, char out_token[MESH_ETCD_TOKEN_LEN_MAX + 1]);
 int mesh_etcd_parse_grant(mesh_bytes body, char out_lease[MESH_LEASE_LEN_MAX + 1]);
 // `out_is_there` false: the lease has ended, or the store never knew it.
 int mesh_etcd_parse_keep_alive(mesh_bytes body, bool *out_is_there);

@@ -153,8 +153,17 @@ int mesh_http_open(uv_loop_t *loop, mesh_http **out) {
     return 0;
 }
 
-void mesh_http_post(mesh_http *http, const char *url, const char *resolve, const char *body,
-                    mesh_http_cb cb, void *user) {
+static void add_authorization(mesh_http *http, const char *value) {
+    static const char name[] = "Authorization: ";
+    char *line = mem_alloc(sizeof name + strlen(value));
+    memcpy(line, name, sizeof name - 1);
+    memcpy(line + sizeof name - 1, value, strlen(value) + 1);
+    http->headers = lib.curl_slist_append(http->headers, line);
+    free(line);
+}
+
+void mesh_http_post(mesh_http *http, const mesh_http_request *request, mesh_http_cb cb,
+                    void *user) {
     CHECK(http->easy == NULL);
     CURL *easy = mem_check(lib.curl_easy_init());
     http->easy = easy;
@@ -162,12 +171,14 @@ void mesh_http_post(mesh_http *http, const char *url, const char *resolve, const
     http->user = user;
     http->is_too_long = false;
     http->headers = lib.curl_slist_append(NULL, "Content-Type: application/json");
-    if (resolve != NULL) http->resolve = lib.curl_slist_append(NULL, resolve);
-    lib.curl_easy_setopt(easy, CURLOPT_URL, url);
-    lib.curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, body);
+    if (request->authorization != NULL) add_authorization(http, request->authorization);
+    if (request->resolve != NULL) http->resolve = lib.curl_slist_append(NULL, request->resolve);
+    lib.curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    lib.curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->body);
     lib.curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
     lib.curl_easy_setopt(easy, CURLOPT_RESOLVE, http->resolve);
     lib.curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (request->ca_path != NULL) lib.curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_path);
     lib.curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     lib.curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     lib.curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)MESH_HTTP_CONNECT_MS);

@@ -25,10 +25,17 @@ typedef void (*mesh_http_cb)(const mesh_http_answer *answer, void *user);
 
 // MESH_ENOTFOUND: libcurl.so.4 is not on this machine.
 int mesh_http_open(uv_loop_t *loop, mesh_http **out);
-// `resolve` is "HOST:PORT:ADDRESS,ADDRESS" for the name in `url`, or NULL when that is numeric:
-// libcurl asks no name server. Copies. Calls back once, from the loop; then the next may be posted.
+typedef struct mesh_http_request { // all borrowed
+    const char *url, *body;
+    // "HOST:PORT:ADDRESS,ADDRESS" for the name in `url`, or NULL when that is numeric: libcurl asks
+    // no name server.
+    const char *resolve;
+    const char *authorization; // the header's value; NULL: none
+    const char *ca_path;       // who signs the server's certificate; NULL: as the system has it
+} mesh_http_request;
+
+// Copies. Calls back once, from the loop; then the next may be posted.
 // No redirect is followed, no proxy of the environment used.
-void mesh_http_post(mesh_http *http, const char *url, const char *resolve, const char *body,
-                    mesh_http_cb cb, void *user);
+void mesh_http_post(mesh_http *http, const mesh_http_request *request, mesh_http_cb cb, void *user);
 // Ends the request without a call back; frees later from the loop. Fine with NULL.
 void mesh_http_close(mesh_http *http);

@@ -80,6 +80,37 @@ static bool is_prefix(mesh_bytes text) {
     return true;
 }
 
+static int read_option(reader *r, mesh_bytes text) {
+    static const char form[] = "after '?' it has ca=/FILE and login=/FILE, with '&' between them";
+    mesh_source_spec *spec = &r->spec;
+    bool is_ca = text.len > 3 && memcmp(text.data, "ca=", 3) == 0;
+    bool is_login = text.len > 6 && memcmp(text.data, "login=", 6) == 0;
+    if (!is_ca && !is_login) return refuse(r, "%s", form);
+    mesh_bytes path = mesh_bytes_skip(text, is_ca ? 3 : 6);
+    if (path.data[0] != '/' || path.len > MESH_PATH_LEN_MAX) return refuse(r, "%s", form);
+    if (!spec->is_https) return refuse(r, "a password and a ca go with https:// only");
+    char *to = is_ca ? spec->ca_path : spec->login_path;
+    memcpy(to, path.data, path.len);
+    to[path.len] = '\0';
+    return 0;
+}
+
+// Takes what follows a '?' off the end of `text`.
+static int take_options(reader *r, mesh_bytes *text) {
+    const uint8_t *mark = text->len > 0 ? memchr(text->data, '?', text->len) : NULL;
+    if (mark == NULL) return 0;
+    size_t len = (size_t)(mark - text->data);
+    mesh_bytes rest = mesh_bytes_skip(*text, len + 1);
+    text->len = len;
+    for (;;) {
+        const uint8_t *and = rest.len > 0 ? memchr(rest.data, '&', rest.len) : NULL;
+        size_t one_len = and != NULL ? (size_t)(and-rest.data) : rest.len;
+        int err = read_option(r, (mesh_bytes){rest.data, one_len});
+        if (err != 0 || and == NULL) return err;
+        rest = mesh_bytes_skip(rest, one_len + 1);
+    }
+}
+
 static int read_etcd(reader *r, mesh_bytes text) {
     static const char *const schemes[] = {"http://", "https://"};
     static const char form[] = "write etcd:http://HOST:2379/prefix";
@@ -93,11 +124,13 @@ static int read_etcd(reader *r, mesh_bytes text) {
     }
     if (scheme_len == 0) return refuse(r, "it is no address of a store: %s", form);
     text = mesh_bytes_skip(text, scheme_len);
+    if (take_options(r, &text) != 0) return MESH_EINVAL;
     const uint8_t *slash = text.len > 0 ? memchr(text.data, '/', text.len) : NULL;
     size_t len = slash != NULL ? (size_t)(slash - text.data) : text.len;
     // A password here would be printed with the text wherever that is printed.
-    if (memchr(text.data, '@', text.len) != NULL)
-        return refuse(r, "a name and password do not belong in it: %s", form);
+    if (text.len > 0 && memchr(text.data, '@', text.len) != NULL)
+        return refuse(r,
+                      "a name and password do not belong in it, but in the file of ?login=/FILE");
     if (add_endpoint(r, (mesh_bytes){text.data, len}, ETCD_PORT) != 0) return MESH_EINVAL;
 
     mesh_bytes prefix = mesh_bytes_skip(text, len);

@@ -1,5 +1,6 @@
 // What the text of a source says: "seeds:h1:7400,h2", "dns:NAME:PORT", "srv:_warren._tcp.example",
-// "etcd:http://HOST:2379/prefix", "file:/path". Pure.
+// "etcd:http://HOST:2379/prefix", "etcd:https://HOST/prefix?ca=/FILE&login=/FILE", "file:/path".
+// Pure.
 #pragma once
 
 #include <stddef.h>
@@ -25,7 +26,9 @@ typedef struct mesh_source_spec {
     mesh_source_type type;
     mesh_endpoint *endpoints; // SEEDS: those listed; DNS: the one name; ETCD: the store
     size_t endpoint_count;
-    bool is_https;                             // ETCD
+    bool is_https; // ETCD
+    // ETCD over https: files; "": the system's certificates, no login.
+    char ca_path[MESH_PATH_LEN_MAX + 1], login_path[MESH_PATH_LEN_MAX + 1];
     char prefix[MESH_ETCD_PREFIX_LEN_MAX + 1]; // ETCD: of the keys; without a slash at its end
     char name[MESH_HOST_LEN_MAX + 1];          // SRV
     char path[MESH_PATH_LEN_MAX + 1];          // FILE

@@ -1,6 +1,7 @@
 // Against a real etcd, and against servers that are none.
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -65,7 +66,7 @@ static void put(const char *key, const char *value) {
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/v3/kv/put", store.port);
     char *body = mesh_etcd_write_put(key, value, "0");
     EXPECT_OK(mesh_http_open(&f.loop, &http));
-    mesh_http_post(http, url, NULL, body, on_put, &status);
+    mesh_http_post(http, &(mesh_http_request){.url = url, .body = body}, on_put, &status);
     while (status == 0)
         uv_run(&f.loop, UV_RUN_ONCE);
     EXPECT_EQ(200, status);
@@ -176,6 +177,92 @@ TEST(a_name_without_an_address_is_told) {
     finder_open(&f);
     finder_wait_error(&f, "the store nobody.invalid:2379 cannot be asked: no name server");
     finder_close(&f);
+}
+
+// ---- a store with a certificate of its own, and a login
+
+static char certificate[300];
+
+static void start_secure(void) {
+    char command[900], key[300], url[64], data[300], log[300];
+    uint16_t port = daemon_free_port();
+    (void)snprintf(certificate, sizeof certificate, "%s", finder_path("etcd.crt"));
+    (void)snprintf(key, sizeof key, "%s", finder_path("etcd.key"));
+    (void)snprintf(command, sizeof command,
+                   "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+                   "-keyout '%s' -out '%s' -days 1 -subj /CN=store "
+                   "-addext subjectAltName=IP:127.0.0.1 2>/dev/null",
+                   key, certificate);
+    EXPECT_OK(system(command));
+    (void)snprintf(url, sizeof url, "https://127.0.0.1:%u", port);
+    (void)snprintf(data, sizeof data, "%s", finder_path("etcd"));
+    (void)snprintf(log, sizeof log, "%s", finder_path("etcd.log"));
+    (void)snprintf(source, sizeof source, "etcd:%s/warren/test", url);
+    setenv("PATH", "/usr/local/lib/warren/etcd/usr/bin:/usr/bin:/bin", 1);
+    store = daemon_start((char *[]){"etcd", "--data-dir", data, "--listen-client-urls", url,
+                                    "--advertise-client-urls", url, "--listen-peer-urls",
+                                    "http://127.0.0.1:0", "--cert-file", certificate, "--key-file",
+                                    key, NULL},
+                         port, log);
+}
+
+static void ask(const char *path, const char *body) {
+    uv_loop_t loop;
+    mesh_http *http;
+    long status = 0;
+    char url[120];
+    (void)snprintf(url, sizeof url, "https://127.0.0.1:%u/v3/auth/%s", store.port, path);
+    uv_loop_init(&loop);
+    EXPECT_OK(mesh_http_open(&loop, &http));
+    mesh_http_post(http, &(mesh_http_request){.url = url, .body = body, .ca_path = certificate},
+                   on_put, &status);
+    while (status == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    EXPECT_EQ(200, status);
+    mesh_http_close(http);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    EXPECT_OK(uv_loop_close(&loop));
+}
+
+// What is said when `options` follow the source; NULL: it works.
+static void expect_said(const char *options, const char *error) {
+    char text[1000];
+    (void)snprintf(text, sizeof text, "%s%s", source, options);
+    finder_init(&f, text);
+    f.options.own_id = "h1";
+    f.options.own_address = "10.0.0.1:7401";
+    finder_open(&f);
+    if (error != NULL)
+        finder_wait_error(&f, error);
+    else
+        finder_wait_has(&f, "10.0.0.1:7401");
+    finder_close(&f);
+}
+
+TEST(a_store_is_asked_over_https_with_a_login) {
+    char login[300], with_ca[400], whole[800];
+    (void)snprintf(login, sizeof login, "%s", finder_path("login"));
+    start_secure();
+    (void)snprintf(with_ca, sizeof with_ca, "?ca=%s", certificate);
+    (void)snprintf(whole, sizeof whole, "%s&login=%s", with_ca, login);
+    expect_said("", "cannot be asked: ");
+    expect_said(with_ca, NULL);
+    ask("user/add", "{\"name\":\"root\",\"password\":\"a\\\"b:c\"}");
+    ask("role/add", "{\"name\":\"root\"}");
+    ask("user/grant", "{\"user\":\"root\",\"role\":\"root\"}");
+    ask("enable", "{}");
+    expect_said(with_ca, "answered with HTTP status ");
+    expect_said(whole, "login: No such file or directory");
+    finder_write(login, "root:wrong\n");
+    EXPECT_OK(chmod(login, 0600));
+    expect_said(whole, "authentication failed");
+    finder_write(login, "root:a\"b:c\n");
+    EXPECT_OK(chmod(login, 0644));
+    expect_said(whole, "others may read it");
+    EXPECT_OK(chmod(login, 0600));
+    expect_said(whole, NULL);
+    daemon_stop(&store);
+    forget();
 }
 
 // ---- servers that are no etcd

@@ -49,6 +49,11 @@ TEST(etcd_has_a_store_and_a_prefix) {
     EXPECT_EQ(2380, spec.endpoints[0].port);
     EXPECT_TEXT("/teams/a", spec.prefix);
     mesh_source_spec_deinit(&spec);
+    spec = parse("etcd:https://store/a?login=/l&ca=/c");
+    EXPECT_TEXT("/l", spec.login_path);
+    EXPECT_TEXT("/c", spec.ca_path);
+    EXPECT_TEXT("/a", spec.prefix);
+    mesh_source_spec_deinit(&spec);
     spec = parse("etcd:http://[::1]");
     EXPECT_FALSE(spec.is_https);
     EXPECT_TEXT("::1", spec.endpoints[0].host);
@@ -79,6 +84,11 @@ TEST(what_is_no_source_is_refused_with_a_sentence) {
         "etcd:http://u:p@h:2379/p",
         "etcd:http://h/a//b",
         "etcd:http://h/a?b",
+        "etcd:https://h/a?",
+        "etcd:https://h/a?ca=x",
+        "etcd:https://h/a?ca=/x&",
+        "etcd:http://h/a?ca=/x",
+        "etcd:http://h/a?login=/x",
         "etcd:http://h:0/a",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
