@@ -11,11 +11,9 @@
 
 const char *cli_cluster_own_name(void) {
     static char name[MESH_CERT_NAME_LEN_MAX + 1];
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "host";
     for (char *at = name; *at != '\0'; at++)
-        if (strchr(letters, *at) == NULL) *at = '-';
+        if (strchr(MESH_NAME_LETTERS, *at) == NULL) *at = '-';
     return name;
 }
 

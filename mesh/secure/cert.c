@@ -38,9 +38,7 @@ void mesh_host_id_of(const uint8_t ed25519[MESH_SIGN_KEY_LEN], uint8_t out[MESH_
 
 static bool is_name(const char *name) {
     size_t len = strlen(name);
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-    return len >= 1 && len <= MESH_CERT_NAME_LEN_MAX && strspn(name, letters) == len;
+    return len >= 1 && len <= MESH_CERT_NAME_LEN_MAX && strspn(name, MESH_NAME_LETTERS) == len;
 }
 
 // A host's id is a hash of its key: nobody else can have it. A node has its host's.

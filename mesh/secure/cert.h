@@ -9,6 +9,9 @@
 
 #include "core/bytes.h"
 
+// Of the names of hosts and nodes; DNS names have no others.
+#define MESH_NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
 enum {
     MESH_ID_LEN = 16,
     MESH_SIGN_KEY_LEN = 32,    // Ed25519, public

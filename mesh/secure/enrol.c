@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "enrol.pb-c.h"
+#include "secure/field.h"
 
 // With its zero, so that it begins no other label.
 static const char proof_label[] = "warren-enrol-v1";
@@ -82,10 +83,6 @@ void mesh_enrol_destroy(mesh_enrol *e) {
 
 // ---- writing
 
-static ProtobufCBinaryData view(const uint8_t *data, size_t len) {
-    return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
-}
-
 // The message was packed behind the record's head.
 static void seal(mesh_enrol *e, size_t len) {
     CHECK(mesh_cipher_seal(&e->send, (mesh_bytes){0}, e->record + HEAD_LEN, len) == 0);
@@ -104,10 +101,10 @@ static void write_request(mesh_enrol *e) {
     put_proof_text(e, text);
     (void)crypto_sign_detached(proof, NULL, text, sizeof text, e->sign_secret);
     Warren__Enrol__Request request = WARREN__ENROL__REQUEST__INIT;
-    request.ed25519 = view(e->request.ed25519, MESH_SIGN_KEY_LEN);
+    request.ed25519 = mesh_field_view(e->request.ed25519, MESH_SIGN_KEY_LEN);
     request.name = e->request.name;
     request.is_name_open = e->request.is_name_open;
-    request.proof = view(proof, sizeof proof);
+    request.proof = mesh_field_view(proof, sizeof proof);
     CHECK(warren__enrol__request__get_packed_size(&request) <= MESH_ENROL_REQUEST_LEN_MAX);
     seal(e, warren__enrol__request__pack(&request, e->record + HEAD_LEN));
 }
@@ -122,13 +119,13 @@ void mesh_enrol_answer_with(mesh_enrol *e, const mesh_enrol_answer *answer) {
     ProtobufCBinaryData chain[2];
     char *seeds[MESH_ENROL_SEEDS_MAX];
     for (size_t i = 0; i < 2; i++)
-        chain[i] = view(answer->chain[i].bytes, answer->chain[i].len);
+        chain[i] = mesh_field_view(answer->chain[i].bytes, answer->chain[i].len);
     for (size_t i = 0; i < answer->seed_count; i++)
         seeds[i] = (char *)(uintptr_t)answer->seeds[i];
     Warren__Enrol__Answer packed = WARREN__ENROL__ANSWER__INIT;
     packed.n_chain = 2;
     packed.chain = chain;
-    packed.secret = view(answer->secret, MESH_SECRET_LEN);
+    packed.secret = mesh_field_view(answer->secret, MESH_SECRET_LEN);
     packed.psk_id = answer->psk_id;
     packed.n_seeds = answer->seed_count;
     packed.seeds = seeds;
@@ -160,18 +157,12 @@ void mesh_enrol_sent(mesh_enrol *e, size_t len) {
 
 // ---- what comes
 
-static bool take_bytes(ProtobufCBinaryData from, uint8_t *to, size_t len) {
-    if (from.len != len) return false;
-    memcpy(to, from.data, len);
-    return true;
-}
-
 static bool take_request(mesh_enrol *e, const Warren__Enrol__Request *packed) {
     uint8_t text[PROOF_TEXT_LEN];
     mesh_enrol_request *request = &e->request;
     if (packed->base.n_unknown_fields > 0 || strlen(packed->name) > MESH_CERT_NAME_LEN_MAX)
         return false;
-    if (!take_bytes(packed->ed25519, request->ed25519, MESH_SIGN_KEY_LEN)) return false;
+    if (!mesh_field_take(packed->ed25519, request->ed25519, MESH_SIGN_KEY_LEN)) return false;
     memcpy(request->name, packed->name, strlen(packed->name) + 1);
     request->is_name_open = packed->is_name_open;
     memcpy(request->x25519, mesh_handshake_peer_key(e->handshake), MESH_LINK_KEY_LEN);
@@ -216,12 +207,12 @@ static bool take_answer(const Warren__Enrol__Answer *packed, mesh_enrol_answer *
     for (size_t i = 0; i < 2; i++) {
         out->chain[i].len = packed->chain[i].len;
         if (packed->chain[i].len > MESH_CERT_LEN_MAX ||
-            !take_bytes(packed->chain[i], out->chain[i].bytes, packed->chain[i].len))
+            !mesh_field_take(packed->chain[i], out->chain[i].bytes, packed->chain[i].len))
             return false;
     }
     if (packed->psk_id > PSK_ID_MAX) return false;
     out->psk_id = (uint16_t)packed->psk_id;
-    return take_bytes(packed->secret, out->secret, MESH_SECRET_LEN) && take_seeds(packed, out);
+    return mesh_field_take(packed->secret, out->secret, MESH_SECRET_LEN) && take_seeds(packed, out);
 }
 
 static int judge_chain(const mesh_enrol *e, uint64_t now_s) {

@@ -7,6 +7,7 @@
 #include "core/budget.h"
 #include "core/error.h"
 #include "enrol.pb-c.h"
+#include "secure/field.h"
 
 static const char prefix[] = "warren1:", family[] = "warren";
 
@@ -32,10 +33,8 @@ static bool is_port(const char *text) {
 }
 
 bool mesh_is_address(const char *text) {
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     if (text[0] != '[') {
-        size_t len = strspn(text, letters);
+        size_t len = strspn(text, MESH_NAME_LETTERS);
         return len >= 1 && len <= HOST_LEN_MAX && text[len] == ':' && is_port(text + len + 1);
     }
     size_t len = strspn(text + 1, "0123456789abcdefABCDEF:.");
@@ -62,24 +61,20 @@ static bool is_sound(const mesh_token *token) {
 
 // ---- writing
 
-static ProtobufCBinaryData view(const uint8_t *data, size_t len) {
-    return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
-}
-
 // 0: longer than a token may be.
 static size_t pack(const mesh_token *token, uint8_t out[BINARY_LEN_MAX - CHECK_LEN]) {
     ProtobufCBinaryData roots[MESH_ROOTS_MAX];
     char *addresses[MESH_TOKEN_ADDRESSES_MAX];
     for (size_t i = 0; i < token->trust.root_count; i++)
-        roots[i] = view(token->trust.roots[i], MESH_SIGN_KEY_LEN);
+        roots[i] = mesh_field_view(token->trust.roots[i], MESH_SIGN_KEY_LEN);
     for (size_t i = 0; i < token->address_count; i++)
         addresses[i] = (char *)(uintptr_t)token->addresses[i];
     Warren__Enrol__Token packed = WARREN__ENROL__TOKEN__INIT;
-    packed.cluster_id = view(token->cluster_id, MESH_ID_LEN);
+    packed.cluster_id = mesh_field_view(token->cluster_id, MESH_ID_LEN);
     packed.n_roots = token->trust.root_count;
     packed.roots = roots;
     packed.ticket_id = token->ticket_id;
-    packed.ticket_secret = view(token->secret, MESH_SECRET_LEN);
+    packed.ticket_secret = mesh_field_view(token->secret, MESH_SECRET_LEN);
     packed.expires_s = token->expires_s;
     packed.n_addresses = token->address_count;
     packed.addresses = addresses;
@@ -108,19 +103,14 @@ int mesh_token_write(const mesh_token *token, char out[MESH_TOKEN_LEN_MAX + 1]) 
 
 // ---- parsing
 
-static bool take_bytes(ProtobufCBinaryData from, uint8_t *to, size_t len) {
-    if (from.len != len) return false;
-    memcpy(to, from.data, len);
-    return true;
-}
-
 static bool take_lists(const Warren__Enrol__Token *packed, mesh_token *out) {
     if (packed->n_roots > MESH_ROOTS_MAX || packed->n_addresses > MESH_TOKEN_ADDRESSES_MAX)
         return false;
     out->trust.root_count = packed->n_roots;
     out->address_count = packed->n_addresses;
     for (size_t i = 0; i < packed->n_roots; i++)
-        if (!take_bytes(packed->roots[i], out->trust.roots[i], MESH_SIGN_KEY_LEN)) return false;
+        if (!mesh_field_take(packed->roots[i], out->trust.roots[i], MESH_SIGN_KEY_LEN))
+            return false;
     for (size_t i = 0; i < packed->n_addresses; i++) {
         size_t len = strlen(packed->addresses[i]);
         if (len > MESH_ADDRESS_LEN_MAX) return false;
@@ -132,8 +122,8 @@ static bool take_lists(const Warren__Enrol__Token *packed, mesh_token *out) {
 static bool take(const Warren__Enrol__Token *packed, mesh_token *out) {
     *out = (mesh_token){.ticket_id = packed->ticket_id, .expires_s = packed->expires_s};
     return packed->base.n_unknown_fields == 0 &&
-           take_bytes(packed->cluster_id, out->cluster_id, MESH_ID_LEN) &&
-           take_bytes(packed->ticket_secret, out->secret, MESH_SECRET_LEN) &&
+           mesh_field_take(packed->cluster_id, out->cluster_id, MESH_ID_LEN) &&
+           mesh_field_take(packed->ticket_secret, out->secret, MESH_SECRET_LEN) &&
            take_lists(packed, out) && is_sound(out);
 }
 

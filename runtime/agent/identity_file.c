@@ -3,26 +3,17 @@
 #include <sodium.h>
 
 #include "core/mem.h"
+#include "secure/field.h"
 #include "state.pb-c.h"
 
 enum { SEED_LEN = crypto_sign_SEEDBYTES };
 
 // ---- parts
 
-static ProtobufCBinaryData view(const uint8_t *data, size_t len) {
-    return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
-}
-
-static bool take_bytes(ProtobufCBinaryData from, uint8_t *to, size_t len) {
-    if (from.len != len) return false;
-    memcpy(to, from.data, len);
-    return true;
-}
-
 static bool take_signed(ProtobufCBinaryData from, mesh_signed *to) {
     if (from.len > MESH_CERT_LEN_MAX) return false;
     to->len = from.len;
-    return take_bytes(from, to->bytes, from.len);
+    return mesh_field_take(from, to->bytes, from.len);
 }
 
 // ---- host.key
@@ -49,13 +40,13 @@ static bool take_host(const ProtobufCMessage *message, void *user) {
         return false;
     if (packed->n_roots < 1 || packed->n_roots > MESH_ROOTS_MAX) return false;
     for (size_t i = 0; i < packed->n_roots; i++)
-        if (!take_bytes(packed->roots[i], c->trust.roots[i], MESH_SIGN_KEY_LEN)) return false;
+        if (!mesh_field_take(packed->roots[i], c->trust.roots[i], MESH_SIGN_KEY_LEN)) return false;
     c->trust.root_count = packed->n_roots;
     c->psk_id = (uint16_t)packed->psk_id;
     (void)crypto_sign_seed_keypair(public, id->host.secret, packed->seed.data);
     mesh_chain chain;
-    if (!take_bytes(packed->x25519, c->link_secret, MESH_LINK_KEY_LEN) ||
-        !take_bytes(packed->secret, id->secret, MESH_SECRET_LEN) ||
+    if (!mesh_field_take(packed->x25519, c->link_secret, MESH_LINK_KEY_LEN) ||
+        !mesh_field_take(packed->secret, id->secret, MESH_SECRET_LEN) ||
         !take_signed(packed->chain[0], &id->certs[0]) ||
         !take_signed(packed->chain[1], &id->certs[1]) || !is_consistent(id, public, &chain))
         return false;
@@ -72,17 +63,17 @@ int identity_file_write_host(const agent_identity *id, char text[AGENT_VAULT_TEX
     const mesh_credentials *c = &id->credentials;
     ProtobufCBinaryData roots[MESH_ROOTS_MAX], chain[2];
     for (size_t i = 0; i < c->trust.root_count; i++)
-        roots[i] = view(c->trust.roots[i], MESH_SIGN_KEY_LEN);
+        roots[i] = mesh_field_view(c->trust.roots[i], MESH_SIGN_KEY_LEN);
     for (size_t i = 0; i < 2; i++)
-        chain[i] = view(id->certs[i].bytes, id->certs[i].len);
+        chain[i] = mesh_field_view(id->certs[i].bytes, id->certs[i].len);
     Warren__State__HostKey packed = WARREN__STATE__HOST_KEY__INIT;
-    packed.seed = view(id->host.secret, SEED_LEN); // libsodium keeps it first
-    packed.x25519 = view(c->link_secret, MESH_LINK_KEY_LEN);
+    packed.seed = mesh_field_view(id->host.secret, SEED_LEN); // libsodium keeps it first
+    packed.x25519 = mesh_field_view(c->link_secret, MESH_LINK_KEY_LEN);
     packed.n_roots = c->trust.root_count;
     packed.roots = roots;
     packed.n_chain = 2;
     packed.chain = chain;
-    packed.secret = view(id->secret, MESH_SECRET_LEN);
+    packed.secret = mesh_field_view(id->secret, MESH_SECRET_LEN);
     packed.psk_id = c->psk_id;
     return agent_vault_write_message(id->vault, AGENT_VAULT_HOST, &packed.base, text);
 }
@@ -116,8 +107,8 @@ int identity_file_read_issuer(agent_identity *id, char text[AGENT_VAULT_TEXT_MAX
 
 int identity_file_write_issuer(const agent_identity *id, char text[AGENT_VAULT_TEXT_MAX]) {
     Warren__State__IssuerKey packed = WARREN__STATE__ISSUER_KEY__INIT;
-    packed.seed = view(id->issuer.secret, SEED_LEN);
-    packed.cert = view(id->issuer_cert.bytes, id->issuer_cert.len);
+    packed.seed = mesh_field_view(id->issuer.secret, SEED_LEN);
+    packed.cert = mesh_field_view(id->issuer_cert.bytes, id->issuer_cert.len);
     return agent_vault_write_message(id->vault, AGENT_VAULT_ISSUER, &packed.base, text);
 }
 
@@ -144,7 +135,7 @@ int identity_file_read_root(const char *vault, const mesh_trust *trust,
 int identity_file_write_root(const char *vault, const uint8_t seed[32],
                              char text[AGENT_VAULT_TEXT_MAX]) {
     Warren__State__RootKey packed = WARREN__STATE__ROOT_KEY__INIT;
-    packed.seed = view(seed, SEED_LEN);
+    packed.seed = mesh_field_view(seed, SEED_LEN);
     return agent_vault_write_message(vault, AGENT_VAULT_ROOT, &packed.base, text);
 }
 

@@ -135,11 +135,9 @@ bool agent_links_connect(agent_links *links, agent_member *member, uint64_t node
 
 // A certificate's name is shorter and plainer than a node's may be; it is for people to read.
 static void write_name(const char *name, char out[MESH_CERT_NAME_LEN_MAX + 1]) {
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     (void)snprintf(out, MESH_CERT_NAME_LEN_MAX + 1, "%s", name[0] != 0 ? name : "node");
     for (char *at = out; *at != 0; at++)
-        if (strchr(letters, *at) == NULL) *at = '-';
+        if (strchr(MESH_NAME_LETTERS, *at) == NULL) *at = '-';
 }
 
 void agent_links_credentials(agent_links *links, agent_member *member,

@@ -9,6 +9,7 @@
 #include "agent/say.h"
 #include "core/limits.h"
 #include "core/tags.h"
+#include "secure/field.h"
 
 enum { UNSEEN_MAX = 1024 };
 
@@ -163,10 +164,6 @@ static void connect_to(agent_member *member, const Warren__Node__Connect *connec
     close(fds[1]);
 }
 
-static ProtobufCBinaryData view(const void *bytes, size_t len) {
-    return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)bytes};
-}
-
 void agent_member_give_credentials(agent_member *member, const mesh_credentials *host,
                                    mesh_bytes cert) {
     Warren__Node__Credentials given = WARREN__NODE__CREDENTIALS__INIT;
@@ -177,13 +174,14 @@ void agent_member_give_credentials(agent_member *member, const mesh_credentials 
         CHECK(host->chain_count == MESH_CHAIN_MAX - 1);
         for (; given.n_chain < host->chain_count; given.n_chain++)
             chain[given.n_chain] =
-                view(host->chain[given.n_chain].data, host->chain[given.n_chain].len);
-        chain[given.n_chain++] = view(cert.data, cert.len);
+                mesh_field_view(host->chain[given.n_chain].data, host->chain[given.n_chain].len);
+        chain[given.n_chain++] = mesh_field_view(cert.data, cert.len);
         for (; given.n_root < host->trust.root_count; given.n_root++)
-            roots[given.n_root] = view(host->trust.roots[given.n_root], MESH_SIGN_KEY_LEN);
-        given.cluster_id = view(host->cluster_id, sizeof host->cluster_id);
-        given.link_psk = view(host->link_psk, sizeof host->link_psk);
-        given.knock_key = view(host->knock_key, sizeof host->knock_key);
+            roots[given.n_root] =
+                mesh_field_view(host->trust.roots[given.n_root], MESH_SIGN_KEY_LEN);
+        given.cluster_id = mesh_field_view(host->cluster_id, sizeof host->cluster_id);
+        given.link_psk = mesh_field_view(host->link_psk, sizeof host->link_psk);
+        given.knock_key = mesh_field_view(host->knock_key, sizeof host->knock_key);
         given.psk_id = host->psk_id;
     }
     AGENT_TO_NODE(message, CREDENTIALS, credentials, &given);

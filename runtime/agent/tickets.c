@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/mem.h"
+#include "secure/field.h"
 #include "state.pb-c.h"
 
 enum { HEX_LEN = 2 * MESH_ID_LEN + 1 };
@@ -18,12 +19,6 @@ typedef struct ticket_list {
 } ticket_list;
 
 // ---- the file
-
-static bool take_bytes(ProtobufCBinaryData from, uint8_t *to, size_t len) {
-    if (from.len != len) return false;
-    memcpy(to, from.data, len);
-    return true;
-}
 
 static bool take_text(const char *from, char *to, size_t len_max) {
     size_t len = strlen(from);
@@ -40,10 +35,11 @@ static bool take_one(const Warren__State__Ticket *packed, mesh_ticket *out) {
     if (packed->id == 0 || packed->n_scopes > MESH_SCOPES_MAX) return false;
     for (size_t i = 0; i < packed->n_scopes; i++)
         if (!take_text(packed->scopes[i], out->scopes[i], MESH_SCOPE_LEN_MAX)) return false;
-    return take_bytes(packed->link_psk, out->keys.link_psk, MESH_SECRET_LEN) &&
-           take_bytes(packed->knock_key, out->keys.knock_key, MESH_KNOCK_KEY_LEN) &&
+    return mesh_field_take(packed->link_psk, out->keys.link_psk, MESH_SECRET_LEN) &&
+           mesh_field_take(packed->knock_key, out->keys.knock_key, MESH_KNOCK_KEY_LEN) &&
            take_text(packed->name, out->name, MESH_CERT_NAME_LEN_MAX) &&
-           (packed->used_by.len == 0 || take_bytes(packed->used_by, out->used_by, MESH_ID_LEN));
+           (packed->used_by.len == 0 ||
+            mesh_field_take(packed->used_by, out->used_by, MESH_ID_LEN));
 }
 
 static bool take_list(const ProtobufCMessage *message, void *user) {
@@ -63,10 +59,6 @@ static int read_list(const char *vault, ticket_list *out, char text[AGENT_VAULT_
                                     take_list, out, text);
 }
 
-static ProtobufCBinaryData view(const uint8_t *data, size_t len) {
-    return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
-}
-
 typedef struct packed_ticket {
     Warren__State__Ticket message;
     char *scopes[MESH_SCOPES_MAX];
@@ -77,14 +69,14 @@ static void pack_one(const mesh_ticket *ticket, packed_ticket *out) {
     for (size_t i = 0; i < ticket->scope_count; i++)
         out->scopes[i] = (char *)(uintptr_t)ticket->scopes[i];
     out->message.id = ticket->keys.id;
-    out->message.link_psk = view(ticket->keys.link_psk, MESH_SECRET_LEN);
-    out->message.knock_key = view(ticket->keys.knock_key, MESH_KNOCK_KEY_LEN);
+    out->message.link_psk = mesh_field_view(ticket->keys.link_psk, MESH_SECRET_LEN);
+    out->message.knock_key = mesh_field_view(ticket->keys.knock_key, MESH_KNOCK_KEY_LEN);
     out->message.name = (char *)(uintptr_t)ticket->name;
     out->message.n_scopes = ticket->scope_count;
     out->message.scopes = out->scopes;
     out->message.expires_s = ticket->expires_s;
     out->message.used_s = ticket->used_s;
-    if (ticket->used_s != 0) out->message.used_by = view(ticket->used_by, MESH_ID_LEN);
+    if (ticket->used_s != 0) out->message.used_by = mesh_field_view(ticket->used_by, MESH_ID_LEN);
 }
 
 static int write_list(const char *vault, const ticket_list *list, char text[AGENT_VAULT_TEXT_MAX]) {
