@@ -40,6 +40,24 @@ void mesh_tcp_tune(int fd) {
     set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_LEN);
 }
 
+void mesh_tcp_be_patient(int fd) {
+    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+    set(fd, IPPROTO_TCP, TCP_KEEPCNT,
+        (MESH_TCP_TIMEOUT_MS / 1000 - KEEPALIVE_IDLE_S) / KEEPALIVE_EVERY_S);
+}
+
+bool mesh_tcp_is_silent(int fd, uint32_t silent_ms) {
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) return false;
+    // Bytes that were sent again, or probes of a closed window, that nothing was said of. (Bytes
+    // over which a window was closed are sent again as probes are, ever more rarely, and counted as
+    // neither: while it lives a host may well have said nothing for long.) The newest one's answer
+    // may be on its way.
+    bool is_owed = info.tcpi_retransmits > 1 || info.tcpi_probes > 1;
+    return is_owed && info.tcpi_last_ack_recv >= silent_ms;
+}
+
 static int open_socket(const struct sockaddr_storage *address) {
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     return fd < 0 ? -errno : fd;

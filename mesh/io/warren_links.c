@@ -8,9 +8,10 @@
 
 #include "core/error.h"
 #include "core/mem.h"
+#include "io/tcp.h"
 #include "io/warren_state.h"
 
-enum { READS_PER_TURN = 4 };
+enum { READS_PER_TURN = 4, SWEEP_EVERY_MS = 5000 };
 
 struct peer_link {
     uv_poll_t poll;
@@ -18,6 +19,8 @@ struct peer_link {
     int fd;
     uint32_t peer;
     uint64_t node_id;
+    bool is_remote;  // to another host
+    bool is_doubted; // that one was silent when last looked at
     bool is_dirty;   // in the list of links to write
     bool is_blocked; // the socket is full: waiting for UV_WRITABLE
     bool is_broken;  // writing failed: what came before is still read
@@ -72,6 +75,13 @@ static void set_blocked(peer_link *l, bool is_blocked) {
     watch_link(l);
 }
 
+// A dead peer: its last words may still wait in the socket; reading finds the end. Of a live one
+// that only stopped reading too, once this end is shut.
+static void break_link(peer_link *l) {
+    l->is_broken = true;
+    (void)shutdown(l->fd, SHUT_RDWR);
+}
+
 static void write_link(peer_link *l) {
     warren *w = l->w;
     while (!l->is_broken) {
@@ -87,11 +97,8 @@ static void write_link(peer_link *l) {
             set_blocked(l, true);
             return;
         }
-        // A dead peer: its last words may still wait in the socket; reading finds the end. Of a
-        // live one that only stopped reading too, once this end is shut.
         if (sent < 0) {
-            l->is_broken = true;
-            (void)shutdown(l->fd, SHUT_RDWR);
+            break_link(l);
             break;
         }
         mesh_node_link_sent(w->node, now_ms(w), l->peer, (size_t)sent);
@@ -243,6 +250,34 @@ static void add_local_link(warren *w, uint64_t node_id, int fd) {
 
 // ---- links to other hosts (abroad.h)
 
+static void on_sweep(uv_timer_t *timer) {
+    warren *w = timer->data;
+    uint32_t remote_count = 0;
+    for (uint32_t peer = 0; peer < w->link_cap; peer++) {
+        peer_link *l = w->links[peer];
+        if (l == NULL || !l->is_remote) continue;
+        remote_count++;
+        bool is_silent = mesh_tcp_is_silent(l->fd, MESH_TCP_TIMEOUT_MS);
+        if (is_silent && l->is_doubted && !l->is_broken) break_link(l);
+        l->is_doubted = is_silent;
+    }
+    if (remote_count == 0) (void)uv_timer_stop(timer);
+}
+
+static void look_after(peer_link *l) {
+    warren *w = l->w;
+    l->is_remote = true;
+    mesh_tcp_be_patient(l->fd);
+    if (w->sweep == NULL) {
+        w->sweep = mem_alloc(sizeof *w->sweep);
+        w->sweep->data = w;
+        (void)uv_timer_init(w->loop, w->sweep); // never fails
+    }
+    if (uv_is_active((uv_handle_t *)w->sweep)) return;
+    (void)uv_timer_start(w->sweep, on_sweep, SWEEP_EVERY_MS, SWEEP_EVERY_MS);
+    uv_unref((uv_handle_t *)w->sweep);
+}
+
 // What came with the handshake's last bytes.
 static void feed(peer_link *l, mesh_bytes rest) {
     if (rest.len == 0) return;
@@ -268,6 +303,7 @@ static int on_abroad_link(const mesh_abroad_link *from, void *user) {
         mesh_node_link_down(w->node, now_ms(w), peer);
         return 0;
     }
+    look_after(l);
     place_link(l, peer);
     feed(l, from->rest);
     return 0;
@@ -348,11 +384,16 @@ void warren_links_end_all(warren *w) {
         if (w->links[peer] != NULL) end_link(w->links[peer]);
 }
 
+static void on_sweep_closed(uv_handle_t *timer) {
+    free(timer);
+}
+
 void warren_links_close_all(warren *w) {
     for (uint32_t peer = 0; peer < w->link_cap; peer++)
         if (w->links[peer] != NULL) close_link(w->links[peer]);
     w->link_cap = 0;
     mesh_abroad_destroy(w->abroad);
+    if (w->sweep != NULL) uv_close((uv_handle_t *)w->sweep, on_sweep_closed);
     free(w->links);
     free(w->dirty);
     free(w->connecting);

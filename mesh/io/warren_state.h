@@ -22,6 +22,7 @@ struct warren {
     warren_agent_cb on_agent;
     void *user;
     mesh_abroad *abroad; // links to other hosts; NULL: there was none yet
+    uv_timer_t *sweep;   // looks after them; NULL too
     peer_link **links;   // by peer handle
     uint32_t link_cap, link_count;
     peer_link **dirty;

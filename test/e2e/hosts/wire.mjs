@@ -106,6 +106,7 @@ export const replayed = async (t) => {
 export const halfOpen = async (t) => {
   const cluster = await Cluster.open(t, ['ada', 'bob']), [ada, bob] = cluster.hosts
   const caller = await cluster.member(ada, 'caller'), callee = await cluster.member(bob, 'callee')
+  const talker = await cluster.member(ada, 'talker')
   const history = await cluster.history(ada)
   await callee.run(async (mesh, keep) => {
     keep.aborted = new Promise((resolve) => {
@@ -118,6 +119,13 @@ export const halfOpen = async (t) => {
     keep.failed = mesh.client('endless').wait(undefined, { timeout: 100_000 }).catch(({ code, delivered }) => ({ code, delivered, at: Date.now() }))
     await new Promise((resolve) => setTimeout(resolve, 500)) // the link is at rest
   })
+  await talker.run(async (mesh, keep) => { // another link, with something under way at any time
+    await mesh.available('endless', { timeout: 20_000 })
+    await mesh.client('endless').nothing().catch(() => {}) // there is a link
+    const talk = setInterval(() => mesh.client('endless').nothing().catch(() => {}), 20)
+    keep.failed = mesh.client('endless').wait(undefined, { timeout: 100_000 }).catch(({ code }) => ({ code, at: Date.now() }))
+    void keep.failed.then(() => clearInterval(talk))
+  })
   const from = Date.now()
   for (const host of cluster.hosts) await host.nft('add rule ip faults in ip protocol tcp iifname eth0 drop')
   const { code, delivered, at } = await caller.run((mesh, keep) => keep.failed)
@@ -125,6 +133,9 @@ export const halfOpen = async (t) => {
   const there = await callee.run((mesh, keep) => keep.aborted)
   figure(t, 'noticed by the caller after', at - from, 'ms')
   figure(t, 'noticed by the other end after', there - from, 'ms')
+  const talked = await talker.run((mesh, keep) => keep.failed)
+  figure(t, 'noticed by one that was sending after', talked.at - from, 'ms')
+  assert.equal(talked.code, 'ERR_WARREN_PEER_LOST')
   t.diagnostic(`its host was ${history.of('bob')}`)
-  assert.ok(Math.max(at, there) - from < 40_000)
+  assert.ok(Math.max(at, there, talked.at) - from < 40_000)
 }
