@@ -5,6 +5,7 @@ enum {
     MESH_RECORD_LEN_MAX = 65535,
     MESH_RECORD_LEN_TARGET = 16 << 10,
     MESH_REKEY_RECORDS = 1 << 14, // records under one key
+    MESH_REKEY_AFTER_MS = 600000, // and the time, for a link that has little to say
     MESH_FRAME_HEAD_LEN = 9,
     MESH_FRAME_LEN_DEFAULT = 16 << 10, // body of one frame, unless both sides say more
     MESH_FRAME_LEN_MIN = 1 << 10,

@@ -27,6 +27,7 @@ static void reset_stream(mesh_link *link) {
     link->is_sealed = false;
     mesh_cipher_deinit(&link->seal);
     mesh_cipher_deinit(&link->open);
+    link->key_since_ms = link->now_ms;
     link->has_control = true;
     link->has_open_record = false;
     link->output_base += link->output_tail;

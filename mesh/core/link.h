@@ -67,6 +67,7 @@ typedef struct mesh_link {
 
     bool is_sealed; // records are encrypted: the stream leaves this host
     mesh_cipher seal, open;
+    uint64_t now_ms, key_since_ms; // of `seal`
 
     uint8_t *output;
     size_t output_cap, output_head, output_tail;

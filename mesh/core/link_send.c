@@ -32,7 +32,8 @@ static void end_record(mesh_link *link) {
     link->has_open_record = false;
     uint8_t *record = link->output + link->open_record;
     size_t len = load_be16(record);
-    bool is_rekey = (link->seal.count + 1) % MESH_REKEY_RECORDS == 0;
+    bool is_rekey = (link->seal.count + 1) % MESH_REKEY_RECORDS == 0 ||
+                    link->now_ms - link->key_since_ms >= MESH_REKEY_AFTER_MS;
     if (is_rekey) { // the record's last frame: reserved when the record began
         (void)mesh_frame_put_head(link->output + link->output_tail, 0, MESH_FRAME_REKEY,
                                   MESH_FRAME_FIRST, MESH_CHANNEL_CONTROL);
@@ -42,7 +43,9 @@ static void end_record(mesh_link *link) {
     CHECK(mesh_cipher_seal(&link->seal, (mesh_bytes){0}, record + MESH_RECORD_HEAD_LEN, len) == 0);
     link->output_tail += MESH_CIPHER_TAG_LEN;
     (void)store_be16(record, (uint32_t)(len + MESH_CIPHER_TAG_LEN));
-    if (is_rekey) mesh_cipher_rekey(&link->seal);
+    if (!is_rekey) return;
+    mesh_cipher_rekey(&link->seal);
+    link->key_since_ms = link->now_ms;
 }
 
 // What may still have to be written behind the last frame of a record.
@@ -320,6 +323,8 @@ static bool is_anything_waiting(const mesh_link *link) {
 }
 
 void mesh_link_pump(mesh_link *link, uint64_t now_ms) {
+    link->now_ms = now_ms;
+    if (link->key_since_ms == 0) link->key_since_ms = now_ms;
     if (link->state == MESH_LINK_OPEN) {
         write_control(link);
         while (pending(link) < MESH_LINK_OUTPUT_MAX && pump_lanes(link, now_ms)) {

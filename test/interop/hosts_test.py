@@ -71,6 +71,14 @@ class Hosts(unittest.TestCase):
         self.assertNotEqual(peer.link.opening.key, keys[1])
         self.assertEqual(self.node.call('echo', 'echo', 'after'), 'after')
 
+    def test_python_may_take_a_new_key_at_any_time(self):
+        peer = self.echo_peer()
+        link = self.node.link_to(peer)
+        for i in range(3):
+            key, link.is_key_old = link.sealing.key, True
+            self.assertEqual(self.node.call('echo', 'echo', i), i)
+            self.assertNotEqual(link.sealing.key, key)
+
     def test_javascript_on_another_host_dials_python(self):
         self.node.serve('python', {'double': lambda value, _: value * 3})
         self.assertTrue(self.node.call('echo', 'available', 'python'))  # another host hears of it a moment later

@@ -147,10 +147,11 @@ class Mesh(unittest.TestCase):
 
     def test_the_answer_to_a_bulk_call_is_bulk_and_a_small_call_overtakes_both(self):
         text = 'b' * 1_000_000
+        self.node.channels.clear()
         bulk = [self.node.start_call('echo', 'echo', text, lane=BULK)[0] for _ in range(8)]  # 8 MB on a window of 1 MiB
         self.assertEqual(self.call('echo', 1), 1)
         self.assertFalse(all(call.is_over for call in bulk))
-        self.assertEqual(self.node.channels[-1], 3)
+        self.assertIn(3, self.node.channels)
         self.node.wait(lambda: all(call.is_over for call in bulk))
         self.assertTrue(all(call.result() == text for call in bulk))
         self.assertEqual(self.node.channels[-1], 6)

@@ -36,6 +36,7 @@ class Link:
         self.own_id, self.peer_id, self.on_message = own_id, peer_id, on_message
         self.sealing, self.opening = ciphers or (None, None)
         self.sealed_count = self.opened_count = 0
+        self.is_key_old = False  # true: the next record is its last
         self.input, self.output = bytearray(), bytearray()
         self.frames = deque()    # to be written
         self.messages = deque()  # wait for credit, or for the peer's READY
@@ -94,7 +95,8 @@ class Link:
     def record(self, plaintext):
         if self.sealing:
             self.sealed_count += 1
-            is_last = self.sealed_count % REKEY_RECORDS == 0
+            is_last = self.sealed_count % REKEY_RECORDS == 0 or self.is_key_old
+            self.is_key_old = False
             if is_last:
                 plaintext += bytes(3) + bytes([REKEY, FIRST]) + bytes(4)
             plaintext = self.sealing.seal(plaintext)

@@ -295,6 +295,41 @@ TEST(both_ends_take_a_new_key_after_as_many_records_as_one_may_seal) {
     mesh_link_destroy(b);
 }
 
+TEST(a_link_that_says_little_has_a_new_key_after_ten_minutes) {
+    const uint64_t start_ms = 5000;
+    const uint64_t at_ms[] = {0,
+                              MESH_REKEY_AFTER_MS - 1,
+                              MESH_REKEY_AFTER_MS,
+                              MESH_REKEY_AFTER_MS + 1,
+                              2ul * MESH_REKEY_AFTER_MS - 1,
+                              2ul * MESH_REKEY_AFTER_MS};
+    const bool is_rekeyed[] = {false, false, true, false, false, true};
+    const size_t plain_len = 2 + 9 + strlen("headx") + MESH_CIPHER_TAG_LEN;
+    mesh_link *a = sealed_link_of(1, 2), *b = sealed_link_of(2, 1);
+    mesh_link_pump(a, start_ms);
+    mesh_bytes ready = mesh_link_output(a);
+    mesh_link_message message;
+    pair_greet(a, b);
+    EXPECT_TRUE(ready.len > 0);
+    for (size_t i = 0; i < sizeof at_ms / sizeof *at_ms; i++) {
+        mesh_link_pump(a, start_ms + at_ms[i]);
+        (void)pair_send(a, MESH_FRAME_PUB, "x", 1);
+        mesh_bytes wire = mesh_link_output(a);
+        EXPECT_EQ(plain_len + (is_rekeyed[i] ? 9 : 0), wire.len);
+        uint8_t *buffer;
+        size_t cap;
+        mesh_link_input(b, &buffer, &cap);
+        memcpy(buffer, wire.data, wire.len);
+        mesh_link_received(b, 0, wire.len);
+        mesh_link_sent(a, wire.len);
+        EXPECT_EQ(1, mesh_link_next(b, &message));
+        EXPECT_BYTES("headx", message.body);
+        EXPECT_EQ(0, mesh_link_next(b, &message));
+    }
+    mesh_link_destroy(a);
+    mesh_link_destroy(b);
+}
+
 TEST(a_new_key_where_nothing_is_encrypted_or_in_the_middle_of_a_record_is_refused) {
     mesh_link_message message;
     uint8_t *buffer;
