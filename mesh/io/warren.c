@@ -64,9 +64,10 @@ static bool is_anything_queued(warren *w) {
     return stats.queued_bytes[MESH_LANE_NORMAL] + stats.queued_bytes[MESH_LANE_BULK] > 0;
 }
 
-// The application wants the loop alive, or bytes wait for a slow peer.
+// The application wants the loop alive, or bytes wait for a slow peer. What waits when the mesh is
+// closed never goes anywhere.
 static void update_keep(warren *w) {
-    if (w->is_wanted || is_anything_queued(w))
+    if (w->is_wanted || (!w->is_closed && is_anything_queued(w)))
         uv_ref((uv_handle_t *)&w->keep);
     else
         uv_unref((uv_handle_t *)&w->keep);

@@ -61,7 +61,7 @@ export class Cluster {
 
   async member(name, env = {}) {
     const child = fork(join(here, 'peer.mjs'), [name], {
-      execPath: join(bin, 'warren-node'),
+      execPath: process.execPath, // warren-node, or the stock Node.js whose package is tested
       env: { ...process.env, WARREN_DIR: this.dir, NODE_OPTIONS: '', ...env },
       serialization: 'advanced',
       execArgv: [],

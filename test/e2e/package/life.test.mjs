@@ -2,11 +2,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join as joinPath } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Cluster } from '../messages/cluster.mjs'
-
-const bin = process.env.WARREN_BIN ?? joinPath(new URL('../../../build/bin', import.meta.url).pathname)
 
 let cluster
 before(async () => { cluster = await Cluster.start() })
@@ -14,7 +11,7 @@ after(() => cluster.stop())
 
 // Runs a program beside the agent, to its end.
 async function run(source, ...options) {
-  const child = spawn(joinPath(bin, 'warren-node'), [...options, '-e', source], { env: { ...process.env, WARREN_DIR: cluster.dir, NODE_OPTIONS: '' } })
+  const child = spawn(process.execPath, [...options, '-e', source], { env: { ...process.env, WARREN_DIR: cluster.dir, NODE_OPTIONS: '' } })
   const result = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (result[name] += text))
   ;[result.code] = await once(child, 'close')
@@ -98,6 +95,15 @@ test('close() runs hooks last to first, waits for handlers, and emits close', as
   assert.equal(stdout, 'last true\nfirst\nanswer\nclose\n', stderr)
 })
 
+test('what nobody reads any more keeps no process after close()', async () => {
+  assert.deepEqual(await module(`
+    const mesh = await join()
+    const unread = mesh.subscribe('unread', { highWaterMark: 1 })
+    await unread.ready
+    for (let i = 0; i < 100; i++) mesh.publish('unread', Buffer.alloc(1000))
+    await mesh.close()`), { code: 0, stdout: '', stderr: '' })
+})
+
 test('a handler that does not end holds close() no longer than its timeout', async () => {
   const { stdout, stderr } = await module(`
     const mesh = await join()
@@ -165,7 +171,7 @@ test('a lost agent is a warning when nobody listens to errors', async () => {
       subscription.unsubscribe()
     })
     console.log('joined')`
-  const child = spawn(joinPath(bin, 'warren-node'), ['--input-type=module', '-e', `import { join } from 'warren'\n${source}`], { env: { ...process.env, WARREN_DIR: own.dir, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', `import { join } from 'warren'\n${source}`], { env: { ...process.env, WARREN_DIR: own.dir, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'ignore'] })
   let stdout = ''
   child.stdout.setEncoding('utf8').on('data', (text) => {
     stdout += text
@@ -184,7 +190,7 @@ test('who has left does not miss the agent', async () => {
     await mesh.close()
     console.log('left')
     process.stdin.resume() // until the test says that the agent is gone`
-  const child = spawn(joinPath(bin, 'warren-node'), ['--input-type=module', '-e', `import { join } from 'warren'\n${source}`],
+  const child = spawn(process.execPath, ['--input-type=module', '-e', `import { join } from 'warren'\n${source}`],
     { env: { ...process.env, WARREN_DIR: own.dir, NODE_OPTIONS: '' }, stdio: 'pipe' })
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
@@ -231,6 +237,38 @@ test('a worker thread is a member of its own, and its end leaves the process in 
       process.exit()
     })`)
   assert.equal(stdout, 'hello thread\n0\nhello thread\n0\n', stderr)
+  assert.equal(code, 0)
+})
+
+test('worker threads that end in any way, several at once, leave in peace a process that never joined', async () => {
+  const { stdout, stderr, code } = await run(`
+    const { Worker } = require('worker_threads')
+    const source = \`
+      const { parentPort, workerData: end } = require('worker_threads')
+      require('warren').join({ name: end }).then(async (mesh) => {
+        const words = mesh.subscribe('words', { highWaterMark: 1 })
+        await mesh.serve(end, { echo: (value) => value })
+        for (let i = 0; i < 1000; i++) mesh.publish('words', Buffer.alloc(1000))
+        for (const name of ['close', 'exit', 'throw', 'terminate']) {
+          await mesh.available(name)
+          mesh.client(name).echo(Buffer.alloc(100_000)).catch(() => {})
+        }
+        parentPort.postMessage('talks')
+        parentPort.once('message', () => {
+          if (end === 'close') mesh.close()
+          if (end === 'exit') process.exit(7)
+          if (end === 'throw') throw new Error('on purpose')
+        })
+      })\`
+    const ends = ['close', 'exit', 'throw', 'terminate']
+    const workers = ends.map((end) => new Worker(source, { eval: true, workerData: end }))
+    const exits = workers.map((worker) => new Promise((resolve) => worker.on('exit', resolve).on('error', () => {})))
+    const talk = workers.map((worker) => new Promise((resolve) => worker.once('message', resolve)))
+    Promise.all(talk).then(async () => {
+      workers.forEach((worker, i) => ends[i] === 'terminate' ? worker.terminate() : worker.postMessage('end'))
+      console.log((await Promise.all(exits)).join())
+    })`)
+  assert.equal(stdout, '0,7,1,1\n', stderr)
   assert.equal(code, 0)
 })
 
