@@ -1,10 +1,11 @@
 # The front door: sets up, builds, runs. The build itself is CMake's (CMakePresets.json).
 MAKEFLAGS += --no-print-directory
-CONFIGURE_FLAGS := $(if $(WERROR),-DWARREN_WERROR=$(WERROR))
+NODES := 20
+CONFIGURE_FLAGS = $(if $(WERROR),-DWARREN_WERROR=$(WERROR)) -DWARREN_TEST_NODES='$(NODES)'
 JOBS := $(shell nproc)
 C_FILES = $(shell find mesh runtime cli test -name '*.[ch]' -o -name '*.cc')
 
-.PHONY: build demo test bench asan format tidy seeds fuzz faults clean help
+.PHONY: build demo test test-nodes bench asan format tidy seeds fuzz faults clean help
 build: ## build/bin/warren and build/bin/warren-node (the default)
 	@tools/setup.sh
 	@mkdir -p build
@@ -18,6 +19,11 @@ test: ## build, run all tests
 	@tools/setup.sh test
 	@$(MAKE) build
 	@ctest --preset release -j $(JOBS)
+
+test-nodes: ## run the tests of the package in stock Node.js 20, 22, 24 and 26
+	@tools/setup.sh test nodes
+	@$(MAKE) build NODES='20;22;24;26'
+	@ctest --preset release -j $(JOBS) -R '^stock/'
 
 bench: ## measure Warren beside others, print tables (test/bench)
 	@tools/setup.sh bench
@@ -62,4 +68,4 @@ clean: ## remove build/
 	@rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1 \2/p' Makefile | awk '{ $$2 = sprintf("%-8s", $$2) } 1'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1 \2/p' Makefile | awk '{ $$2 = sprintf("%-10s", $$2) } 1'

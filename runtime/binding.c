@@ -342,7 +342,7 @@ static void on_prepare(uv_prepare_t *prepare) {
     run_commands(b);
     warren_flush(b->w);
     call_js(b); // what a command failed with, where nothing else came
-    runtime_poll_expect(b->is_message_likely);
+    runtime_poll_expect(b->prepare.loop, b->is_message_likely);
     b->is_message_likely = false;
 }
 

@@ -1,5 +1,5 @@
 // Node-API face of the mesh: JavaScript call <-> warren.h. Linked into warren-node as
-// process._linkedBinding('warren').
+// process._linkedBinding('warren'); as an addon, of a stock Node.js (addon/).
 //
 // JavaScript and C share three pieces of memory, so that a message costs no call across the
 // boundary:

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [bench] [lint] [dev]
+# Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [nodes] [bench] [lint] [dev]
 #   (nothing)    what the build needs           lint  also clang-format, shellcheck
-#   test         also npm, dnsmasq, etcd, nats-server, faketime, ip, nft, python3  dev   also clang with its fuzzer, clang-tidy
+#   test         also npm, dnsmasq, etcd, nats-server, faketime, ip, nft, python3, Node.js 20
+#   nodes        also Node.js 22, 24 and 26     dev   also clang with its fuzzer, clang-tidy
 #   bench        also npm, serf
 #
 # libnode comes by apt where apt agrees. Where another Node.js is installed apt refuses, because Debian's node-acorn
 # wants Debian's nodejs; then Debian's packages are unpacked beside the system, in $libnode_dir, and that Node.js
 # stays as it is: nothing is ever removed, replaced or put before it on the PATH. The servers that tests and benchmarks
-# start, etcd, nats-server and serf, are unpacked in the same way, each into its own directory: their packages would start a service.
+# start, etcd, nats-server and serf, are unpacked in the same way, each into its own directory: their packages would start a
+# service. So are the stock Node.js that tests run in, from npm, into $nodes_dir/MAJOR.
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
@@ -17,6 +19,9 @@ libnode_dir=/usr/local/lib/warren/libnode108
 etcd_dir=/usr/local/lib/warren/etcd
 nats_dir=/usr/local/lib/warren/nats
 serf_dir=/usr/local/lib/warren/serf
+nodes_dir=/usr/local/lib/warren/nodes
+node_20=20.20.2
+later_nodes=(22.23.3 24.21.0 26.12.1)
 wanted=("$@")
 
 # libcmocka-dev and libmsgpack-dev are here and not under `test`: CMake configures the tests with the rest.
@@ -54,6 +59,14 @@ has_serf() {
     [[ -d $serf_dir || -z $(missing_packages serf) ]]
 }
 
+# need_nodes VERSION...: those that are not there.
+need_nodes() {
+    local version
+    for version in "$@"; do
+        [[ $(readlink "$nodes_dir/${version%%.*}") == "$version"/* ]] || nodes+=("$version")
+    done
+}
+
 has_libnode() {
     [[ -d $libnode_dir || -z $(missing_packages libnode-dev) ]]
 }
@@ -66,12 +79,14 @@ choose_packages() {
                 packages+=(dnsmasq-base python3-cryptography python3-protobuf iproute2 libfaketime nftables)
                 has_etcd || need_etcd=true
                 has_nats || need_nats=true
+                need_nodes "$node_20"
                 ;;&
             bench) has_serf || need_serf=true ;;&
-            test | bench) command -v npm >/dev/null && command -v node >/dev/null || packages+=(npm) ;;
+            nodes) need_nodes "${later_nodes[@]}" ;;&
+            test | nodes | bench) command -v npm >/dev/null && command -v node >/dev/null || packages+=(npm) ;;
             lint) packages+=(clang-format shellcheck) ;;
             dev) packages+=(clang clang-tidy libclang-rt-14-dev) ;;
-            *) fail "'$set' is not one of test, bench, lint, dev" ;;
+            *) fail "'$set' is not one of test, nodes, bench, lint, dev" ;;
         esac
     done
     mapfile -t missing < <(missing_packages "${packages[@]}")
@@ -96,6 +111,7 @@ check_root() {
     $need_etcd && what="${what:+$what }etcd-server"
     $need_nats && what="${what:+$what }nats-server"
     $need_serf && what="${what:+$what }serf"
+    ((${#nodes[@]} == 0)) || what="${what:+$what }Node.js ${nodes[*]}"
     fail "missing: $what. Only root can install packages: run 'sudo $root/tools/setup.sh ${wanted[*]}'" \
         "(or the same as root), then this again"
 }
@@ -110,6 +126,7 @@ check_disk() {
     local need_mb=150 free_mb dir
     ((${#missing[@]} > 4)) && need_mb=700
     [[ " ${missing[*]} " != *' npm '* ]] || need_mb=$((need_mb + 250))
+    need_mb=$((need_mb + 250 * ${#nodes[@]}))
     for dir in /usr /var; do
         free_mb=$(df -m --output=avail "$dir" | tail -n 1 | tr -d ' ')
         ((free_mb >= need_mb)) || fail "only $free_mb MB are free in $dir and about $need_mb MB are needed:" \
@@ -203,6 +220,18 @@ unpack() {
     mv -T "$temp" "$dir"
 }
 
+# fetch_node VERSION: $nodes_dir/MAJOR/bin/node, which nothing else finds.
+fetch_node() {
+    local package dir=$nodes_dir/$1 temp=$nodes_dir/$1.new.$$
+    package=node-linux-$(node -p process.arch)
+    mkdir -p "$temp"
+    npm install --prefix "$temp" --ignore-scripts --no-audit --no-fund --no-save "$package@$1" >>"$log" 2>&1 ||
+        fail "npm cannot install $package@$1: can the npm registry be reached? (all that npm said: $log)"
+    rm -rf "$dir"
+    mv -T "$temp" "$dir"
+    ln -sfn "$1/node_modules/$package" "$nodes_dir/${1%%.*}"
+}
+
 check_libnode() {
     local broken
     [[ -d $libnode_dir ]] || return 0
@@ -214,14 +243,14 @@ check_libnode() {
 
 cleanup() {
     untick
-    rm -rf "$libnode_dir.new.$$" "$etcd_dir.new.$$" "$nats_dir.new.$$" "$serf_dir.new.$$"
+    rm -rf "$libnode_dir.new.$$" "$etcd_dir.new.$$" "$nats_dir.new.$$" "$serf_dir.new.$$" "$nodes_dir"/*".new.$$"
 }
 
 main() {
-    local need_libnode=true need_etcd=false need_nats=false need_serf=false missing from_apt=()
+    local need_libnode=true need_etcd=false need_nats=false need_serf=false missing nodes=() from_apt=() version
     choose_packages
     has_libnode && need_libnode=false
-    ((${#missing[@]} == 0)) && ! $need_libnode && ! $need_etcd && ! $need_nats && ! $need_serf && return
+    ((${#missing[@]} + ${#nodes[@]} == 0)) && ! $need_libnode && ! $need_etcd && ! $need_nats && ! $need_serf && return
 
     say '1/5 looking at the machine'
     check_distribution
@@ -272,6 +301,10 @@ main() {
         say "    unpacking serf into $serf_dir ($SECONDS s); no service is started"
         unpack "$serf_dir" serf
     fi
+    for version in "${nodes[@]}"; do
+        say "    fetching Node.js $version from npm into $nodes_dir ($SECONDS s)"
+        fetch_node "$version"
+    done
 
     say "5/5 checking ($SECONDS s)"
     check_libnode

@@ -16,9 +16,11 @@
 import type { EventEmitter } from 'node:events'
 
 /**
- * Joins the mesh through this host's agent. In a node the agent launched it needs no options; any other process run by
- * `warren-node` joins the agent at $WARREN_DIR/agent.sock. Joining again gives the same mesh. A process that has left,
- * by close(), does not come back: ERR_WARREN_CLOSED. Rejects with ERR_WARREN_NO_AGENT when none is running.
+ * Joins the mesh through this host's agent. In a node the agent launched it needs no options; any other process, run by
+ * `warren-node` or by a stock Node.js with this package installed, joins the agent at $WARREN_DIR/agent.sock. Each worker
+ * thread that joins is a member of its own. Joining again gives the same mesh. A process that has left, by close(), does
+ * not come back: ERR_WARREN_CLOSED. Rejects with ERR_WARREN_NO_AGENT when none is running, and in a stock Node.js with
+ * ERR_WARREN_NO_ADDON when the native part for this platform is not installed.
  */
 export function join(options?: JoinOptions): Promise<Mesh>
 
@@ -269,7 +271,7 @@ export type MeshErrorCode =
   | 'ERR_WARREN_TIMEOUT' | 'ERR_WARREN_CANCELLED' | 'ERR_WARREN_NO_RESPONDERS' | 'ERR_WARREN_NO_METHOD'
   | 'ERR_WARREN_PEER_LOST' | 'ERR_WARREN_OVERLOADED' | 'ERR_WARREN_CLOSED' | 'ERR_WARREN_TOO_LARGE'
   | 'ERR_WARREN_NOT_CLONEABLE' | 'ERR_WARREN_BAD_SUBJECT' | 'ERR_WARREN_BAD_NAME' | 'ERR_WARREN_PROTOCOL'
-  | 'ERR_WARREN_NO_AGENT' | 'ERR_WARREN_AGENT_LOST' | 'ERR_WARREN_FORBIDDEN'
+  | 'ERR_WARREN_NO_AGENT' | 'ERR_WARREN_NO_ADDON' | 'ERR_WARREN_AGENT_LOST' | 'ERR_WARREN_FORBIDDEN'
 
 /**
  * Errors of the mesh itself. What handlers throw arrives as the same kind of Error (code, cause and own properties
