@@ -9,7 +9,7 @@ log=$build/$name.log
 mkdir -p "$build/new/$name"
 if ! "$fuzzer" -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=1024 -print_final_stats=1 \
     -artifact_prefix="$build/new/$name." "$build/new/$name" "test/fuzz/corpus/$name" >"$log" 2>&1; then
-    grep -vE '^#[0-9]|NEW_FUNC' "$log" | tail -n 40
+    grep -avE '^#[0-9]|NEW_FUNC' "$log" | tail -n 40
     printf 'fuzz/%s FAILED; replay: %s %s\n' "$name" "$fuzzer" "$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)"
     exit 1
 fi

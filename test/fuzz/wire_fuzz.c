@@ -21,6 +21,7 @@ typedef struct end {
     bool is_touched;      // the wire did something to what comes to this end
     bool is_gone;         // it has closed its socket
     uint32_t said, heard; // messages
+    uint32_t pings;
     size_t lens[MESSAGES_MAX];
 } end;
 
@@ -75,6 +76,14 @@ static void say(end *e, size_t len) {
     write_text(text, e->said++, len);
     (void)mesh_link_send(
         e->link, &(mesh_link_send_options){.type = MESH_FRAME_AGENT, .payload = {text, len}});
+    flush(e);
+}
+
+// Not more than may wait for a peer that does not read: that ends a link.
+static void ping(end *e) {
+    if (!e->link || e->pings == MESH_LINK_PONGS_MAX) return;
+    e->pings++;
+    mesh_link_ping(e->link);
     flush(e);
 }
 
@@ -199,17 +208,15 @@ static size_t step(uint8_t command, mesh_bytes args) {
         if (args.len == 0) return 0;
         say(e, args.data[0] * (TEXT_MAX / 256));
         return 1;
-    case 3:
-        if (e->link) mesh_link_ping(e->link);
-        flush(e);
-        return 0;
+    case 3: ping(e); return 0;
     default: return touch(e, command >> 1 & 3, args);
     }
 }
 
 static void begin(bool has_handshake) {
     for (int i = 0; i < 2; i++)
-        ends[i].wire_len = ends[i].said = ends[i].heard = ends[i].is_touched = ends[i].is_gone = 0;
+        ends[i].wire_len = ends[i].said = ends[i].heard = ends[i].pings = ends[i].is_touched =
+            ends[i].is_gone = 0;
     if (has_handshake) {
         begin_handshakes();
         flush_handshake(&ends[0]);
