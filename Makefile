@@ -52,10 +52,10 @@ seeds: ## simulate N=1000 seeds of each simulator (FROM=1), as many at once as t
 	@tools/seeds.sh $(N) $(FROM)
 
 TIME ?= 60
-fuzz: ## run each decoder's fuzzer for TIME=60 seconds, as many at once as there are cores
+fuzz: ## run each decoder's fuzzer for TIME=60 seconds (SEED=1: nearly the same inputs again), as many at once as there are cores
 	@tools/setup.sh dev
 	@cmake --preset fuzz && cmake --build --preset fuzz
-	@printf '%s\n' build/fuzz/fuzz/* | xargs -P $(JOBS) -n 1 tools/fuzz.sh $(TIME)
+	@printf '%s\n' build/fuzz/fuzz/* | xargs -P $(JOBS) -n 1 tools/fuzz.sh $(TIME) $(or $(SEED),0)
 
 REPEAT ?= 20
 faults: ## try each row of the fault matrix REPEAT=20 times, print a table (root; ROW=text: those that have it in their name)

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Runs one fuzzer: tools/fuzz.sh SECONDS BINARY. Its corpus is test/fuzz/corpus/NAME; what it adds is kept beside the
-# build, and so is an input that crashes, hangs, or takes much memory.
+# Runs one fuzzer: tools/fuzz.sh SECONDS SEED BINARY (seed 0: another one each time). Its corpus is
+# test/fuzz/corpus/NAME; what it adds is kept beside the build, and so is an input that crashes, hangs, or takes much
+# memory.
 set -euo pipefail
-seconds=$1 fuzzer=$2
+seconds=$1 seed=$2 fuzzer=$3
 name=${fuzzer##*/}
 build=$(dirname "$(dirname "$fuzzer")")
 log=$build/$name.log
 mkdir -p "$build/new/$name"
-if ! "$fuzzer" -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=1024 -print_final_stats=1 \
+if ! "$fuzzer" -max_total_time="$seconds" -seed="$seed" -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=1024 -print_final_stats=1 \
     -artifact_prefix="$build/new/$name." "$build/new/$name" "test/fuzz/corpus/$name" >"$log" 2>&1; then
     grep -avE '^#[0-9]|NEW_FUNC' "$log" | tail -n 40
     printf 'fuzz/%s FAILED; replay: %s %s\n' "$name" "$fuzzer" "$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)"
