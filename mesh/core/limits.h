@@ -54,7 +54,7 @@ enum {
     MESH_RECORD_TIMEOUT_MS =
         20000, // a record that has begun is whole by then, or its length was changed
     MESH_DIAL_TIMEOUT_MS = 5000,
-    MESH_TCP_TIMEOUT_MS = 20000, // without a sign of life: the kernel ends the connection
+    MESH_TCP_TIMEOUT_MS = 15000, // without a sign of life the connection is over
     MESH_PING_AFTER_MS = 5000,   // agents: of silence
     MESH_DEAD_AFTER_MS = 15000,  // agents: of silence
     MESH_AGENT_LINKS_MAX = 4096, // of one agent
