@@ -1,5 +1,6 @@
 // make bench: Warren beside others, interleaved in one run; prints a Markdown table with ratios.
 //   node test/bench/run.mjs [--rounds=3] [--only=rtt,calls] [--peers=warren,net] [--json]
+// Further peers: warren-stock (the leader is a stock Node.js with the package of npm) and warren-pair (one follower, too).
 // common.mjs has the workloads, peers/ who is measured. Every figure is the median over the rounds, and each
 // measurement runs in processes of its own.
 import { execFile, execFileSync } from 'node:child_process'
@@ -11,6 +12,8 @@ import { workloads } from './common.mjs'
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const BUILD = here('../../build/bench')
+const BIN = process.env.WARREN_BIN ?? here('../../build/bin')
+const STOCK = here('../../build/stock')
 const LEADER = here('process.mjs')
 const TIMEOUT_MS = 120_000
 
@@ -23,7 +26,7 @@ const { values: options } = parseArgs({
   },
 })
 const titles = {
-  warren: 'Warren', net: 'net + msgpackr', 'ipc-advanced': 'child_process (advanced)',
+  warren: 'Warren', 'warren-stock': 'Warren, stock to forked', 'warren-pair': 'Warren, stock to stock', net: 'net + msgpackr', 'ipc-advanced': 'child_process (advanced)',
   'ipc-json': 'child_process (json)', cluster: 'node:cluster',
 }
 const peers = options.peers.split(',')
@@ -74,11 +77,12 @@ const run = promisify(execFile)
 let failures = 0
 
 async function runOnce(peer, { name, kind, placement }) {
-  const program = peer === 'warren' ? `${process.env.WARREN_BIN ?? here('../../build/bin')}/warren-node` : process.execPath
-  const command = [program, LEADER, 'lead', peer, name, kind]
+  const program = peer === 'warren' ? `${BIN}/warren-node` : process.execPath
+  const leader = peer.startsWith('warren-') ? `${STOCK}/test/bench/process.mjs` : LEADER
+  const command = [program, leader, 'lead', peer, name, kind]
   if (placement === 'one core') command.unshift('taskset', '-c', '0')
   try {
-    const { stdout } = await run(command[0], command.slice(1), { timeout: TIMEOUT_MS, killSignal: 'SIGKILL' })
+    const { stdout } = await run(command[0], command.slice(1), { env: { ...process.env, WARREN_BIN: BIN }, timeout: TIMEOUT_MS, killSignal: 'SIGKILL' })
     return JSON.parse(stdout.trim().split('\n').at(-1))
   } catch (error) {
     failures++
@@ -88,6 +92,11 @@ async function runOnce(peer, { name, kind, placement }) {
 }
 
 function prepare() {
+  if (peers.some((peer) => peer.startsWith('warren-'))) {
+    const where = { SOURCE: here('../..'), NPM: here('../../build/npm'), OUT: STOCK }
+    const definitions = Object.entries(where).map(([name, path]) => `-D${name}=${path}`)
+    execFileSync('cmake', [...definitions, '-P', here('../stock/install.cmake')], { stdio: 'ignore' })
+  }
   if (existsSync(`${BUILD}/node_modules/msgpackr`) && readFileSync(`${BUILD}/package.json`, 'utf8') === readFileSync(here('package.json'), 'utf8')) return
   mkdirSync(BUILD, { recursive: true })
   for (const name of ['package.json', 'package-lock.json']) cpSync(here(name), `${BUILD}/${name}`)

@@ -7,9 +7,10 @@ import { dirname, join as joinPath } from 'node:path'
 import { createInterface } from 'node:readline'
 import { join } from 'warren'
 
-const WARREN = joinPath(dirname(process.execPath), 'warren')
+const WARREN = joinPath(process.env.WARREN_BIN ?? dirname(process.execPath), 'warren')
 
-export function lead({ entry, args }) {
+// Variants, of a leader that is a stock Node.js: `stock` with forked followers, `pair` with one that is a stock Node.js too.
+export function lead({ entry, args, variant }) {
   const dir = mkdtempSync(joinPath(tmpdir(), 'warren-bench-'))
   const env = { ...process.env, WARREN_DIR: dir }
   let agent
@@ -27,6 +28,12 @@ export function lead({ entry, args }) {
       client = mesh.client('bench')
     },
     async start(count) {
+      if (variant === 'pair') {
+        const follower = spawn(process.execPath, [entry, ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+        process.on('exit', () => follower.kill())
+        routes = (await mesh.available('bench', { timeout: 60_000 })).map((to) => ({ to }))
+        return
+      }
       const run = spawn(WARREN, ['run', '-d', entry, '--name', 'bench', '-i', count, '--', ...args], {
         env, stdio: ['ignore', 'ignore', 'inherit'],
       })

@@ -276,10 +276,11 @@ test('a worker thread that ends gives its memory back', async () => {
   const { stdout, stderr } = await run(`
     const { Worker } = require('worker_threads')
     const source = "require('warren').join().then((mesh) => mesh.close())"
-    // Of the mappings that reserve nothing ("nr"), as the boxes are: a sanitizer's memory does not count.
+    // Of the writable mappings that reserve nothing ("nr"), as the boxes are: neither a sanitizer's memory counts nor what
+    // malloc keeps for a thread to come.
     const sizeKib = () => {
       const maps = require('fs').readFileSync('/proc/self/smaps', 'utf8').split(/(?<=VmFlags:.*\\n)/)
-      const unreserved = maps.filter((map) => /VmFlags:.* nr/.test(map))
+      const unreserved = maps.filter((map) => / rw-p /.test(map) && /VmFlags:.* nr/.test(map))
       return unreserved.reduce((sum, map) => sum + Number(/Size:\\s+(\\d+)/.exec(map)[1]), 0)
     }
     const thread = () => new Promise((resolve, reject) =>
