@@ -57,6 +57,22 @@ static bool is_agent_there(void) {
     return true;
 }
 
+static bool on_keys(const Warren__Agent__Reply *reply, void *user) {
+    if (reply->kind_case != WARREN__AGENT__REPLY__KIND_KEYS) return false;
+    const Warren__Agent__Keys *keys = reply->keys;
+    if (keys->sign_seed.len == AGENT_SEED_LEN && keys->link_secret.len == MESH_LINK_KEY_LEN)
+        agent_new_host_take(user, keys->sign_seed.data, keys->link_secret.data);
+    return true;
+}
+
+int cli_cluster_keys(agent_new_host *out) {
+    agent_new_host_make(out);
+    if (!is_agent_there()) return CLI_DONE;
+    Warren__Agent__ListKeys body = WARREN__AGENT__LIST_KEYS__INIT;
+    CLI_REQUEST(request, LIST_KEYS, list_keys, &body);
+    return cli_client_ask(&request, on_keys, out);
+}
+
 int cli_cluster_ask(cli_cluster_news news) {
     if (!is_agent_there()) {
         if (news == CLI_CLUSTER_OPEN)

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "agent/cluster_config.h"
+#include "agent/identity.h"
 
 // What this host is called, in the letters that a certificate has.
 const char *cli_cluster_own_name(void);
@@ -15,6 +15,10 @@ bool cli_cluster_address(const char *option, const char *value, bool (*is_right)
 
 // The value of --discover. False: a sentence was printed.
 bool cli_cluster_discover(const char *source, agent_cluster_config *config);
+
+// The keys that this host will have: of the agent that runs here, whose nodes have their ids of
+// them, or new ones. Wipe them. An exit code.
+int cli_cluster_keys(agent_new_host *out);
 
 // Tells an agent that is running that keys have come into the state directory, or will go. An exit
 // code; CLI_DONE also when none is running.

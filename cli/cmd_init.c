@@ -99,9 +99,15 @@ static int init(const wish *w) {
     int err = mesh_paths_socket(path);
     if (err == 0) err = mesh_paths_dir(dir);
     if (err != 0) return cli_client_explain(err);
+    agent_new_host keys;
     err = agent_place_prepare(dir, text);
-    if (err == 0)
-        err = agent_identity_create_cluster(dir, w->name, &w->config, (uint64_t)time(NULL), text);
+    if (err == 0) {
+        int asked = cli_cluster_keys(&keys);
+        if (asked != CLI_DONE) return asked;
+        err = agent_identity_create_cluster(dir, w->name, &keys, &w->config, (uint64_t)time(NULL),
+                                            text);
+        sodium_memzero(&keys, sizeof keys);
+    }
     if (err == 0) {
         int exit_code = report(dir, w->is_json);
         return exit_code == CLI_DONE ? cli_cluster_ask(CLI_CLUSTER_OPEN) : exit_code;

@@ -168,7 +168,8 @@ static int enrol(const join_request *r, const char *dir) {
     char text[CLI_ENROL_TEXT_MAX] = "";
     agent_new_host keys;
     mesh_enrol_answer answer;
-    agent_new_host_make(&keys);
+    int asked = cli_cluster_keys(&keys);
+    if (asked != CLI_DONE) return asked;
     const cli_enrol_options asking = {.token = &r->token,
                                       .name = r->name,
                                       .is_name_open = !r->is_named,

@@ -39,7 +39,7 @@ static void add_message(mesh_ops *ops, const Warren__Overlay__Op *message) {
 static void add_node(mesh_ops *ops, const mesh_op *op) {
     texts room;
     Warren__Overlay__Node node = WARREN__OVERLAY__NODE__INIT;
-    node.node_id = op->node_id;
+    node.number = op->number;
     node.name = text_of(room.a, op->name);
     node.service = text_of(room.b, op->service);
     node.instance = op->instance;
@@ -54,7 +54,7 @@ static void add_node(mesh_ops *ops, const mesh_op *op) {
 static void add_put(mesh_ops *ops, const mesh_op *op) {
     texts room;
     Warren__Overlay__Put put = WARREN__OVERLAY__PUT__INIT;
-    put.node_id = op->node_id;
+    put.number = op->number;
     put.entry_id = op->entry.entry_id;
     put.kind = op->entry.kind;
     put.name = text_of(room.a, op->entry.name);
@@ -68,7 +68,7 @@ static void add_put(mesh_ops *ops, const mesh_op *op) {
 
 static void add_removed(mesh_ops *ops, const mesh_op *op) {
     Warren__Overlay__Removed removed = WARREN__OVERLAY__REMOVED__INIT;
-    removed.node_id = op->node_id;
+    removed.number = op->number;
     removed.entry_id = op->entry.entry_id;
     Warren__Overlay__Op message = WARREN__OVERLAY__OP__INIT;
     message.kind_case = WARREN__OVERLAY__OP__KIND_REMOVED;
@@ -79,7 +79,7 @@ static void add_removed(mesh_ops *ops, const mesh_op *op) {
 static void add_end(mesh_ops *ops, const mesh_op *op) {
     texts room;
     Warren__Overlay__End end = WARREN__OVERLAY__END__INIT;
-    end.node_id = op->node_id;
+    end.number = op->number;
     end.reason = text_of(room.a, op->reason);
     end.code = op->code;
     end.signal = op->signal;
@@ -101,7 +101,7 @@ void mesh_ops_add(mesh_ops *ops, const mesh_op *op) {
 static void read_node(const Warren__Overlay__Node *node, mesh_op *out) {
     *out = (mesh_op){
         .kind = MESH_OP_NODE,
-        .node_id = node->node_id,
+        .number = node->number,
         .name = mesh_bytes_text(node->name),
         .service = mesh_bytes_text(node->service),
         .instance = node->instance,
@@ -113,7 +113,7 @@ static void read_node(const Warren__Overlay__Node *node, mesh_op *out) {
 static void read_put(const Warren__Overlay__Put *put, mesh_op *out) {
     *out = (mesh_op){
         .kind = MESH_OP_PUT,
-        .node_id = put->node_id,
+        .number = put->number,
         .entry = {.entry_id = put->entry_id,
                   .kind = (mesh_entry_kind)put->kind,
                   .name = mesh_bytes_text(put->name),
@@ -125,7 +125,7 @@ static void read_put(const Warren__Overlay__Put *put, mesh_op *out) {
 static void read_end(const Warren__Overlay__End *end, mesh_op *out) {
     *out = (mesh_op){
         .kind = MESH_OP_END,
-        .node_id = end->node_id,
+        .number = end->number,
         .reason = mesh_bytes_text(end->reason),
         .code = end->code,
         .signal = end->signal,
@@ -139,7 +139,7 @@ bool mesh_ops_read(const Warren__Overlay__Op *message, mesh_op *out) {
     case WARREN__OVERLAY__OP__KIND_END: read_end(message->end, out); return true;
     case WARREN__OVERLAY__OP__KIND_REMOVED:
         *out = (mesh_op){.kind = MESH_OP_REMOVED,
-                         .node_id = message->removed->node_id,
+                         .number = message->removed->number,
                          .entry = {.entry_id = message->removed->entry_id}};
         return true;
     default: return false;

@@ -37,12 +37,12 @@ void mesh_host_map_destroy(mesh_host_map *map) {
 
 // ---- looking
 
-// Where node_id is, or would be.
-static size_t node_place(const mesh_host_map *map, uint64_t node_id) {
+// Where number is, or would be.
+static size_t node_place(const mesh_host_map *map, uint64_t number) {
     size_t low = 0, high = map->node_count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (map->nodes[mid]->node_id < node_id)
+        if (map->nodes[mid]->number < number)
             low = mid + 1;
         else
             high = mid;
@@ -62,9 +62,9 @@ static size_t entry_place(const mesh_host_node *node, uint32_t entry_id) {
     return low;
 }
 
-mesh_host_node *mesh_host_map_find(const mesh_host_map *map, uint64_t node_id) {
-    size_t at = node_place(map, node_id);
-    bool is_there = at < map->node_count && map->nodes[at]->node_id == node_id;
+mesh_host_node *mesh_host_map_find(const mesh_host_map *map, uint64_t number) {
+    size_t at = node_place(map, number);
+    bool is_there = at < map->node_count && map->nodes[at]->number == number;
     return is_there ? map->nodes[at] : NULL;
 }
 
@@ -90,9 +90,9 @@ bool mesh_host_map_entry(const mesh_host_node *node, uint32_t entry_id, mesh_ent
     return true;
 }
 
-const mesh_host_end *mesh_host_map_end(const mesh_host_map *map, uint64_t node_id) {
+const mesh_host_end *mesh_host_map_end(const mesh_host_map *map, uint64_t number) {
     for (size_t i = map->end_count; i-- > 0;)
-        if (map->ends[i].node_id == node_id) return &map->ends[i];
+        if (map->ends[i].number == number) return &map->ends[i];
     return NULL;
 }
 
@@ -114,7 +114,7 @@ static mesh_host_node *create_node(const mesh_op *op) {
     uint8_t *text = (uint8_t *)(node + 1);
     if (op->name.len > 0) memcpy(text, op->name.data, op->name.len);
     if (op->service.len > 0) memcpy(text + op->name.len, op->service.data, op->service.len);
-    node->node_id = op->node_id;
+    node->number = op->number;
     node->instance = op->instance;
     node->pid = op->pid;
     node->state = op->state;
@@ -132,19 +132,19 @@ static bool is_text(mesh_bytes text, size_t len_max) {
 static int put_node(mesh_host_map *map, const mesh_op *op) {
     if (!is_text(op->name, MESH_NAME_LEN_MAX) || !is_text(op->service, MESH_NAME_LEN_MAX))
         return MESH_EINVAL;
-    mesh_host_node *known = mesh_host_map_find(map, op->node_id);
+    mesh_host_node *known = mesh_host_map_find(map, op->number);
     if (known != NULL) {
         known->state = op->state;
         known->pid = op->pid;
         known->is_hashed = false;
         return 0;
     }
-    if (mesh_host_map_end(map, op->node_id) != NULL) return MESH_EINVAL; // the dead stay dead
+    if (mesh_host_map_end(map, op->number) != NULL) return MESH_EINVAL; // the dead stay dead
     size_t bytes = NODE_BYTES + op->name.len + op->service.len;
     if (map->node_count == MESH_HOST_NODES_MAX || map->bytes + bytes > MESH_HOST_BYTES_MAX)
         return MESH_EQUOTA;
 
-    size_t at = node_place(map, op->node_id);
+    size_t at = node_place(map, op->number);
     map->nodes =
         mem_grow(map->nodes, sizeof(mesh_host_node *), map->node_count + 1, &map->node_cap);
     memmove(map->nodes + at + 1, map->nodes + at,
@@ -157,9 +157,9 @@ static int put_node(mesh_host_map *map, const mesh_op *op) {
 
 static int end_node(mesh_host_map *map, const mesh_op *op) {
     if (!is_text(op->reason, MESH_REASON_LEN_MAX)) return MESH_EINVAL;
-    mesh_host_node *node = mesh_host_map_find(map, op->node_id);
+    mesh_host_node *node = mesh_host_map_find(map, op->number);
     if (node != NULL) {
-        size_t at = node_place(map, op->node_id);
+        size_t at = node_place(map, op->number);
         map->bytes -= node_bytes(node);
         free_node(node);
         map->node_count--;
@@ -170,7 +170,7 @@ static int end_node(mesh_host_map *map, const mesh_op *op) {
         memmove(map->ends, map->ends + 1, --map->end_count * sizeof *map->ends);
     map->ends = mem_grow(map->ends, sizeof *map->ends, map->end_count + 1, &map->end_cap);
     mesh_host_end *end = &map->ends[map->end_count++];
-    *end = (mesh_host_end){op->node_id, op->code, op->signal, (uint8_t)op->reason.len, {0}};
+    *end = (mesh_host_end){op->number, op->code, op->signal, (uint8_t)op->reason.len, {0}};
     if (op->reason.len > 0) memcpy(end->reason, op->reason.data, op->reason.len);
     return 0;
 }
@@ -211,7 +211,7 @@ static void forget_entry(mesh_host_map *map, mesh_host_node *node, size_t at) {
 }
 
 static int put_entry(mesh_host_map *map, const mesh_op *op) {
-    mesh_host_node *node = mesh_host_map_find(map, op->node_id);
+    mesh_host_node *node = mesh_host_map_find(map, op->number);
     if (node == NULL) return MESH_ENOTFOUND;
     if (!is_valid(&op->entry)) return MESH_EINVAL;
     size_t at = entry_place(node, op->entry.entry_id);
@@ -234,7 +234,7 @@ static int put_entry(mesh_host_map *map, const mesh_op *op) {
 }
 
 static int remove_entry(mesh_host_map *map, const mesh_op *op) {
-    mesh_host_node *node = mesh_host_map_find(map, op->node_id);
+    mesh_host_node *node = mesh_host_map_find(map, op->number);
     if (node == NULL) return MESH_ENOTFOUND;
     size_t at = entry_place(node, op->entry.entry_id);
     if (!is_entry_at(node, at, op->entry.entry_id)) return MESH_ENOTFOUND;
@@ -243,7 +243,7 @@ static int remove_entry(mesh_host_map *map, const mesh_op *op) {
 }
 
 int mesh_host_map_apply(mesh_host_map *map, const mesh_op *op) {
-    if (op->node_id == 0) return MESH_EINVAL;
+    if (op->number == 0) return MESH_EINVAL;
     switch (op->kind) {
     case MESH_OP_NODE: return put_node(map, op);
     case MESH_OP_PUT: return put_entry(map, op);
@@ -276,7 +276,7 @@ static void add_text(crypto_generichash_state *hash, const void *text, size_t le
 static void hash_node(mesh_host_node *node) {
     crypto_generichash_state hash;
     (void)crypto_generichash_init(&hash, NULL, 0, MESH_HASH_LEN);
-    add_u64(&hash, node->node_id);
+    add_u64(&hash, node->number);
     add_text(&hash, node->name.data, node->name.len);
     add_text(&hash, node->service.data, node->service.len);
     add_u32(&hash, node->instance);
@@ -300,7 +300,7 @@ void mesh_host_map_hash(mesh_host_map *map, uint8_t out[MESH_HASH_LEN]) {
     add_u32(&hash, (uint32_t)map->end_count);
     for (size_t i = 0; i < map->end_count; i++) {
         const mesh_host_end *end = &map->ends[i];
-        add_u64(&hash, end->node_id);
+        add_u64(&hash, end->number);
         add_text(&hash, end->reason, end->reason_len);
         add_u32(&hash, (uint32_t)end->code);
         add_u32(&hash, end->signal);
@@ -317,7 +317,7 @@ void mesh_host_map_hash(mesh_host_map *map, uint8_t out[MESH_HASH_LEN]) {
 static mesh_op op_of_end(const mesh_host_end *end) {
     return (mesh_op){
         .kind = MESH_OP_END,
-        .node_id = end->node_id,
+        .number = end->number,
         .reason = {(const uint8_t *)end->reason, end->reason_len},
         .code = end->code,
         .signal = end->signal,
@@ -327,7 +327,7 @@ static mesh_op op_of_end(const mesh_host_end *end) {
 static mesh_op op_of_node(const mesh_host_node *node) {
     return (mesh_op){
         .kind = MESH_OP_NODE,
-        .node_id = node->node_id,
+        .number = node->number,
         .name = node->name,
         .service = node->service,
         .instance = node->instance,
@@ -347,7 +347,7 @@ bool mesh_host_map_each(const mesh_host_map *map, mesh_host_cursor *cursor, mesh
         *out = op_of_node(node);
     else
         *out = (mesh_op){.kind = MESH_OP_PUT,
-                         .node_id = node->node_id,
+                         .number = node->number,
                          .entry = mesh_host_map_entry_at(node, cursor->entry - 1)};
     if (++cursor->entry > node->entry_count)
         *cursor = (mesh_host_cursor){cursor->end, cursor->node + 1, 0};

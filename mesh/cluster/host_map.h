@@ -16,7 +16,7 @@ enum {
 };
 
 typedef enum mesh_op_kind {
-    MESH_OP_NODE,    // node_id is there now, or has another state
+    MESH_OP_NODE,    // this one is there now, or has another state
     MESH_OP_PUT,     // it offers `entry` (replaces the one of that id)
     MESH_OP_REMOVED, // no longer: only entry.entry_id counts
     MESH_OP_END,     // it is gone for good, and what it offered with it
@@ -24,7 +24,7 @@ typedef enum mesh_op_kind {
 
 typedef struct mesh_op { // its memory is borrowed
     mesh_op_kind kind;
-    uint64_t node_id;
+    uint64_t number;          // of the node, on its host: mesh_node_id_of makes its id of the two
     mesh_bytes name, service; // NODE
     uint32_t instance, pid, state;
     mesh_entry entry;  // PUT, REMOVED
@@ -36,7 +36,8 @@ typedef struct mesh_op { // its memory is borrowed
 typedef struct mesh_host_entry mesh_host_entry;
 
 typedef struct mesh_host_node {
-    uint64_t node_id;
+    uint64_t number;
+    uint64_t node_id; // the owner's
     uint32_t instance, pid, state;
     mesh_bytes name, service;  // in this block
     mesh_host_entry **entries; // by id, ascending
@@ -49,7 +50,7 @@ typedef struct mesh_host_node {
 } mesh_host_node;
 
 typedef struct mesh_host_end {
-    uint64_t node_id;
+    uint64_t number;
     int32_t code;
     uint32_t signal;
     uint8_t reason_len;
@@ -68,18 +69,18 @@ mesh_host_map *mesh_host_map_create(void);
 void mesh_host_map_destroy(mesh_host_map *map); // NULL is fine
 
 // Copies. On an error the map is as it was.
-//   MESH_EINVAL    node_id 0, a name or reason that is too long, a service with a queue, an empty
+//   MESH_EINVAL    number 0, a name or reason that is too long, a service with a queue, an empty
 //                  name of an entry; a NODE that is among the ends
 //   MESH_ENOTFOUND PUT or REMOVED of a node or entry that is not there
 //   MESH_EQUOTA    over one of the limits above, or MESH_ENTRIES_MAX
 // An END of an unknown node is remembered as an end.
 int mesh_host_map_apply(mesh_host_map *map, const mesh_op *op);
 
-mesh_host_node *mesh_host_map_find(const mesh_host_map *map, uint64_t node_id); // or NULL
+mesh_host_node *mesh_host_map_find(const mesh_host_map *map, uint64_t number); // or NULL
 // Borrowed until the entry is replaced or removed. False: there is none of this id.
 bool mesh_host_map_entry(const mesh_host_node *node, uint32_t entry_id, mesh_entry *out);
 mesh_entry mesh_host_map_entry_at(const mesh_host_node *node, size_t index);
-const mesh_host_end *mesh_host_map_end(const mesh_host_map *map, uint64_t node_id); // or NULL
+const mesh_host_end *mesh_host_map_end(const mesh_host_map *map, uint64_t number); // or NULL
 
 // wire.md, "State hash". Costs what changed since the last time, and 32 bytes for each node.
 void mesh_host_map_hash(mesh_host_map *map, uint8_t out[MESH_HASH_LEN]);

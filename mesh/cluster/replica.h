@@ -96,6 +96,7 @@ typedef enum mesh_replica_output_kind {
 typedef struct mesh_replica_output {
     mesh_replica_output_kind kind;
     uint8_t host_id[MESH_ID_LEN];
+    uint64_t node_id; // of the node that `op` is about: no other host's, whatever that host says
     mesh_bytes bytes;
     mesh_op op;
 } mesh_replica_output;

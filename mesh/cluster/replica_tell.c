@@ -50,6 +50,7 @@ static void tell(mesh_replica *r, mesh_replica_output_kind kind, const mesh_repl
     uint8_t *text = mem_alloc(len);
     mesh_replica_output *out = mesh_replica_push(r, kind, host->id, text);
     out->op = *op;
+    out->node_id = mesh_node_id_of(host->id, op->number);
     move_text(&text, &out->op.name);
     move_text(&text, &out->op.service);
     move_text(&text, &out->op.entry.name);
@@ -70,6 +71,7 @@ static mesh_host_node *find_told(const mesh_replica *r, uint64_t node_id) {
 
 static void add_told(mesh_replica *r, const mesh_replica_host *host, mesh_host_node *node) {
     node->is_told = true;
+    node->node_id = mesh_node_id_of(host->id, node->number);
     node->holder = host;
     mesh_map_add(&r->nodes, mesh_map_hash_u64(&r->nodes, node->node_id), node);
 }
@@ -82,7 +84,7 @@ static void remove_told(mesh_replica *r, mesh_host_node *node) {
 static mesh_op op_of(const mesh_host_node *node) {
     return (mesh_op){
         .kind = MESH_OP_NODE,
-        .node_id = node->node_id,
+        .number = node->number,
         .name = node->name,
         .service = node->service,
         .instance = node->instance,
@@ -92,14 +94,13 @@ static mesh_op op_of(const mesh_host_node *node) {
 }
 
 static mesh_op put_of(const mesh_host_node *node, size_t index) {
-    return (mesh_op){.kind = MESH_OP_PUT,
-                     .node_id = node->node_id,
-                     .entry = mesh_host_map_entry_at(node, index)};
+    return (mesh_op){
+        .kind = MESH_OP_PUT, .number = node->number, .entry = mesh_host_map_entry_at(node, index)};
 }
 
-static void tell_removed(mesh_replica *r, const mesh_replica_host *host, uint64_t node_id,
+static void tell_removed(mesh_replica *r, const mesh_replica_host *host, uint64_t number,
                          uint32_t entry_id) {
-    mesh_op op = {.kind = MESH_OP_REMOVED, .node_id = node_id, .entry = {.entry_id = entry_id}};
+    mesh_op op = {.kind = MESH_OP_REMOVED, .number = number, .entry = {.entry_id = entry_id}};
     tell(r, MESH_REPLICA_ENTRY_REMOVED, host, &op);
 }
 
@@ -110,9 +111,9 @@ static void tell_end(mesh_replica *r, const mesh_replica_host *host, mesh_host_n
     tell(r, MESH_REPLICA_PEER_DOWN, host, end);
 }
 
-static mesh_op end_of(uint64_t node_id, const char *reason) {
+static mesh_op end_of(uint64_t number, const char *reason) {
     return (mesh_op){
-        .kind = MESH_OP_END, .node_id = node_id, .reason = mesh_bytes_text(reason), .code = -1};
+        .kind = MESH_OP_END, .number = number, .reason = mesh_bytes_text(reason), .code = -1};
 }
 
 static bool is_shown(const mesh_replica_host *host) {
@@ -121,9 +122,8 @@ static bool is_shown(const mesh_replica_host *host) {
 
 static void show_node(mesh_replica *r, const mesh_replica_host *host, mesh_host_node *node) {
     if (!node->is_told) {
-        // An id that somebody else has had first is a lie of this host, or luck of 1 in 2^64: the
-        // first holder keeps it.
-        if (find_told(r, node->node_id) || mesh_host_map_find(r->self->map, node->node_id)) return;
+        // Another host's can only be the same by luck of 1 in 2^64: the first one keeps it.
+        if (find_told(r, mesh_node_id_of(host->id, node->number)) != NULL) return;
         add_told(r, host, node);
         mesh_op op = op_of(node);
         tell(r, MESH_REPLICA_PEER_UP, host, &op);
@@ -149,14 +149,14 @@ void mesh_replica_hide(mesh_replica *r, mesh_replica_host *host) {
         if (!node->are_told) continue;
         node->are_told = false;
         for (size_t e = 0; e < node->entry_count; e++)
-            tell_removed(r, host, node->node_id, mesh_host_map_entry_at(node, e).entry_id);
+            tell_removed(r, host, node->number, mesh_host_map_entry_at(node, e).entry_id);
     }
 }
 
 void mesh_replica_lose(mesh_replica *r, mesh_replica_host *host, const char *reason) {
     if (host->map == NULL) return;
     for (size_t i = 0; i < host->map->node_count; i++) {
-        mesh_op end = end_of(host->map->nodes[i]->node_id, reason);
+        mesh_op end = end_of(host->map->nodes[i]->number, reason);
         tell_end(r, host, host->map->nodes[i], &end);
     }
     r->stats.bytes -= host->map->bytes;
@@ -168,20 +168,20 @@ void mesh_replica_lose(mesh_replica *r, mesh_replica_host *host, const char *rea
 
 static int apply_node(mesh_replica *r, mesh_replica_host *host, const mesh_op *op) {
     int err = mesh_host_map_apply(host->map, op);
-    if (err == 0 && is_shown(host)) show_node(r, host, mesh_host_map_find(host->map, op->node_id));
+    if (err == 0 && is_shown(host)) show_node(r, host, mesh_host_map_find(host->map, op->number));
     return err;
 }
 
 static int apply_entry(mesh_replica *r, mesh_replica_host *host, const mesh_op *op) {
     int err = mesh_host_map_apply(host->map, op);
-    if (err != 0 || !mesh_host_map_find(host->map, op->node_id)->are_told) return err;
+    if (err != 0 || !mesh_host_map_find(host->map, op->number)->are_told) return err;
     tell(r, op->kind == MESH_OP_PUT ? MESH_REPLICA_ENTRY_PUT : MESH_REPLICA_ENTRY_REMOVED, host,
          op);
     return 0;
 }
 
 static int apply_end(mesh_replica *r, mesh_replica_host *host, const mesh_op *op) {
-    mesh_host_node *node = mesh_host_map_find(host->map, op->node_id);
+    mesh_host_node *node = mesh_host_map_find(host->map, op->number);
     if (op->reason.len > MESH_REASON_LEN_MAX) return MESH_EINVAL;
     if (node != NULL) tell_end(r, host, node, op);
     return mesh_host_map_apply(host->map, op);
@@ -216,7 +216,7 @@ static void tell_entry_changes(mesh_replica *r, const mesh_replica_host *host,
     for (size_t i = 0; i < old->entry_count; i++) {
         uint32_t entry_id = mesh_host_map_entry_at(old, i).entry_id;
         if (!mesh_host_map_entry(node, entry_id, &other))
-            tell_removed(r, host, node->node_id, entry_id);
+            tell_removed(r, host, node->number, entry_id);
     }
     for (size_t i = 0; i < node->entry_count; i++) {
         mesh_op op = put_of(node, i);
@@ -228,8 +228,8 @@ static void tell_entry_changes(mesh_replica *r, const mesh_replica_host *host,
 
 static void tell_ended(mesh_replica *r, const mesh_replica_host *host, mesh_host_node *old,
                        const mesh_host_map *map) {
-    mesh_op op = end_of(old->node_id, "noproc");
-    const mesh_host_end *end = mesh_host_map_end(map, old->node_id);
+    mesh_op op = end_of(old->number, "noproc");
+    const mesh_host_end *end = mesh_host_map_end(map, old->number);
     if (end != NULL) {
         op.reason = (mesh_bytes){(const uint8_t *)end->reason, end->reason_len};
         op.code = end->code;
@@ -240,7 +240,7 @@ static void tell_ended(mesh_replica *r, const mesh_replica_host *host, mesh_host
 
 static void carry_over(mesh_replica *r, const mesh_replica_host *host, mesh_host_node *old,
                        const mesh_host_map *map) {
-    mesh_host_node *node = mesh_host_map_find(map, old->node_id);
+    mesh_host_node *node = mesh_host_map_find(map, old->number);
     if (node == NULL) {
         tell_ended(r, host, old, map);
         return;
@@ -255,7 +255,7 @@ static void carry_over(mesh_replica *r, const mesh_replica_host *host, mesh_host
 
 static bool raises_the_dead(const mesh_host_map *old, const mesh_host_map *map) {
     for (size_t i = 0; i < old->end_count; i++)
-        if (mesh_host_map_find(map, old->ends[i].node_id) != NULL) return true;
+        if (mesh_host_map_find(map, old->ends[i].number) != NULL) return true;
     return false;
 }
 
@@ -291,7 +291,8 @@ size_t mesh_replica_node_count(const mesh_replica *r, const uint8_t host_id[MESH
 void mesh_replica_each(const mesh_replica *r, mesh_replica_cb each, void *user) {
     const mesh_host_node *node;
     for (size_t cursor = 0; (node = mesh_map_each(&r->nodes, &cursor)) != NULL;) {
-        mesh_replica_output told = {.kind = MESH_REPLICA_PEER_UP, .op = op_of(node)};
+        mesh_replica_output told = {
+            .kind = MESH_REPLICA_PEER_UP, .node_id = node->node_id, .op = op_of(node)};
         memcpy(told.host_id, ((const mesh_replica_host *)node->holder)->id, MESH_ID_LEN);
         each(&told, user);
         told.kind = MESH_REPLICA_ENTRY_PUT;

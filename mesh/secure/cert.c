@@ -5,13 +5,15 @@
 #include <sodium.h>
 
 #include "cert.pb-c.h"
+#include "core/be.h"
 #include "core/budget.h"
 #include "core/error.h"
 #include "core/mem.h"
 
 // A zero byte ends the label, so that no label begins another one.
 static const char signature_label[] = "warren-cert-v1";
-static const char cluster_label[] = "warren-cluster-v1", host_label[] = "warren-host-v1";
+static const char cluster_label[] = "warren-cluster-v1", host_label[] = "warren-host-v1",
+                  node_label[] = "warren-node-v1";
 
 enum { VERSION = 1, TBS_LEN_MAX = MESH_CERT_LEN_MAX };
 
@@ -34,6 +36,15 @@ void mesh_host_id_of(const uint8_t ed25519[MESH_SIGN_KEY_LEN], uint8_t out[MESH_
     hash_id(host_label, ed25519, out);
 }
 
+uint64_t mesh_node_id_of(const uint8_t host_id[MESH_ID_LEN], uint64_t number) {
+    uint8_t text[sizeof node_label - 1 + MESH_ID_LEN + 8], hash[MESH_ID_LEN];
+    memcpy(text, node_label, sizeof node_label - 1);
+    memcpy(text + sizeof node_label - 1, host_id, MESH_ID_LEN);
+    (void)store_be64(text + sizeof text - 8, number);
+    (void)crypto_generichash(hash, sizeof hash, text, sizeof text, NULL, 0);
+    return load_be64(hash);
+}
+
 // ---- what a certificate must be
 
 static bool is_name(const char *name) {
@@ -52,7 +63,7 @@ static bool is_sound(const mesh_cert *cert) {
     bool is_node = cert->role == MESH_ROLE_NODE;
     if (cert->role < MESH_ROLE_ISSUER || cert->role > MESH_ROLE_ADMIN) return false;
     if (!is_name(cert->name) || cert->not_after_s <= cert->not_before_s) return false;
-    if ((cert->node_id != 0) != is_node || (!is_node && !has_own_id(cert))) return false;
+    if ((cert->node_number != 0) != is_node || (!is_node && !has_own_id(cert))) return false;
     if (cert->scope_count > MESH_SCOPES_MAX) return false;
     for (size_t i = 0; i < cert->scope_count; i++)
         if (!mesh_scope_is_valid(cert->scopes[i])) return false;
@@ -84,11 +95,18 @@ static bool take_scopes(const Warren__Cert__CertTbs *tbs, mesh_cert *out) {
     return true;
 }
 
+// 0 is nobody's id.
+static bool take_node_id(mesh_cert *out) {
+    if (out->role != MESH_ROLE_NODE) return true;
+    out->node_id = mesh_node_id_of(out->host_id, out->node_number);
+    return out->node_id != 0;
+}
+
 static bool take_tbs(const Warren__Cert__CertTbs *tbs, mesh_cert *out) {
     bool is_node = tbs->role == WARREN__CERT__CERT_TBS__ROLE__NODE;
     bool is_issuer = tbs->role == WARREN__CERT__CERT_TBS__ROLE__ISSUER;
     *out = (mesh_cert){.role = (mesh_role)tbs->role,
-                       .node_id = tbs->node_id,
+                       .node_number = tbs->node_number,
                        .not_before_s = tbs->not_before_s,
                        .not_after_s = tbs->not_after_s,
                        .crl_epoch = tbs->crl_epoch};
@@ -100,7 +118,7 @@ static bool take_tbs(const Warren__Cert__CertTbs *tbs, mesh_cert *out) {
            take_bytes(tbs->host_id, out->host_id, MESH_ID_LEN, true) &&
            take_bytes(tbs->ed25519, out->ed25519, MESH_SIGN_KEY_LEN, !is_node) &&
            take_bytes(tbs->x25519, out->x25519, MESH_LINK_KEY_LEN, !is_issuer) &&
-           take_scopes(tbs, out) && is_sound(out);
+           take_scopes(tbs, out) && is_sound(out) && take_node_id(out);
 }
 
 static int parse_tbs(mesh_bytes bytes, mesh_cert *out) {
@@ -218,7 +236,7 @@ static size_t pack_tbs(const mesh_cert *cert, uint8_t out[TBS_LEN_MAX]) {
     tbs.host_id = give_bytes(cert->host_id, MESH_ID_LEN, true);
     tbs.ed25519 = give_bytes(cert->ed25519, MESH_SIGN_KEY_LEN, cert->role != MESH_ROLE_NODE);
     tbs.x25519 = give_bytes(cert->x25519, MESH_LINK_KEY_LEN, cert->role != MESH_ROLE_ISSUER);
-    tbs.node_id = cert->node_id;
+    tbs.node_number = cert->node_number;
     tbs.name = (char *)(uintptr_t)cert->name;
     tbs.not_before_s = cert->not_before_s;
     tbs.not_after_s = cert->not_after_s;

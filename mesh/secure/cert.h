@@ -37,7 +37,8 @@ typedef enum mesh_role {
 typedef struct mesh_cert {
     mesh_role role;
     uint8_t cluster_id[MESH_ID_LEN], serial[MESH_ID_LEN], host_id[MESH_ID_LEN];
-    uint64_t node_id; // NODE, else 0
+    uint64_t node_number; // NODE: which its host gave it, else 0
+    uint64_t node_id;     // NODE: mesh_node_id_of the two, else 0. Not signed: it is worked out
     char name[MESH_CERT_NAME_LEN_MAX + 1];
     uint8_t ed25519[MESH_SIGN_KEY_LEN]; // not of a NODE
     uint8_t x25519[MESH_LINK_KEY_LEN];  // not of an ISSUER
@@ -53,6 +54,9 @@ typedef struct mesh_trust { // whom a host believes: given to it when it joined
 
 void mesh_cluster_id_of(const uint8_t root[MESH_SIGN_KEY_LEN], uint8_t out[MESH_ID_LEN]);
 void mesh_host_id_of(const uint8_t ed25519[MESH_SIGN_KEY_LEN], uint8_t out[MESH_ID_LEN]);
+// The id by which programs know a node: a hash of its host's id and the number that its host gave
+// it. A host chooses numbers, never ids: so nobody can take the id of another host's node.
+uint64_t mesh_node_id_of(const uint8_t host_id[MESH_ID_LEN], uint64_t number);
 
 // Signs `cert` as a SignedCert of at most MESH_CERT_LEN_MAX bytes. MESH_EINVAL: it would not be
 // accepted by mesh_chain_verify (a name, a scope, a missing key, an empty time), or is too long.

@@ -72,7 +72,7 @@ int mesh_issue_node(const mesh_signer *host, const mesh_cert *wanted, const mesh
     memcpy(cert.x25519, wanted->x25519, MESH_LINK_KEY_LEN);
     memcpy(cert.scopes, host->cert.scopes, sizeof cert.scopes);
     cert.scope_count = host->cert.scope_count;
-    cert.node_id = wanted->node_id;
+    cert.node_number = wanted->node_number;
     return sign(&cert, host->secret, out);
 }
 

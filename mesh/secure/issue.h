@@ -37,7 +37,7 @@ int mesh_issue_issuer(const uint8_t root[MESH_SIGN_SECRET_LEN],
 // Takes name, keys and scopes of `wanted`, and nothing else.
 int mesh_issue_host(const mesh_signer *issuer, const mesh_cert *wanted, const mesh_moment *at,
                     mesh_signed *out);
-// Takes name, node id and X25519 key of `wanted`; a node may do what its host may.
+// Takes name, number and X25519 key of `wanted`; a node may do what its host may.
 int mesh_issue_node(const mesh_signer *host, const mesh_cert *wanted, const mesh_moment *at,
                     mesh_signed *out);
 

@@ -35,6 +35,7 @@ typedef struct agent {
     agent_clients *clients;
     agent_cluster *cluster; // NULL: this host is in none
     agent_cluster *opening; // a name is looked up for it
+    agent_new_host keys;    // that it will have in its next one
     uint32_t cluster_count; // with those that are still closing
     uv_signal_t signals[SIGNAL_COUNT], child;
     uv_timer_t idle;  // until an ephemeral agent that is not needed ends
@@ -129,9 +130,10 @@ static void take_opened(agent *a, int err, const char *text) {
     bool is_trouble = err != 0 && err != -ENOENT;
     (void)snprintf(a->cluster_trouble, sizeof a->cluster_trouble, "%s", is_trouble ? text : "");
     if (is_trouble && err < 0) uv_timer_start(&a->again, on_again, AGAIN_MS, 0);
-    if (err == 0)
-        agent_members_set_host(agent_services_members(a->services),
-                               agent_cluster_host_name(a->cluster));
+    if (err != 0) return;
+    agent_members_set_host(agent_services_members(a->services),
+                           agent_cluster_host_name(a->cluster));
+    agent_new_host_make(&a->keys); // those of before are in use now
 }
 
 static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
@@ -173,6 +175,19 @@ static void on_cluster_opened(void *user, int err, const char *text) {
     agent_clients_tell_opened(a->clients, err, text);
 }
 
+// Nodes have their ids of the host's key: so it has one before it is in a cluster.
+static void make_keys(agent *a) {
+    uint8_t host_id[MESH_ID_LEN];
+    agent_new_host_make(&a->keys);
+    agent_new_host_id(&a->keys, host_id);
+    agent_members_set_host_id(agent_services_members(a->services), host_id);
+}
+
+static const agent_new_host *next_keys(void *user) {
+    agent *a = user;
+    return a->cluster == NULL && a->opening == NULL ? &a->keys : NULL;
+}
+
 static void on_leave_cluster(void *user) {
     agent *a = user;
     a->cluster_trouble[0] = '\0';
@@ -182,6 +197,7 @@ static void on_leave_cluster(void *user) {
         agent_clients_tell_opened(a->clients, -ECANCELED, "this host leaves its cluster");
     }
     leave_cluster(a);
+    make_keys(a);
     if (a->cluster_count == 0) agent_clients_tell_left(a->clients);
 }
 
@@ -264,6 +280,7 @@ static int open_all(agent *a, int listen_fd) {
     int err = uv_signal_start(&a->child, on_child, SIGCHLD);
     if (err != 0) return err;
     a->services = make_services(a);
+    make_keys(a);
     agent_clients_options options = {.loop = &a->loop,
                                      .dir = a->options->dir,
                                      .listen_fd = listen_fd,
@@ -274,6 +291,7 @@ static int open_all(agent *a, int listen_fd) {
                                      .cluster_trouble = cluster_trouble,
                                      .on_open_cluster = open_cluster,
                                      .on_leave_cluster = on_leave_cluster,
+                                     .keys = next_keys,
                                      .user = a};
     return agent_clients_open(&options, &a->clients);
 }

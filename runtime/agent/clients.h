@@ -24,7 +24,8 @@ typedef struct agent_clients_options {
     // 0, or a negative error and a sentence; AGENT_CLUSTER_OPENING: agent_clients_tell_opened
     // follows.
     int (*on_open_cluster)(void *user, char text[AGENT_VAULT_TEXT_MAX]);
-    void (*on_leave_cluster)(void *user); // agent_clients_tell_left follows, or comes at once
+    void (*on_leave_cluster)(void *user);      // agent_clients_tell_left follows, or comes at once
+    const agent_new_host *(*keys)(void *user); // of its next cluster; NULL while it is in one
     void *user;
 } agent_clients_options;
 

@@ -238,10 +238,10 @@ static bool on_route(uint64_t node_id, agent_route *out, void *user) {
     return true;
 }
 
-static int on_sign(uint64_t node_id, const char *name, const uint8_t link_key[MESH_LINK_KEY_LEN],
+static int on_sign(uint64_t number, const char *name, const uint8_t link_key[MESH_LINK_KEY_LEN],
                    mesh_signed *out, void *user) {
     agent_cluster *c = user;
-    return agent_identity_issue_node(c->identity, node_id, name, link_key, cluster_now_s(), out);
+    return agent_identity_issue_node(c->identity, number, name, link_key, cluster_now_s(), out);
 }
 
 static const mesh_ticket_keys *on_ticket(uint64_t ticket_id, void *user) {

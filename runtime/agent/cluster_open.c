@@ -174,6 +174,7 @@ int agent_cluster_open(const agent_cluster_options *options, agent_cluster **out
     c->options = *options;
     c->identity = identity;
     memcpy(c->host_id, identity->host.cert.host_id, MESH_ID_LEN);
+    agent_members_set_host_id(options->members, c->host_id); // whatever goes wrong below
     randombytes_buf(key, sizeof key);
     mesh_map_init(&c->kept, key);
     (void)uv_timer_init(options->loop, &c->timer); // never fails

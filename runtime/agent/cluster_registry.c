@@ -13,9 +13,21 @@ static void write_op(agent_cluster *c, const mesh_op *op) {
     cluster_wake(c); // many come at once: they go out together
 }
 
+// A node that was started when this host had other keys: before it left another cluster. Its id
+// would not be believed.
+static bool is_ours(const agent_cluster *c, const agent_member_info *who) {
+    return who->node_id == mesh_node_id_of(c->host_id, who->number);
+}
+
 static void on_up(const agent_member_info *who, void *user) {
+    if (!is_ours(user, who)) {
+        agent_say("%s is older than the keys of this host: other hosts see it once it was started "
+                  "again",
+                  who->name);
+        return;
+    }
     write_op(user, &(mesh_op){.kind = MESH_OP_NODE,
-                              .node_id = who->node_id,
+                              .number = who->number,
                               .name = mesh_bytes_text(who->name),
                               .service = mesh_bytes_text(who->service),
                               .instance = who->instance,
@@ -32,19 +44,23 @@ static mesh_entry entry_of(const Warren__Node__Entry *entry) {
                         .tags = mesh_bytes_text(entry->tags)};
 }
 
-static void on_entry(uint64_t node_id, const Warren__Node__Entry *entry, void *user) {
-    write_op(user, &(mesh_op){.kind = MESH_OP_PUT, .node_id = node_id, .entry = entry_of(entry)});
+static void on_entry(const agent_member_info *who, const Warren__Node__Entry *entry, void *user) {
+    if (!is_ours(user, who)) return;
+    write_op(user,
+             &(mesh_op){.kind = MESH_OP_PUT, .number = who->number, .entry = entry_of(entry)});
 }
 
-static void on_removed(uint64_t node_id, uint32_t entry_id, void *user) {
-    write_op(
-        user,
-        &(mesh_op){.kind = MESH_OP_REMOVED, .node_id = node_id, .entry = {.entry_id = entry_id}});
+static void on_removed(const agent_member_info *who, uint32_t entry_id, void *user) {
+    if (!is_ours(user, who)) return;
+    write_op(user, &(mesh_op){.kind = MESH_OP_REMOVED,
+                              .number = who->number,
+                              .entry = {.entry_id = entry_id}});
 }
 
-static void on_down(uint64_t node_id, const agent_member_end *end, void *user) {
+static void on_down(const agent_member_info *who, const agent_member_end *end, void *user) {
+    if (!is_ours(user, who)) return;
     write_op(user, &(mesh_op){.kind = MESH_OP_END,
-                              .node_id = node_id,
+                              .number = who->number,
                               .reason = mesh_bytes_text(end->reason),
                               .code = end->code,
                               .signal = (uint32_t)end->signal});
@@ -76,7 +92,7 @@ static void add_up(news *n, const mesh_replica_output *told) {
     char name[MESH_CERT_NAME_LEN_MAX + 1];
     cluster_name_of(n->cluster, told->host_id, name);
     Warren__Node__Peer peer = WARREN__NODE__PEER__INIT;
-    peer.node_id = told->op.node_id;
+    peer.node_id = told->node_id;
     peer.name = own_text(n, told->op.name);
     peer.service = own_text(n, told->op.service);
     peer.host = own_text(n, mesh_bytes_text(name));
@@ -104,7 +120,7 @@ static void add_put(news *n, const mesh_replica_output *told) {
     entry->queue = own_text(n, from->queue);
     entry->tags = own_text(n, from->tags);
     if (is_allowed(n->cluster, told->host_id, entry))
-        agent_roster_put(&n->roster, told->op.node_id, entry);
+        agent_roster_put(&n->roster, told->node_id, entry);
 }
 
 static void finish(news *n) {
@@ -131,11 +147,11 @@ static void say_to_all(const Warren__Node__Registry *registry, void *user) {
     agent_members_tell(user, registry);
 }
 
-static void tell_removed(agent_cluster *c, const mesh_op *op) {
+static void tell_removed(agent_cluster *c, const mesh_replica_output *told) {
     Warren__Node__Entry entry = WARREN__NODE__ENTRY__INIT;
-    entry.entry_id = op->entry.entry_id;
+    entry.entry_id = told->op.entry.entry_id;
     Warren__Node__OwnedEntry owned = WARREN__NODE__OWNED_ENTRY__INIT, *removed[] = {&owned};
-    owned.node_id = op->node_id;
+    owned.node_id = told->node_id;
     owned.entry = &entry;
     Warren__Node__Registry registry = WARREN__NODE__REGISTRY__INIT;
     registry.n_removed = 1;
@@ -143,11 +159,12 @@ static void tell_removed(agent_cluster *c, const mesh_op *op) {
     agent_members_tell(c->options.members, &registry);
 }
 
-static void tell_down(agent_cluster *c, const mesh_op *op) {
+static void tell_down(agent_cluster *c, const mesh_replica_output *told) {
+    const mesh_op *op = &told->op;
     char reason[MESH_REASON_LEN_MAX + 1] = "";
     memcpy(reason, op->reason.data, op->reason.len);
     agent_member_end end = {.reason = reason, .code = op->code, .signal = (int)op->signal};
-    agent_members_tell_down(c->options.members, op->node_id, &end);
+    agent_members_tell_down(c->options.members, told->node_id, &end);
 }
 
 // Comings are gathered in few packets; before anything else is told they go out, for the order
@@ -168,9 +185,9 @@ void cluster_registry_work(agent_cluster *c) {
         finish(&n);
         n = (news){.cluster = c, .roster = empty};
         if (out.kind == MESH_REPLICA_PEER_DOWN)
-            tell_down(c, &out.op);
+            tell_down(c, &out);
         else
-            tell_removed(c, &out.op);
+            tell_removed(c, &out);
     }
     finish(&n);
 }
@@ -195,7 +212,7 @@ static void add_lost(const mesh_replica_output *told, void *user) {
     agent_cluster *c = user;
     if (told->kind != MESH_REPLICA_PEER_UP) return;
     agent_member_end end = {.reason = "unreachable", .code = -1};
-    agent_members_tell_down(c->options.members, told->op.node_id, &end);
+    agent_members_tell_down(c->options.members, told->node_id, &end);
 }
 
 void cluster_registry_close(agent_cluster *c) {

@@ -166,12 +166,31 @@ void agent_clients_tell_left(agent_clients *clients) {
     }
 }
 
+static ProtobufCBinaryData borrow(const uint8_t *data, size_t len) {
+    return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
+}
+
+static void list_keys(agent_client *client) {
+    const agent_clients_options *options = &client->clients->options;
+    const agent_new_host *next = options->keys(options->user);
+    Warren__Agent__Keys keys = WARREN__AGENT__KEYS__INIT;
+    Warren__Agent__Reply reply = WARREN__AGENT__REPLY__INIT;
+    if (next != NULL) {
+        keys.sign_seed = borrow(next->sign_seed, sizeof next->sign_seed);
+        keys.link_secret = borrow(next->link_secret, sizeof next->link_secret);
+    }
+    reply.kind_case = WARREN__AGENT__REPLY__KIND_KEYS;
+    reply.keys = &keys;
+    agent_client_send(client, &reply);
+}
+
 bool agent_client_handle_hosts(agent_client *client, const Warren__Agent__Request *request) {
     switch (request->kind_case) {
     case WARREN__AGENT__REQUEST__KIND_LIST_HOSTS:
         list_hosts(client, request->list_hosts->watch);
         return true;
     case WARREN__AGENT__REQUEST__KIND_LIST_SOURCES: list_sources(client); return true;
+    case WARREN__AGENT__REQUEST__KIND_LIST_KEYS: list_keys(client); return true;
     case WARREN__AGENT__REQUEST__KIND_OPEN_CLUSTER: open_cluster(client); return true;
     case WARREN__AGENT__REQUEST__KIND_LEAVE_CLUSTER: leave_cluster(client); return true;
     default: return false;

@@ -177,10 +177,10 @@ int agent_identity_renew_issuer(agent_identity *id, const char *path, uint64_t n
     return agent_identity_take_chain(id, chain, now_s, text);
 }
 
-int agent_identity_issue_node(const agent_identity *id, uint64_t node_id, const char *name,
+int agent_identity_issue_node(const agent_identity *id, uint64_t number, const char *name,
                               const uint8_t x25519[MESH_LINK_KEY_LEN], uint64_t now_s,
                               mesh_signed *out) {
-    mesh_cert node = {.node_id = node_id};
+    mesh_cert node = {.node_number = number};
     if (strlen(name) > MESH_CERT_NAME_LEN_MAX) return MESH_EINVAL;
     memcpy(node.name, name, strlen(name) + 1);
     memcpy(node.x25519, x25519, MESH_LINK_KEY_LEN);
@@ -234,10 +234,26 @@ int agent_identity_save_peers(const char *vault, const char *const *addresses, s
 // ---- beginnings
 
 void agent_new_host_make(agent_new_host *out) {
+    uint8_t sign_seed[AGENT_SEED_LEN], link_secret[MESH_LINK_KEY_LEN];
+    randombytes_buf(sign_seed, sizeof sign_seed);
+    randombytes_buf(link_secret, sizeof link_secret);
+    agent_new_host_take(out, sign_seed, link_secret);
+    sodium_memzero(sign_seed, sizeof sign_seed);
+    sodium_memzero(link_secret, sizeof link_secret);
+}
+
+void agent_new_host_take(agent_new_host *out, const uint8_t sign_seed[AGENT_SEED_LEN],
+                         const uint8_t link_secret[MESH_LINK_KEY_LEN]) {
     uint8_t public[MESH_SIGN_KEY_LEN];
-    randombytes_buf(out->sign_seed, sizeof out->sign_seed);
-    randombytes_buf(out->link_secret, sizeof out->link_secret);
+    memcpy(out->sign_seed, sign_seed, AGENT_SEED_LEN);
+    memcpy(out->link_secret, link_secret, MESH_LINK_KEY_LEN);
     (void)crypto_sign_seed_keypair(public, out->sign_secret, out->sign_seed);
+}
+
+void agent_new_host_id(const agent_new_host *keys, uint8_t out[MESH_ID_LEN]) {
+    uint8_t public[MESH_SIGN_KEY_LEN];
+    (void)crypto_sign_ed25519_sk_to_pk(public, keys->sign_secret);
+    mesh_host_id_of(public, out);
 }
 
 static void take_keys(agent_identity *id, const agent_new_host *keys) {
@@ -321,19 +337,17 @@ static bool sign_cluster(agent_identity *id, seeds *s, const char *name, uint64_
     return mesh_issue_host(&id->issuer, &host, &later, &id->certs[1]) == 0;
 }
 
-int agent_identity_create_cluster(const char *state, const char *name,
+int agent_identity_create_cluster(const char *state, const char *name, const agent_new_host *keys,
                                   const agent_cluster_config *config, uint64_t now_s,
                                   char text[AGENT_VAULT_TEXT_MAX]) {
     int err = refuse_second(state, text);
     if (err != 0) return err;
     agent_identity *id = mem_alloc(sizeof *id);
-    agent_new_host keys;
     seeds s;
-    agent_new_host_make(&keys);
     randombytes_buf(s.root, sizeof s.root);
     randombytes_buf(s.issuer, sizeof s.issuer);
     randombytes_buf(id->secret, sizeof id->secret);
-    take_keys(id, &keys);
+    take_keys(id, keys);
     id->config = *config;
     id->credentials.psk_id = 1;
     if (!sign_cluster(id, &s, name, now_s)) {
@@ -349,7 +363,6 @@ int agent_identity_create_cluster(const char *state, const char *name,
         if (err == 0) err = agent_vault_finish(state, id->vault, text);
         if (err != 0) agent_vault_abandon(id->vault);
     }
-    sodium_memzero(&keys, sizeof keys);
     sodium_memzero(&s, sizeof s);
     agent_identity_free(id);
     return err;

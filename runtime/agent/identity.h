@@ -6,7 +6,7 @@
 #include "agent/cluster_config.h"
 #include "secure/enrol.h"
 
-enum { AGENT_PEERS_MAX = 16, AGENT_MINOR_MIN = 1, AGENT_MINOR_MAX = 1 };
+enum { AGENT_SEED_LEN = 32, AGENT_PEERS_MAX = 16, AGENT_MINOR_MIN = 1, AGENT_MINOR_MAX = 1 };
 
 typedef struct agent_identity {
     char vault[AGENT_VAULT_PATH_MAX];
@@ -60,7 +60,7 @@ int agent_identity_renew_host(const agent_identity *identity, const mesh_cert *h
 int agent_identity_renew_issuer(agent_identity *identity, const char *root, uint64_t now_s,
                                 char text[AGENT_VAULT_TEXT_MAX]);
 // A certificate for a node of this host, 24 hours; the node's chain is `chain` and then this one.
-int agent_identity_issue_node(const agent_identity *identity, uint64_t node_id, const char *name,
+int agent_identity_issue_node(const agent_identity *identity, uint64_t number, const char *name,
                               const uint8_t x25519[MESH_LINK_KEY_LEN], uint64_t now_s,
                               mesh_signed *out);
 
@@ -69,17 +69,23 @@ int agent_identity_issue_node(const agent_identity *identity, uint64_t node_id, 
 int agent_identity_save_peers(const char *vault, const char *const *addresses, size_t count,
                               char text[AGENT_VAULT_TEXT_MAX]);
 
-// The first host of a new cluster: makes root, issuer, host and secret. -EEXIST: this host is in
-// one.
-int agent_identity_create_cluster(const char *state, const char *name,
-                                  const agent_cluster_config *config, uint64_t now_s,
-                                  char text[AGENT_VAULT_TEXT_MAX]);
-
-typedef struct agent_new_host { // what a host makes before it enrols
-    uint8_t sign_seed[32], sign_secret[MESH_SIGN_SECRET_LEN], link_secret[MESH_LINK_KEY_LEN];
+typedef struct agent_new_host { // what a host makes before it is in a cluster
+    uint8_t sign_seed[AGENT_SEED_LEN], sign_secret[MESH_SIGN_SECRET_LEN],
+        link_secret[MESH_LINK_KEY_LEN];
 } agent_new_host;
 
 void agent_new_host_make(agent_new_host *out); // wipe it afterwards
+// The same of its two secrets, as somebody else made them.
+void agent_new_host_take(agent_new_host *out, const uint8_t sign_seed[AGENT_SEED_LEN],
+                         const uint8_t link_secret[MESH_LINK_KEY_LEN]);
+void agent_new_host_id(const agent_new_host *keys, uint8_t out[MESH_ID_LEN]);
+
+// The first host of a new cluster: makes root, issuer and secret. -EEXIST: this host is in
+// one.
+int agent_identity_create_cluster(const char *state, const char *name, const agent_new_host *keys,
+                                  const agent_cluster_config *config, uint64_t now_s,
+                                  char text[AGENT_VAULT_TEXT_MAX]);
+
 // Keeps what the issuer answered (checked by mesh_enrol). -EEXIST: this host is in a cluster.
 int agent_identity_create_member(const char *state, const agent_new_host *keys,
                                  const mesh_trust *trust, const mesh_enrol_answer *answer,

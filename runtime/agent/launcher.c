@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,13 +26,6 @@ static uint64_t wall_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static uint64_t new_node_id(void) {
-    uint64_t id = 0;
-    while (id == 0) // 64 random bits: never the same twice
-        CHECK(getrandom(&id, sizeof id, 0) == (ssize_t)sizeof id);
-    return id;
 }
 
 // The instance whose present life has this id. Few enough to look at them all.
@@ -142,8 +134,11 @@ static int open_life(agent_service *service, uint32_t instance, const char *name
     err = mesh_packet_pair(control);
     if (err != 0) return err;
     fds[3] = control[1];
-    agent_member_info identity = {
-        .node_id = sl->node_id, .name = name, .service = service->name, .instance = instance};
+    agent_member_info identity = {.node_id = sl->node_id,
+                                  .number = sl->number,
+                                  .name = name,
+                                  .service = service->name,
+                                  .instance = instance};
     err = agent_members_add(s->members, control[0], &identity, &sl->member);
     if (err != 0) return err;
     fds[0] = open_stdin(service);
@@ -163,7 +158,10 @@ static void start_life(agent_service *service, uint32_t instance) {
     char name[AGENT_NODE_NAME_LEN_MAX];
     int fds[AGENT_LAUNCH_FDS] = {-1, -1, -1, -1, -1};
     agent_service_node_name(service, instance, name);
-    sl->node_id = new_node_id();
+    agent_member_info ids;
+    agent_members_number(service->services->members, &ids);
+    sl->node_id = ids.node_id;
+    sl->number = ids.number;
     if (!agent_descriptors_left(LAUNCH_OPENS + STARTED_OPENS * service->services->in_flight)) {
         char text[AGENT_DESCRIPTORS_TEXT_MAX];
         agent_descriptors_explain(text);

@@ -146,7 +146,7 @@ void agent_links_credentials(agent_links *links, agent_member *member,
     char name[MESH_CERT_NAME_LEN_MAX + 1];
     mesh_signed cert;
     write_name(who->name, name);
-    int err = links->events.on_sign(who->node_id, name, link_key, &cert, links->user);
+    int err = links->events.on_sign(who->number, name, link_key, &cert, links->user);
     if (err != 0)
         agent_say("cannot sign a certificate for %s: %s", who->name, mesh_error_text(err));
     agent_member_give_credentials(member, links->options.self,

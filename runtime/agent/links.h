@@ -20,7 +20,7 @@ typedef struct agent_links_events {
     bool (*on_route)(uint64_t node_id, agent_route *out,
                      void *user); // false: there is no such node
     // Signs a certificate for a node of this host; 0 or an error. `name` is fit for it.
-    int (*on_sign)(uint64_t node_id, const char *name, const uint8_t link_key[MESH_LINK_KEY_LEN],
+    int (*on_sign)(uint64_t number, const char *name, const uint8_t link_key[MESH_LINK_KEY_LEN],
                    mesh_signed *out, void *user);
     // Of an issuer, else NULL: the keys of a ticket (borrowed until the next call; NULL: there is
     // none), and somebody who has them. Takes fd; its first bytes are unread (mesh_enrol_listen).

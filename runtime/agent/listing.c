@@ -2,7 +2,6 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "agent/descriptors.h"
@@ -155,9 +154,7 @@ void agent_services_attach(agent_services *s, int fd, const char *name, uint32_t
         return;
     }
     agent_member_info identity = {.name = shown, .service = "", .pid = pid, .is_attached = true};
-    while (identity.node_id == 0)
-        CHECK(getrandom(&identity.node_id, sizeof identity.node_id, 0) ==
-              (ssize_t)sizeof identity.node_id);
+    agent_members_number(s->members, &identity);
     agent_member *member;
     int err = agent_members_add(s->members, fd, &identity, &member);
     if (err != 0)

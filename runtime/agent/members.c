@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "agent/roster.h"
 #include "agent/say.h"
 #include "core/error.h"
+#include "core/mem.h"
 
 // News of members is gathered this long once some has been told: fifty nodes that start together
 // would else wake each other two thousand times.
@@ -39,6 +41,19 @@ agent_member *agent_members_find(agent_members *members, uint64_t node_id) {
     for (agent_member *m = members->first; m != NULL; m = m->next)
         if (m->identity.node_id == node_id) return m;
     return NULL;
+}
+
+// ---- ids
+
+void agent_members_set_host_id(agent_members *members, const uint8_t *host_id) {
+    memcpy(members->host_id, host_id, MESH_ID_LEN);
+}
+
+void agent_members_number(const agent_members *members, agent_member_info *out) {
+    do { // 64 random bits: never the same twice
+        CHECK(getrandom(&out->number, sizeof out->number, 0) == (ssize_t)sizeof out->number);
+        out->node_id = mesh_node_id_of(members->host_id, out->number);
+    } while (out->number == 0 || out->node_id == 0);
 }
 
 // ---- saying
@@ -122,8 +137,7 @@ static void say_abroad(const agent_member *member, size_t from) {
     if (members->abroad == NULL) return;
     if (!member->is_told) members->abroad->on_up(&member->identity, members->abroad_user);
     for (size_t i = from; i < member->entry_count; i++)
-        members->abroad->on_entry(member->identity.node_id, member->entries[i],
-                                  members->abroad_user);
+        members->abroad->on_entry(&member->identity, member->entries[i], members->abroad_user);
 }
 
 // What others do not know yet. A member hears of itself too, and of what it learned when it joined:
@@ -173,7 +187,7 @@ void agent_member_say_removed(const agent_member *about, uint32_t entry_id) {
     tell_others(about->members, about, &message);
     const agent_members *members = about->members;
     if (members->abroad != NULL)
-        members->abroad->on_removed(about->identity.node_id, entry_id, members->abroad_user);
+        members->abroad->on_removed(&about->identity, entry_id, members->abroad_user);
 }
 
 static void say_welcome(agent_member *member) {
@@ -226,7 +240,7 @@ void agent_member_leave(agent_member *member, const agent_member_end *end) {
     if (!was_joined) return;
     tell_down(members, member, member->identity.node_id, end);
     if (members->abroad != NULL && member->is_told)
-        members->abroad->on_down(member->identity.node_id, end, members->abroad_user);
+        members->abroad->on_down(&member->identity, end, members->abroad_user);
 }
 
 void agent_members_set_abroad(agent_members *members, const agent_members_abroad *abroad,
@@ -238,7 +252,7 @@ void agent_members_set_abroad(agent_members *members, const agent_members_abroad
         if (!m->is_joined || !m->is_told) continue;
         abroad->on_up(&m->identity, user);
         for (size_t i = 0; i < m->told_count; i++)
-            abroad->on_entry(m->identity.node_id, m->entries[i], user);
+            abroad->on_entry(&m->identity, m->entries[i], user);
     }
 }
 

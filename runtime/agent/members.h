@@ -17,7 +17,7 @@ typedef struct agent_members agent_members;
 typedef struct agent_member agent_member;
 
 typedef struct agent_member_info {
-    uint64_t node_id;
+    uint64_t node_id, number; // the id is made of the number (agent_members_number)
     const char *name, *service;
     uint32_t instance, pid; // pid 0: set later; until then the member waits
     bool is_attached;       // not ours to launch or to restart: its end is the end of its socket
@@ -33,6 +33,12 @@ agent_members *agent_members_create(uv_loop_t *loop, const char *host, uint64_t 
                                     const agent_members_events *events, void *user);
 void agent_members_set_host(agent_members *members, const char *host); // for those to come
 void agent_members_destroy(agent_members *members);                    // closes all sockets
+
+// Whose nodes those to come are: this host's id (MESH_ID_LEN bytes), which it has before it has a
+// cluster.
+void agent_members_set_host_id(agent_members *members, const uint8_t *host_id);
+// A number that was never given before, and the id that it makes on this host.
+void agent_members_number(const agent_members *members, agent_member_info *out);
 
 // Takes fd (also on failure), sends Welcome. The member ends with agent_members_end, or by itself
 // when it is attached. MESH_EQUOTA, -errno.
@@ -58,9 +64,9 @@ uint64_t agent_member_since_ms(const agent_member *member); // loop time
 // What happens here is said to other hosts in this order, and a newcomer here hears of theirs.
 typedef struct agent_members_abroad {
     void (*on_up)(const agent_member_info *who, void *user);
-    void (*on_entry)(uint64_t node_id, const Warren__Node__Entry *entry, void *user);
-    void (*on_removed)(uint64_t node_id, uint32_t entry_id, void *user);
-    void (*on_down)(uint64_t node_id, const agent_member_end *end, void *user);
+    void (*on_entry)(const agent_member_info *who, const Warren__Node__Entry *entry, void *user);
+    void (*on_removed)(const agent_member_info *who, uint32_t entry_id, void *user);
+    void (*on_down)(const agent_member_info *who, const agent_member_end *end, void *user);
     // Tell a newcomer, by `say`, who is there on other hosts.
     void (*on_newcomer)(agent_roster_cb say, void *newcomer, void *user);
     // A link is wanted to a node of another host. False: there is none of this id.

@@ -34,6 +34,7 @@ struct agent_members {
     uv_timer_t *news_timer;
     uint64_t news_at_ms; // when news was told last
     char host[256];
+    uint8_t host_id[MESH_ID_LEN]; // of this host
     uint64_t incarnation;
     agent_members_events events;
     void *user;

@@ -8,7 +8,7 @@
 typedef struct slot { // one instance through all its lives
     agent_node *node; // the life there is now, from the launch until its output is read to the end
     agent_member *member;
-    uint64_t node_id; // of the last life
+    uint64_t node_id, number; // of the last life
     uint32_t starts, attempts;
     bool is_cold, is_draining;
     const char *state;

@@ -10,16 +10,20 @@
 #include "pki.h"
 #include "secure/handshake.h"
 
-enum { HOST = 10, LINK = 20, PEER_LINK, NODE_ID = 7, WIRE_MAX = 1 << 16 };
+enum { HOST = 10, LINK = 20, PEER_LINK, NUMBER = 7, WIRE_MAX = 1 << 16 };
 
 static uint8_t rooms[MESH_CHAIN_MAX][MESH_CERT_LEN_MAX];
 static mesh_bytes chain[MESH_CHAIN_MAX];
+
+static uint64_t node_id(void) {
+    return mesh_node_id_of(pki_cert(MESH_ROLE_HOST, HOST, LINK).host_id, NUMBER);
+}
 
 static mesh_credentials credentials(void) {
     mesh_cert issuer = pki_cert(MESH_ROLE_ISSUER, PKI_ISSUER, 0),
               host = pki_cert(MESH_ROLE_HOST, HOST, LINK);
     mesh_cert node = pki_cert(MESH_ROLE_NODE, HOST, LINK);
-    node.node_id = NODE_ID;
+    node.node_number = NUMBER;
     chain[0] = pki_issue(&issuer, PKI_ROOT, rooms[0]);
     chain[1] = pki_issue(&host, PKI_ISSUER, rooms[1]);
     chain[2] = pki_issue(&node, HOST, rooms[2]);
@@ -29,7 +33,7 @@ static mesh_credentials credentials(void) {
                              .link_psk = {11},
                              .knock_key = {12},
                              .trust = pki_trust(),
-                             .node_id = NODE_ID,
+                             .node_id = node_id(),
                              .minor_min = 1,
                              .minor_max = 1};
     memcpy(self.cluster_id, host.cluster_id, MESH_ID_LEN);
@@ -41,7 +45,7 @@ static mesh_handshake *create(const mesh_credentials *self, bool is_dialler) {
                                       .is_dialler = is_dialler,
                                       .ephemeral_secret = {30},
                                       .kind = MESH_KIND_NODE,
-                                      .peer_node_id = NODE_ID};
+                                      .peer_node_id = node_id()};
     mesh_cert host = pki_cert(MESH_ROLE_HOST, HOST, LINK);
     memcpy(options.peer_host_id, host.host_id, MESH_ID_LEN);
     return mesh_handshake_create(&options);
@@ -68,7 +72,7 @@ static void be_stranger(mesh_handshake *h, const mesh_credentials *self, bool is
     if (input.len > 0) memcpy(wire, input.data, input.len);
     if (is_to_listener && input.len >= MESH_KNOCK_LEN) {
         mesh_preamble preamble = {
-            .major = MESH_WIRE_MAJOR, .kind = MESH_KIND_NODE, .target = NODE_ID};
+            .major = MESH_WIRE_MAJOR, .kind = MESH_KIND_NODE, .target = node_id()};
         mesh_knock_write(&preamble, self->knock_key, wire + MESH_PREAMBLE_LEN, wire);
     }
     feed(h, (mesh_bytes){wire, input.len});
@@ -103,7 +107,8 @@ static void be_dialler(mesh_handshake *listener, const mesh_credentials *self, m
         first[MESH_KNOCK_LEN - MESH_PREAMBLE_LEN] = {0};
     size_t len;
     mesh_noise noise;
-    mesh_preamble preamble = {.major = MESH_WIRE_MAJOR, .kind = MESH_KIND_NODE, .target = NODE_ID};
+    mesh_preamble preamble = {
+        .major = MESH_WIRE_MAJOR, .kind = MESH_KIND_NODE, .target = node_id()};
     mesh_knock_write(&preamble, self->knock_key, first, wire);
     begin_peer(&noise, self, wire, true);
     CHECK(write_message(&noise, (mesh_bytes){0}, wire + MESH_PREAMBLE_LEN) == sizeof first);

@@ -41,14 +41,14 @@ static size_t place_of(const harness *h, uint64_t node_id) {
 }
 
 static void take(harness *h, const mesh_replica_output *out) {
-    size_t at = place_of(h, out->op.node_id);
+    size_t at = place_of(h, out->node_id);
     switch (out->kind) {
     case MESH_REPLICA_SEND:
         CHECK(out->bytes.len > 0 && out->bytes.len <= MESH_OVERLAY_LEN_MAX);
         break;
     case MESH_REPLICA_PEER_UP:
         CHECK(at == h->up_count && at < NODES_MAX);
-        h->up[h->up_count++] = out->op.node_id;
+        h->up[h->up_count++] = out->node_id;
         break;
     case MESH_REPLICA_PEER_DOWN:
         CHECK(at < h->up_count);
@@ -155,7 +155,7 @@ static void run(harness *h, uint8_t kind, mesh_bytes bytes) {
         mesh_replica_neighbour_up(h->replica, h->now_ms, near);
         break;
     case 5: {
-        mesh_op op = {.kind = MESH_OP_NODE, .node_id = number};
+        mesh_op op = {.kind = MESH_OP_NODE, .number = number};
         (void)mesh_replica_write(h->replica, &op);
         break;
     }

@@ -44,7 +44,9 @@ static void set_up(void) {
     (void)atexit(clean_up);
     agent_cluster_config config = {.listen = "127.0.0.1:7400"};
     CHECK(agent_cluster_config_discover(&config, "seeds:h1:7400", text));
-    CHECK(agent_identity_create_cluster(state, "host", &config, NOW_S, text) == 0);
+    agent_new_host keys;
+    agent_new_host_make(&keys);
+    CHECK(agent_identity_create_cluster(state, "host", &keys, &config, NOW_S, text) == 0);
     agent_identity *id = load();
     const char *const peers[] = {"10.0.0.1:7400"}, *const scopes[] = {"*"};
     agent_ticket_wish wish = {.scopes = scopes, .scope_count = 1, .life_s = 60};

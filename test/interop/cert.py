@@ -25,6 +25,12 @@ def hash16(*parts):
     return hashlib.blake2b(b''.join(parts), digest_size=16).digest()
 
 
+def node_id(cert):
+    """Of a NODE: nobody chooses it, it is made of the host's id and a number."""
+    number = cert.node_number.to_bytes(8, 'big')
+    return int.from_bytes(hash16(b'warren-node-v1', cert.host_id, number)[:8], 'big')
+
+
 def parse(kind, data):
     """Strictly: nothing that is not listed, nothing twice or in another form."""
     message = kind.FromString(data)
@@ -48,7 +54,7 @@ def check_form(cert, host_id):
     need(re.fullmatch(r'[A-Za-z0-9_.-]{1,63}', cert.name), 'the name')
     need(len(cert.ed25519) == (0 if cert.role == NODE else 32), 'the signing key')
     need(len(cert.x25519) == (0 if cert.role == ISSUER else 32), 'the link key')
-    need((cert.node_id != 0) == (cert.role == NODE), 'the node id')
+    need((cert.node_number != 0) == (cert.role == NODE), 'the node number')
     need(len(cert.scopes) <= 16 and all(len(scope.encode()) <= 64 for scope in cert.scopes), 'the scopes')
     own_id = host_id if cert.role == NODE else hash16(b'warren-host-v1', cert.ed25519)
     need(cert.host_id == own_id, 'the host id')

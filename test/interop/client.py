@@ -6,6 +6,7 @@ import socket
 import struct
 import time
 
+import cert
 import payload
 import secure
 from link import CANCEL, CHANNELS, ERROR, NORMAL, PUB, REPLY, REQUEST, Link
@@ -142,7 +143,7 @@ class Node:
             ciphers, peer = secure.dial(sock, self.identity, message.remote.host_id, message.node_id)
         else:
             ciphers, peer = secure.answer(sock, self.identity, self.welcome.node_id)
-        return ciphers, peer.node_id
+        return ciphers, cert.node_id(peer)
 
     def on_connect_failed(self, message, _):
         raise ConnectionError(message.text)

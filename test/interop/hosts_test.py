@@ -189,7 +189,7 @@ class Hosts(unittest.TestCase):
         given = self.node.identity.credentials
         chain = list(given.chain)
         found = cert.verify(chain, list(given.root), given.cluster_id)
-        self.assertEqual((found.role, found.node_id), (cert.NODE, self.node.welcome.node_id))
+        self.assertEqual((found.role, cert.node_id(found)), (cert.NODE, self.node.welcome.node_id))
         for i, whole in enumerate(chain):
             for at in range(0, len(whole), 7):
                 changed = bytearray(whole)

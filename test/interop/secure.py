@@ -66,7 +66,7 @@ def dial(sock, identity, host_id, node_id):
     first = framed(noise.write())
     sock.sendall(knocked + identity.knock(knocked, first) + first)
     peer = identity.check(noise.read(read_message(sock)), noise.rs)
-    cert.need((peer.host_id, peer.node_id) == (host_id, node_id), 'not who was dialled')
+    cert.need((peer.host_id, cert.node_id(peer)) == (host_id, node_id), 'not who was dialled')
     sock.sendall(framed(noise.write(identity.hello())))
     return noise.split(), peer
 

@@ -76,16 +76,30 @@ static void write(world *w, int at, const mesh_op *op) {
     w->result.changes++;
 }
 
+// A host that lies gives its node the number, or the id, of a node of another host.
+static uint64_t number_for(world *w, int at) {
+    uint64_t number = mesh_rng_next(&w->rng) | 1;
+    if (w->node_count > 0 && chance(w, 10)) {
+        const node *victim = &w->nodes[pick(w, w->node_count)];
+        number = chance(w, 50) ? victim->id : victim->node_id;
+    }
+    for (uint32_t i = 0; i < w->node_count; i++)
+        if (w->nodes[i].host == at && w->nodes[i].id == number) return mesh_rng_next(&w->rng) | 1;
+    return number;
+}
+
 static void node_up(world *w, int at) {
     if (w->node_count == NODES_MAX) return;
+    uint64_t number = number_for(w, at);
     node *n = &w->nodes[w->node_count++];
-    *n = (node){.id = mesh_rng_next(&w->rng) | 1,
+    *n = (node){.id = number,
                 .generation = w->hosts[at].generation,
                 .host = at,
                 .pid = pick(w, 65536),
                 .is_alive = true};
+    n->node_id = mesh_node_id_of(w->hosts[at].id, n->id);
     mesh_op op = {.kind = MESH_OP_NODE,
-                  .node_id = n->id,
+                  .number = n->id,
                   .name = mesh_bytes_text("app.0"),
                   .service = mesh_bytes_text("app"),
                   .pid = n->pid};
@@ -98,7 +112,7 @@ static void node_end(world *w, int at, node *n) {
     n->signal = (int)pick(w, 32);
     if (has_bug(w, REGISTRY_BUG_END_FORGOTTEN) && chance(w, 20)) return;
     mesh_op op = {.kind = MESH_OP_END,
-                  .node_id = n->id,
+                  .number = n->id,
                   .reason = mesh_bytes_text("crash"),
                   .code = n->code,
                   .signal = (uint32_t)n->signal};
@@ -115,7 +129,7 @@ static void entry_put(world *w, int at, node *n) {
     bool is_wrong = has_bug(w, REGISTRY_BUG_ENTRY_CHANGED) && chance(w, 10);
     (void)snprintf(name, sizeof name, "entry-%u", e->text + is_wrong);
     mesh_op op = {.kind = MESH_OP_PUT,
-                  .node_id = n->id,
+                  .number = n->id,
                   .entry = {.entry_id = e->entry_id, .name = mesh_bytes_text(name)}};
     if (chance(w, 30)) {
         op.entry.kind = MESH_ENTRY_SUBSCRIPTION;
@@ -131,8 +145,7 @@ static void entry_removed(world *w, int at, node *n) {
         if (!e->is_there) continue;
         e->is_there = false;
         if (has_bug(w, REGISTRY_BUG_REMOVED_FORGOTTEN) && chance(w, 20)) return;
-        mesh_op op = {
-            .kind = MESH_OP_REMOVED, .node_id = n->id, .entry = {.entry_id = e->entry_id}};
+        mesh_op op = {.kind = MESH_OP_REMOVED, .number = n->id, .entry = {.entry_id = e->entry_id}};
         write(w, at, &op);
         return;
     }

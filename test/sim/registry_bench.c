@@ -57,13 +57,13 @@ static void fill(uint32_t at, uint32_t nodes, uint32_t entries) {
         uint64_t id = (uint64_t)at << 32 | n;
         (void)snprintf(name, sizeof name, "search-worker.%u", n);
         write(at, &(mesh_op){.kind = MESH_OP_NODE,
-                             .node_id = id,
+                             .number = id,
                              .name = mesh_bytes_text(name),
                              .service = mesh_bytes_text("search-worker")});
         for (uint32_t e = 1; e <= entries; e++) {
             (void)snprintf(name, sizeof name, "orders.region-%u.created", e);
             write(at, &(mesh_op){.kind = MESH_OP_PUT,
-                                 .node_id = id,
+                                 .number = id,
                                  .entry = {.entry_id = e,
                                            .kind = MESH_ENTRY_SUBSCRIPTION,
                                            .name = mesh_bytes_text(name)}});
@@ -124,7 +124,7 @@ static void join(uint32_t hub) {
 static mesh_bytes next_delta(uint32_t at, uint32_t entry_id) {
     static uint8_t room[MESH_OVERLAY_LEN_MAX];
     write(at, &(mesh_op){.kind = MESH_OP_PUT,
-                         .node_id = (uint64_t)at << 32 | 1,
+                         .number = (uint64_t)at << 32 | 1,
                          .entry = {.entry_id = entry_id, .name = mesh_bytes_text("prices")}});
     now_ms += MESH_REPLICA_GATHER_MS;
     mesh_replica_tick(agents[at].replica, now_ms);

@@ -7,7 +7,7 @@
 
 static node *node_of_id(world *w, uint64_t id) {
     for (uint32_t i = 0; i < w->node_count; i++)
-        if (w->nodes[i].id == id) return &w->nodes[i];
+        if (w->nodes[i].node_id == id) return &w->nodes[i];
     return NULL;
 }
 
@@ -25,7 +25,7 @@ uint32_t text_of(mesh_bytes name) {
 static void add_to_hash(world *w, int at, const mesh_replica_output *out) {
     const uint64_t facts[] = {w->result.hash,        w->now_ms,
                               (uint64_t)at,          out->kind,
-                              out->op.node_id,       out->op.entry.entry_id,
+                              out->node_id,          out->op.entry.entry_id,
                               (uint64_t)out->op.code};
     uint8_t hash[crypto_generichash_BYTES_MIN];
     (void)crypto_generichash(hash, sizeof hash, (const uint8_t *)facts, sizeof facts, NULL, 0);
@@ -80,9 +80,9 @@ void check_told(world *w, int at, const mesh_replica_output *out) {
     add_to_hash(w, at, out);
     if (w->options.is_verbose)
         (void)printf("%" PRIu64 " host %d: kind %d node %016" PRIx64 " entry %u %.*s\n", w->now_ms,
-                     at, out->kind, op->node_id, op->entry.entry_id, (int)op->reason.len,
+                     at, out->kind, out->node_id, op->entry.entry_id, (int)op->reason.len,
                      (const char *)op->reason.data);
-    node *n = node_of_id(w, op->node_id);
+    node *n = node_of_id(w, out->node_id);
     if (n == NULL || host_of_id(w, out->host_id) != n->host || n->host == at) {
         check_fail(w, "host %d is told of a node that is not of that host", at);
         return;
@@ -142,7 +142,7 @@ static void check_list(world *w, int at) {
         told[0] += v->is_up;
         for (uint32_t e = 0; e < ENTRIES_PER_NODE; e++)
             told[1] += v->texts[e] != 0;
-        const uint8_t *holder = mesh_replica_host_of(h->replica, w->nodes[i].id);
+        const uint8_t *holder = mesh_replica_host_of(h->replica, w->nodes[i].node_id);
         if ((holder != NULL) != v->is_up) check_fail(w, "host %d looks up what was not told", at);
     }
     if (listed[0] != told[0] || listed[1] != told[1])

@@ -146,7 +146,7 @@ static mesh_bytes invent(world *w, uint8_t room[4096]) {
     const host *h = &w->hosts[victim->host];
     mesh_ops ops = {0};
     mesh_op end = {.kind = MESH_OP_END,
-                   .node_id = victim->id,
+                   .number = victim->id,
                    .reason = mesh_bytes_text("invented"),
                    .code = 77};
     mesh_ops_add(&ops, &end);

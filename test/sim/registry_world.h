@@ -28,7 +28,8 @@ typedef struct entry {
 } entry;
 
 typedef struct node {
-    uint64_t id, generation; // of its host then
+    uint64_t id, node_id; // the number that its host gave it, and what others know it by
+    uint64_t generation;  // of its host then
     int host;
     uint32_t pid;
     bool is_alive;

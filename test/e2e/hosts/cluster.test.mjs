@@ -157,3 +157,30 @@ test('a host that knows nobody any more finds its cluster by a source, and docto
   assert.equal(ill.code, 1)
   assert.match(JSON.parse(ill.stdout).checks.find(({ check }) => check === 'host').text, /10\.77\.0\.1:7400 cannot be reached: Connection timed out/)
 })
+
+test('a node that ran before its host was in a cluster is seen with the id that it has', async (t) => {
+  const cluster = await Cluster.open(t, ['ada'])
+  const [ada] = cluster.hosts
+  const [bob] = await cluster.net.add(t, ['bob'])
+  bob.agentProcess = await bob.agent()
+  const early = await cluster.member(bob, 'early')
+  await early.run(serve, 'early')
+  const caller = await cluster.member(ada, 'caller')
+  const join = async () => bob.done(['join', await cluster.token(), '--name', 'bob', '--advertise', `${bob.address}:7400`])
+  assert.equal((await join()).code, 0)
+  const seen = await caller.run(async (mesh) => {
+    const [peer] = await mesh.available('early', { timeout: 20_000 })
+    return { id: peer.id, echoed: await mesh.client('early').echo('hello') }
+  })
+  assert.deepEqual(seen, { id: await early.run((mesh) => mesh.self.id), echoed: 'hello' })
+  // Who leaves gets other keys for its next cluster, and its nodes of before are not of those.
+  await cluster.done(bob, 'leave')
+  await join() // the good-bye may still have the port: then the agent tries again by itself
+  await bob.agentProcess.until(/early is older than the keys of this host: other hosts see it once it was started again/)
+  const late = await cluster.member(bob, 'late')
+  await late.run(serve, 'late')
+  assert.equal(await caller.run(async (mesh) => {
+    await mesh.available('late', { timeout: 20_000 })
+    return mesh.instances('early').length
+  }), 0)
+})

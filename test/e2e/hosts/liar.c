@@ -43,7 +43,7 @@ static void send_on_links(uint8_t kind, mesh_bytes body) {
 // A map of another host, by our own hand.
 static void speak_for(const mesh_host *victim) {
     mesh_ops ops = {0};
-    mesh_op op = {.kind = MESH_OP_END, .node_id = 1};
+    mesh_op op = {.kind = MESH_OP_END, .number = 1};
     mesh_ops_add(&ops, &op);
     mesh_head head = {.generation = victim->stamp.generation, .from = 1, .version = 1 << 20};
     memcpy(head.host_id, victim->alive.host_id, MESH_ID_LEN);
@@ -73,7 +73,10 @@ static void talk_rubbish(void) {
 static void claim(const mesh_replica_output *entry, void *user) {
     (void)user;
     if (entry->kind != MESH_REPLICA_PEER_UP) return;
-    told += mesh_replica_write(cluster->replica, &entry->op) == 0;
+    mesh_op op = entry->op;
+    told += mesh_replica_write(cluster->replica, &op) == 0;
+    op.number = entry->node_id;
+    told += mesh_replica_write(cluster->replica, &op) == 0;
 }
 
 // What others said of themselves a while ago, sealed anew: they may have left since.

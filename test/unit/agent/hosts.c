@@ -50,12 +50,12 @@ static void on_up(const agent_member_info *who, void *user) {
     if (!h->is_quiet) tell_up(h, who->node_id);
 }
 
-static void on_entry(uint64_t node_id, const Warren__Node__Entry *entry, void *user) {
+static void on_entry(const agent_member_info *who, const Warren__Node__Entry *entry, void *user) {
     host *h = user;
     if (!agent_links_allows(&h->pki.signer.cert, entry)) return;
     Warren__Node__OwnedEntry owned = WARREN__NODE__OWNED_ENTRY__INIT, *put = &owned;
     Warren__Node__Registry news = WARREN__NODE__REGISTRY__INIT;
-    owned.node_id = node_id;
+    owned.node_id = who->node_id;
     owned.entry = (Warren__Node__Entry *)(uintptr_t)entry;
     news.n_put = 1;
     news.put = &put;
@@ -63,15 +63,15 @@ static void on_entry(uint64_t node_id, const Warren__Node__Entry *entry, void *u
         if (other != h && other->members != NULL) agent_members_tell(other->members, &news);
 }
 
-static void on_removed(uint64_t node_id, uint32_t entry_id, void *user) {
-    (void)node_id;
+static void on_removed(const agent_member_info *who, uint32_t entry_id, void *user) {
+    (void)who;
     (void)entry_id;
     (void)user;
 }
 
-static void on_down(uint64_t node_id, const agent_member_end *end, void *user) {
+static void on_down(const agent_member_info *who, const agent_member_end *end, void *user) {
     for (host *h = hosts; h < hosts + HOSTS; h++)
-        if (h != user && h->members != NULL) agent_members_tell_down(h->members, node_id, end);
+        if (h != user && h->members != NULL) agent_members_tell_down(h->members, who->node_id, end);
 }
 
 static void on_newcomer(agent_roster_cb say, void *newcomer, void *user) {
@@ -114,12 +114,12 @@ static bool on_route(uint64_t node_id, agent_route *out, void *user) {
     return false;
 }
 
-int on_sign(uint64_t node_id, const char *name, const uint8_t link_key[MESH_LINK_KEY_LEN],
+int on_sign(uint64_t number, const char *name, const uint8_t link_key[MESH_LINK_KEY_LEN],
             mesh_signed *out, void *user) {
     host *h = user;
     h->signs++;
     if (h->sign_error != 0) return h->sign_error;
-    mesh_cert wanted = {.node_id = node_id};
+    mesh_cert wanted = {.node_number = number};
     mesh_moment at = {.now_s = (uint64_t)time(NULL) - h->sign_age_s, .serial = {1}};
     (void)snprintf(wanted.name, sizeof wanted.name, "%s", name);
     memcpy(wanted.x25519, link_key, MESH_LINK_KEY_LEN);
@@ -216,11 +216,19 @@ static void on_agent(warren_agent_event event, uint32_t id, int status, const ch
     n->closed += event == WARREN_CLOSED;
 }
 
-void open_node(node *n, host *h, uint64_t id) {
+uint64_t id_on(const host *h, uint64_t number) {
+    return mesh_node_id_of(h->pki.signer.cert.host_id, number);
+}
+
+void open_node(node *n, host *h, uint64_t number) {
+    open_node_as(n, h, number, id_on(h, number));
+}
+
+void open_node_as(node *n, host *h, uint64_t number, uint64_t id) {
     int fds[2];
     EXPECT_OK(mesh_packet_pair(fds));
     agent_member_info who = {
-        .node_id = id, .name = "app with blanks.0", .service = "app", .pid = 100};
+        .node_id = id, .number = number, .name = "app with blanks.0", .service = "app", .pid = 100};
     *n = (node){.host = h, .id = id};
     EXPECT_OK(agent_members_add(h->members, fds[0], &who, &n->member));
     warren_options options = {.control_fd = fds[1]};

@@ -48,7 +48,10 @@ void open_host(host *h, uint8_t key, const char *scope);
 void close_host(host *h);
 void run_until(const uint32_t *count, uint32_t wanted);
 
-void open_node(node *n, host *h, uint64_t id); // and joins
+void open_node(node *n, host *h, uint64_t number); // and joins
+// It says that it has another id than its certificate will say.
+void open_node_as(node *n, host *h, uint64_t number, uint64_t id);
+uint64_t id_on(const host *h, uint64_t number);
 void close_node(node *n);
 void announce(node *n, mesh_entry_kind kind, const char *name);
 void call(node *n, const char *service);
@@ -59,5 +62,5 @@ void open_pair(pair *p);
 void close_pair(pair *p); // and tears down
 
 void tell_up(const host *of, uint64_t node_id); // to the others
-int on_sign(uint64_t node_id, const char *name, const uint8_t link_key[MESH_LINK_KEY_LEN],
+int on_sign(uint64_t number, const char *name, const uint8_t link_key[MESH_LINK_KEY_LEN],
             mesh_signed *out, void *user);

@@ -17,16 +17,18 @@
 #define TWO_THIRDS_S (MESH_HOST_LIFE_S / 3 * UINT64_C(2))
 
 static char place[64], text[AGENT_VAULT_TEXT_MAX];
+static agent_new_host keys;
 static const agent_cluster_config config = {.listen = "127.0.0.1:7400"};
 
 static void make_state(void) {
     strcpy(place, "/tmp/warren-identity-XXXXXX");
     assert_non_null(mkdtemp(place));
+    agent_new_host_make(&keys);
 }
 
 static void make_cluster(void) {
     make_state();
-    EXPECT_OK(agent_identity_create_cluster(place, "first", &config, NOW_S, text));
+    EXPECT_OK(agent_identity_create_cluster(place, "first", &keys, &config, NOW_S, text));
 }
 
 static void remove_state(void) {
@@ -116,14 +118,14 @@ TEST(without_a_cluster_there_is_no_identity_and_no_sentence) {
 
 TEST(a_second_init_is_refused_and_a_wrong_name_leaves_nothing) {
     make_cluster();
-    EXPECT_EQ(-EEXIST, agent_identity_create_cluster(place, "x", &config, NOW_S, text));
+    EXPECT_EQ(-EEXIST, agent_identity_create_cluster(place, "x", &keys, &config, NOW_S, text));
     assert_non_null(strstr(text, "in a cluster already"));
     agent_identity *id = load();
     EXPECT_TEXT("first", id->host.cert.name);
     agent_identity_free(id);
     remove_state();
     make_state();
-    EXPECT_EQ(-EINVAL, agent_identity_create_cluster(place, "a b", &config, NOW_S, text));
+    EXPECT_EQ(-EINVAL, agent_identity_create_cluster(place, "a b", &keys, &config, NOW_S, text));
     assert_non_null(strstr(text, "not \"a b\""));
     EXPECT_OK(rmdir(place));
 }
@@ -233,19 +235,19 @@ TEST(an_issuer_renews_itself_after_two_thirds_of_a_week_and_later) {
 // first.
 static agent_identity *add_member(char first[64]) {
     agent_identity *issuer = load();
-    agent_new_host keys;
+    agent_new_host made;
     mesh_enrol_answer answer = {.psk_id = 1, .seeds = {"10.0.0.1:7400"}, .seed_count = 1};
     mesh_cert wanted = {.name = "second", .scopes = {"*"}, .scope_count = 1};
-    agent_new_host_make(&keys);
-    (void)crypto_sign_ed25519_sk_to_pk(wanted.ed25519, keys.sign_secret);
-    (void)crypto_scalarmult_base(wanted.x25519, keys.link_secret);
+    agent_new_host_make(&made);
+    (void)crypto_sign_ed25519_sk_to_pk(wanted.ed25519, made.sign_secret);
+    (void)crypto_scalarmult_base(wanted.x25519, made.link_secret);
     EXPECT_OK(agent_identity_renew_host(issuer, &wanted, NOW_S, answer.chain));
     memcpy(answer.secret, issuer->secret, MESH_SECRET_LEN);
     memcpy(first, place, sizeof place);
     make_state();
-    EXPECT_OK(agent_identity_create_member(place, &keys, &issuer->credentials.trust, &answer,
+    EXPECT_OK(agent_identity_create_member(place, &made, &issuer->credentials.trust, &answer,
                                            &config, text));
-    EXPECT_EQ(-EEXIST, agent_identity_create_member(place, &keys, &issuer->credentials.trust,
+    EXPECT_EQ(-EEXIST, agent_identity_create_member(place, &made, &issuer->credentials.trust,
                                                     &answer, &config, text));
     return issuer;
 }
@@ -305,7 +307,7 @@ TEST(a_node_gets_a_certificate_of_its_host) {
     EXPECT_OK(agent_identity_issue_node(id, 5, "app.0", id->host.cert.x25519, NOW_S, &node));
     const mesh_bytes certs[] = {id->chain[0], id->chain[1], {node.bytes, node.len}};
     EXPECT_OK(mesh_chain_verify(&id->credentials.trust, certs, 3, NOW_S, &chain));
-    EXPECT_EQ(5, chain.node.node_id);
+    EXPECT_EQ(mesh_node_id_of(chain.host.host_id, 5), chain.node.node_id);
     EXPECT_TEXT("app.0", chain.node.name);
     agent_identity_free(id);
     remove_state();

@@ -11,7 +11,7 @@
 typedef struct attack { // somebody with a certificate of the cluster who dials as a node
     mesh_abroad *abroad;
     host *host;
-    uint64_t claimed_id;
+    uint64_t number;
     uint8_t link_key[MESH_LINK_KEY_LEN];
     uint32_t greeted, failed;
     int fd;
@@ -24,7 +24,7 @@ static void on_attack_ask(const uint8_t link_key[MESH_LINK_KEY_LEN], void *user)
 
 static void give_credentials(attack *a) {
     mesh_signed cert;
-    EXPECT_OK(on_sign(a->claimed_id, "liar", a->link_key, &cert, a->host));
+    EXPECT_OK(on_sign(a->number, "liar", a->link_key, &cert, a->host));
     const mesh_credentials *self = &a->host->pki.self;
     mesh_abroad_credentials given = {
         .chain = {self->chain[0], self->chain[1], {cert.bytes, cert.len}},
@@ -66,11 +66,11 @@ static int dial_port(const host *h) {
     return fd;
 }
 
-static void begin_attack(attack *a, host *as, uint64_t claimed_id, const node *on) {
+static void begin_attack(attack *a, host *as, uint64_t number, const node *on) {
     static const mesh_abroad_events events = {on_attack_ask, on_attack_link, on_attack_failed,
                                               on_attack_settled};
-    *a = (attack){.host = as, .claimed_id = claimed_id};
-    a->abroad = mesh_abroad_create(&loop, claimed_id, &events, a);
+    *a = (attack){.host = as, .number = number};
+    a->abroad = mesh_abroad_create(&loop, id_on(as, number), &events, a);
     mesh_abroad_dialled(a->abroad, dial_port(on->host), on->id, on->host->pki.signer.cert.host_id);
     give_credentials(a);
     while (a->greeted + a->failed == 0)
@@ -93,12 +93,29 @@ TEST(a_host_that_signs_for_a_node_of_another_host_gets_no_link) {
     while (p.a.peers == 0)
         uv_run(&loop, UV_RUN_ONCE);
     attack a;
-    begin_attack(&a, &hosts[2], p.b.id, &p.a); // as b, who is on the second host
-    EXPECT_EQ(1, a.greeted); // its certificate is a good one: that alone does not make it b
+    tell_up(&hosts[1], id_on(&hosts[2], 1006)); // the second host, as far as a can know
+    begin_attack(&a, &hosts[2], 1006, &p.a);
+    EXPECT_EQ(1, a.greeted); // its certificate is a good one: that alone does not make it that node
     expect_eof(a.fd);
     turn_until_served(&p.a, "service");
     EXPECT_EQ(1, p.a.replies);
     mesh_abroad_destroy(a.abroad);
+    close_pair(&p);
+}
+
+// The number of b makes another id on another host: nobody has been told of it.
+TEST(a_host_cannot_sign_for_a_node_of_another_host) {
+    set_up();
+    pair p;
+    open_pair(&p);
+    mesh_signed signed_cert;
+    mesh_chain chain;
+    const mesh_credentials *self = &hosts[2].pki.self;
+    EXPECT_OK(on_sign(p.b.id, "b", (const uint8_t[MESH_LINK_KEY_LEN]){1}, &signed_cert, &hosts[2]));
+    mesh_bytes certs[] = {self->chain[0], self->chain[1], {signed_cert.bytes, signed_cert.len}};
+    EXPECT_OK(mesh_chain_verify(&self->trust, certs, 3, (uint64_t)time(NULL), &chain));
+    EXPECT_TRUE(chain.node.node_id != p.b.id);
+    EXPECT_EQ(id_on(&hosts[2], p.b.id), chain.node.node_id);
     close_pair(&p);
 }
 
@@ -107,11 +124,11 @@ TEST(a_host_that_signs_for_a_node_of_the_dialled_host_itself_gets_no_link) {
     pair p;
     node sibling;
     open_pair(&p);
-    open_node(&sibling, &hosts[0], 1005);
+    open_node_as(&sibling, &hosts[0], 1005, id_on(&hosts[2], 1006)); // luck of 1 in 2^64
     while (p.a.peers < 2)
         uv_run(&loop, UV_RUN_ONCE);
     attack a;
-    begin_attack(&a, &hosts[2], sibling.id, &p.a);
+    begin_attack(&a, &hosts[2], 1006, &p.a);
     expect_eof(a.fd);
     mesh_abroad_destroy(a.abroad);
     close_node(&sibling);
@@ -141,7 +158,7 @@ TEST(a_node_is_not_where_the_registry_says) {
     hosts[1].wire = &hosts[2].address; // its address leads to the third host
     node twin;
     hosts[2].is_quiet = true;
-    open_node(&twin, &hosts[2], p.b.id); // which has a node of that id
+    open_node_as(&twin, &hosts[2], 1002, p.b.id); // which has a node that says that it is b
     turn_until_served(&p.a, "service");
     EXPECT_EQ(MESH_CALL_PEER_LOST, p.a.error_code);
     EXPECT_FALSE(p.a.is_maybe);

@@ -327,17 +327,18 @@ static void abroad_up(const agent_member_info *who, void *user) {
     (void)user;
     note("up %u %s; ", who->node_id, who->name);
 }
-static void abroad_entry(uint64_t node_id, const Warren__Node__Entry *entry, void *user) {
+static void abroad_entry(const agent_member_info *who, const Warren__Node__Entry *entry,
+                         void *user) {
     (void)user;
-    note("put %u %s; ", node_id, entry->name);
+    note("put %u %s; ", who->node_id, entry->name);
 }
-static void abroad_removed(uint64_t node_id, uint32_t entry_id, void *user) {
+static void abroad_removed(const agent_member_info *who, uint32_t entry_id, void *user) {
     (void)user;
-    note(entry_id == 1 ? "removed %u%s; " : "removed another of %u%s; ", node_id, "");
+    note(entry_id == 1 ? "removed %u%s; " : "removed another of %u%s; ", who->node_id, "");
 }
-static void abroad_down(uint64_t node_id, const agent_member_end *how, void *user) {
+static void abroad_down(const agent_member_info *who, const agent_member_end *how, void *user) {
     (void)user;
-    note("down %u %s; ", node_id, how->reason);
+    note("down %u %s; ", who->node_id, how->reason);
 }
 static void abroad_newcomer(agent_roster_cb tell, void *newcomer, void *user) {
     Warren__Node__Peer peer = WARREN__NODE__PEER__INIT;

@@ -22,7 +22,9 @@ static void make_issuer(void) {
     const agent_cluster_config config = {.listen = "127.0.0.1:7400"};
     strcpy(place, "/tmp/warren-tickets-XXXXXX");
     assert_non_null(mkdtemp(place));
-    EXPECT_OK(agent_identity_create_cluster(place, "first", &config, NOW_S, text));
+    agent_new_host keys;
+    agent_new_host_make(&keys);
+    EXPECT_OK(agent_identity_create_cluster(place, "first", &keys, &config, NOW_S, text));
     EXPECT_OK(agent_identity_load(place, &issuer, text));
 }
 

@@ -112,31 +112,31 @@ static void write(clan *c, int host, mesh_op op) {
     EXPECT_OK(mesh_replica_write(c->hosts[host], &op));
 }
 
-void clan_up(clan *c, int host, uint64_t node_id, const char *name) {
+void clan_up(clan *c, int host, uint64_t number, const char *name) {
     write(c, host,
           (mesh_op){.kind = MESH_OP_NODE,
-                    .node_id = node_id,
+                    .number = number,
                     .name = mesh_bytes_text(name),
                     .service = mesh_bytes_text("app"),
                     .pid = 9});
 }
 
-void clan_put(clan *c, int host, uint64_t node_id, uint32_t entry_id, const char *service) {
+void clan_put(clan *c, int host, uint64_t number, uint32_t entry_id, const char *service) {
     write(c, host,
           (mesh_op){.kind = MESH_OP_PUT,
-                    .node_id = node_id,
+                    .number = number,
                     .entry = {.entry_id = entry_id, .name = mesh_bytes_text(service)}});
 }
 
-void clan_removed(clan *c, int host, uint64_t node_id, uint32_t entry_id) {
+void clan_removed(clan *c, int host, uint64_t number, uint32_t entry_id) {
     write(c, host,
-          (mesh_op){.kind = MESH_OP_REMOVED, .node_id = node_id, .entry = {.entry_id = entry_id}});
+          (mesh_op){.kind = MESH_OP_REMOVED, .number = number, .entry = {.entry_id = entry_id}});
 }
 
-void clan_end(clan *c, int host, uint64_t node_id, const char *reason, int code) {
+void clan_end(clan *c, int host, uint64_t number, const char *reason, int code) {
     write(c, host,
           (mesh_op){.kind = MESH_OP_END,
-                    .node_id = node_id,
+                    .number = number,
                     .reason = mesh_bytes_text(reason),
                     .code = code});
 }
@@ -145,24 +145,30 @@ void clan_end(clan *c, int host, uint64_t node_id, const char *reason, int code)
 
 #define TEXT(BYTES) (int)(BYTES).len, (const char *)(BYTES).data
 
+// Tests speak of numbers, as the host of a node does.
+static uint64_t number_of(const mesh_replica_output *out) {
+    EXPECT_EQ(mesh_node_id_of(out->host_id, out->op.number), out->node_id);
+    return out->op.number;
+}
+
 static void note(clan *c, int host, const mesh_replica_output *out) {
     char line[600];
     const mesh_op *op = &out->op;
+    uint64_t number = number_of(out);
     switch (out->kind) {
     case MESH_REPLICA_PEER_UP:
-        (void)snprintf(line, sizeof line, "up %" PRIu64 " %.*s\n", op->node_id, TEXT(op->name));
+        (void)snprintf(line, sizeof line, "up %" PRIu64 " %.*s\n", number, TEXT(op->name));
         break;
     case MESH_REPLICA_ENTRY_PUT:
-        (void)snprintf(line, sizeof line, "put %" PRIu64 " %u %.*s\n", op->node_id,
-                       op->entry.entry_id, TEXT(op->entry.name));
+        (void)snprintf(line, sizeof line, "put %" PRIu64 " %u %.*s\n", number, op->entry.entry_id,
+                       TEXT(op->entry.name));
         break;
     case MESH_REPLICA_ENTRY_REMOVED:
-        (void)snprintf(line, sizeof line, "removed %" PRIu64 " %u\n", op->node_id,
-                       op->entry.entry_id);
+        (void)snprintf(line, sizeof line, "removed %" PRIu64 " %u\n", number, op->entry.entry_id);
         break;
     default:
-        (void)snprintf(line, sizeof line, "down %" PRIu64 " %.*s %d\n", op->node_id,
-                       TEXT(op->reason), op->code);
+        (void)snprintf(line, sizeof line, "down %" PRIu64 " %.*s %d\n", number, TEXT(op->reason),
+                       op->code);
         break;
     }
     size_t len = strlen(c->told[host]);

@@ -35,10 +35,10 @@ void clan_link(clan *c, int a, int b);
 void clan_unlink(clan *c, int a, int b); // what is under way between them is lost
 void clan_state(clan *c, int at, int of, mesh_host_state state);
 
-void clan_up(clan *c, int host, uint64_t node_id, const char *name);
-void clan_put(clan *c, int host, uint64_t node_id, uint32_t entry_id, const char *service);
-void clan_removed(clan *c, int host, uint64_t node_id, uint32_t entry_id);
-void clan_end(clan *c, int host, uint64_t node_id, const char *reason, int code);
+void clan_up(clan *c, int host, uint64_t number, const char *name);
+void clan_put(clan *c, int host, uint64_t number, uint32_t entry_id, const char *service);
+void clan_removed(clan *c, int host, uint64_t number, uint32_t entry_id);
+void clan_end(clan *c, int host, uint64_t number, const char *reason, int code);
 
 void clan_collect(clan *c);           // outputs become messages and lines
 void clan_lose(clan *c);              // what is under way

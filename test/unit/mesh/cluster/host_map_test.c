@@ -4,28 +4,28 @@
 #include "core/mem.h"
 #include "test.h"
 
-static int up(mesh_host_map *map, uint64_t node_id) {
+static int up(mesh_host_map *map, uint64_t number) {
     mesh_op op = {.kind = MESH_OP_NODE,
-                  .node_id = node_id,
+                  .number = number,
                   .name = mesh_bytes_text("app.0"),
                   .service = mesh_bytes_text("app")};
     return mesh_host_map_apply(map, &op);
 }
 
-static int put(mesh_host_map *map, uint64_t node_id, uint32_t entry_id, const char *name) {
+static int put(mesh_host_map *map, uint64_t number, uint32_t entry_id, const char *name) {
     mesh_op op = {.kind = MESH_OP_PUT,
-                  .node_id = node_id,
+                  .number = number,
                   .entry = {.entry_id = entry_id, .name = mesh_bytes_text(name)}};
     return mesh_host_map_apply(map, &op);
 }
 
-static int removed(mesh_host_map *map, uint64_t node_id, uint32_t entry_id) {
-    mesh_op op = {.kind = MESH_OP_REMOVED, .node_id = node_id, .entry = {.entry_id = entry_id}};
+static int removed(mesh_host_map *map, uint64_t number, uint32_t entry_id) {
+    mesh_op op = {.kind = MESH_OP_REMOVED, .number = number, .entry = {.entry_id = entry_id}};
     return mesh_host_map_apply(map, &op);
 }
 
-static int end(mesh_host_map *map, uint64_t node_id, const char *reason) {
-    mesh_op op = {.kind = MESH_OP_END, .node_id = node_id, .reason = mesh_bytes_text(reason)};
+static int end(mesh_host_map *map, uint64_t number, const char *reason) {
+    mesh_op op = {.kind = MESH_OP_END, .number = number, .reason = mesh_bytes_text(reason)};
     return mesh_host_map_apply(map, &op);
 }
 
@@ -48,7 +48,7 @@ static mesh_host_map *copy_of(const mesh_host_map *map) {
 static int put_tagged(mesh_host_map *map, const char *tags) {
     mesh_op op = {
         .kind = MESH_OP_PUT,
-        .node_id = 1,
+        .number = 1,
         .entry = {.entry_id = 1, .name = mesh_bytes_text("api"), .tags = mesh_bytes_text(tags)}};
     return mesh_host_map_apply(map, &op);
 }
@@ -94,7 +94,7 @@ TEST(every_change_changes_the_hash) {
     EXPECT_OK(put(map, 1, 1, "prices"));
     for (int change = 0; change < 6; change++) {
         copy = copy_of(map);
-        mesh_op state = {.kind = MESH_OP_NODE, .node_id = 1, .state = 2};
+        mesh_op state = {.kind = MESH_OP_NODE, .number = 1, .state = 2};
         switch (change) {
         case 0: EXPECT_OK(up(copy, 2)); break;
         case 1: EXPECT_OK(put(copy, 1, 2, "prices")); break;
@@ -148,14 +148,14 @@ TEST(what_does_not_fit_changes_nothing) {
     char text[MESH_NAME_LEN_MAX + 2];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = 0;
-    mesh_op long_name = {.kind = MESH_OP_NODE, .node_id = 2, .name = mesh_bytes_text(text)};
-    mesh_op with_zero = {.kind = MESH_OP_NODE, .node_id = 2, .name = {(const uint8_t *)"a\0b", 3}};
+    mesh_op long_name = {.kind = MESH_OP_NODE, .number = 2, .name = mesh_bytes_text(text)};
+    mesh_op with_zero = {.kind = MESH_OP_NODE, .number = 2, .name = {(const uint8_t *)"a\0b", 3}};
     mesh_op queue = {.kind = MESH_OP_PUT,
-                     .node_id = 1,
+                     .number = 1,
                      .entry = {.entry_id = 2,
                                .name = mesh_bytes_text("a"),
                                .queue = mesh_bytes_text("a service has none")}};
-    mesh_op kind = queue, odd = {.kind = (mesh_op_kind)9, .node_id = 1};
+    mesh_op kind = queue, odd = {.kind = (mesh_op_kind)9, .number = 1};
     kind.entry.kind = (mesh_entry_kind)7;
     EXPECT_EQ(MESH_EINVAL, mesh_host_map_apply(map, &long_name));
     EXPECT_EQ(MESH_EINVAL, mesh_host_map_apply(map, &with_zero));

@@ -76,7 +76,7 @@ static int receive_have(clan *c, int at, int from, int of, uint64_t version) {
 
 static mesh_op node(uint64_t id) {
     return (mesh_op){.kind = MESH_OP_NODE,
-                     .node_id = id,
+                     .number = id,
                      .name = mesh_bytes_text("forged"),
                      .service = mesh_bytes_text("app")};
 }

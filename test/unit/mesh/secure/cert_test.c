@@ -55,7 +55,7 @@ static void make(pki *p) {
     p->host = cert_of(p, MESH_ROLE_HOST, 2);
     add_scope(&p->host, "*");
     p->node = cert_of(p, MESH_ROLE_NODE, 2);
-    p->node.node_id = 7;
+    p->node.node_number = 7;
     add_scope(&p->node, "serve:api");
     add_scope(&p->node, "call:>");
     issue_all(p);
@@ -73,7 +73,8 @@ TEST(a_chain_tells_who_the_peer_is) {
     EXPECT_OK(mesh_chain_verify(&p.trust, p.chain, 3, NOW_S, &chain));
     const mesh_cert *leaf = mesh_chain_leaf(&chain);
     EXPECT_EQ(MESH_ROLE_NODE, leaf->role);
-    EXPECT_EQ(7, leaf->node_id);
+    EXPECT_EQ(7, leaf->node_number);
+    EXPECT_EQ(mesh_node_id_of(leaf->host_id, 7), leaf->node_id);
     EXPECT_EQ(2, leaf->x25519[0]);
     assert_memory_equal(p.host.host_id, leaf->host_id, MESH_ID_LEN);
     EXPECT_TEXT("call:>", leaf->scopes[1]);
@@ -296,7 +297,7 @@ TEST(what_would_not_be_accepted_is_not_issued) {
     p.host.not_after_s = p.host.not_before_s;
     EXPECT_EQ(MESH_EINVAL, mesh_cert_issue(&p.host, p.secret[1], out, &len));
     make(&p);
-    p.node.node_id = 0;
+    p.node.node_number = 0;
     EXPECT_EQ(MESH_EINVAL, mesh_cert_issue(&p.node, p.secret[2], out, &len));
     make(&p);
     for (p.host.scope_count = 0; p.host.scope_count < MESH_SCOPES_MAX;)

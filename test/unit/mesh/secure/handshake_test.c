@@ -26,35 +26,36 @@ static void sign(party *p, int at, const mesh_cert *cert, uint8_t signer) {
     p->chain[at] = pki_issue(cert, signer, p->bytes[at]);
 }
 
-static void make_party(party *p, uint8_t host_key, uint8_t link_key, uint64_t node_id) {
+static void make_party(party *p, uint8_t host_key, uint8_t link_key, uint64_t number) {
     mesh_cert issuer = pki_cert(MESH_ROLE_ISSUER, PKI_ISSUER, 0);
     p->host = pki_cert(MESH_ROLE_HOST, host_key, link_key);
     p->node = pki_cert(MESH_ROLE_NODE, host_key, link_key);
-    p->node.node_id = node_id;
-    p->self = (mesh_credentials){.chain = p->chain,
-                                 .chain_count = node_id == 0 ? 2 : 3,
-                                 .link_secret = {link_key},
-                                 .link_psk = {11},
-                                 .knock_key = {12},
-                                 .psk_id = 1,
-                                 .trust = pki_trust(),
-                                 .node_id = node_id,
-                                 .boot_id = 1000 + host_key,
-                                 .minor_min = 1,
-                                 .minor_max = 2,
-                                 .features_offered = 5};
+    p->node.node_number = number;
+    p->self =
+        (mesh_credentials){.chain = p->chain,
+                           .chain_count = number == 0 ? 2 : 3,
+                           .link_secret = {link_key},
+                           .link_psk = {11},
+                           .knock_key = {12},
+                           .psk_id = 1,
+                           .trust = pki_trust(),
+                           .node_id = number == 0 ? 0 : mesh_node_id_of(p->host.host_id, number),
+                           .boot_id = 1000 + host_key,
+                           .minor_min = 1,
+                           .minor_max = 2,
+                           .features_offered = 5};
     memcpy(p->self.cluster_id, p->host.cluster_id, MESH_ID_LEN);
     sign(p, 0, &issuer, PKI_ROOT);
     sign(p, 1, &p->host, PKI_ISSUER);
-    if (node_id != 0) sign(p, 2, &p->node, host_key);
+    if (number != 0) sign(p, 2, &p->node, host_key);
 }
 
 // Agents when the ids are 0. The tests spoil what they want spoilt, then run.
-static void make(link *l, uint64_t dialler_node, uint64_t listener_node) {
-    *l = (link){.kind = listener_node != 0 ? MESH_KIND_NODE : MESH_KIND_AGENT,
-                .wanted_node = listener_node};
-    make_party(&l->dialler, DIALLER_HOST, DIALLER_LINK, dialler_node);
-    make_party(&l->listener, LISTENER_HOST, LISTENER_LINK, listener_node);
+static void make(link *l, uint64_t dialler_number, uint64_t listener_number) {
+    *l = (link){.kind = listener_number != 0 ? MESH_KIND_NODE : MESH_KIND_AGENT};
+    make_party(&l->dialler, DIALLER_HOST, DIALLER_LINK, dialler_number);
+    make_party(&l->listener, LISTENER_HOST, LISTENER_LINK, listener_number);
+    l->wanted_node = l->listener.self.node_id;
     memcpy(l->wanted_host, l->listener.host.host_id, MESH_ID_LEN);
 }
 
@@ -132,11 +133,11 @@ TEST(two_nodes_know_each_other_and_share_keys) {
     make(&l, 7, 8);
     expect_linked(&l);
     const mesh_identity *who = mesh_handshake_peer(l.listen);
-    EXPECT_EQ(7, mesh_chain_leaf(&who->chain)->node_id);
+    EXPECT_EQ(7, mesh_chain_leaf(&who->chain)->node_number);
     EXPECT_EQ(1000 + DIALLER_HOST, who->boot_id);
     EXPECT_EQ(2, who->minor);
     EXPECT_EQ(5, who->features);
-    EXPECT_EQ(8, mesh_chain_leaf(&mesh_handshake_peer(l.dial)->chain)->node_id);
+    EXPECT_EQ(8, mesh_chain_leaf(&mesh_handshake_peer(l.dial)->chain)->node_number);
     EXPECT_EQ(MESH_KIND_NODE, mesh_handshake_kind(l.listen));
     mesh_cipher send[2], receive[2];
     mesh_handshake_split(l.dial, &send[0], &receive[0]);
@@ -253,11 +254,11 @@ TEST(the_knock_is_judged_by_ninety_bytes_and_not_by_one_less) {
     }
     mesh_preamble preamble;
     EXPECT_OK(mesh_knock_judge(out.data, l.listener.self.knock_key, &preamble));
-    EXPECT_EQ(8, preamble.target);
+    EXPECT_EQ(l.wanted_node, preamble.target);
     EXPECT_EQ(99, preamble.salt);
     mesh_preamble peeked;
     EXPECT_OK(mesh_knock_peek(out.data, &peeked));
-    EXPECT_EQ(8, peeked.target);
+    EXPECT_EQ(l.wanted_node, peeked.target);
     EXPECT_EQ(MESH_KIND_NODE, peeked.kind);
     end(&l);
 }
@@ -278,7 +279,7 @@ TEST(a_dialler_takes_nobody_else) {
     l.wanted_node = 9; // the agent would not hand it to us
     expect_refused(&l, MESH_EAGAIN, MESH_EWRONGPEER);
     make(&l, 7, 8);
-    l.listener.node.node_id = 9; // a sibling's certificate, on the right door
+    l.listener.node.node_number = 9; // a sibling's certificate, on the right door
     sign(&l.listener, 2, &l.listener.node, LISTENER_HOST);
     expect_refused(&l, MESH_EWRONGPEER, MESH_EAGAIN);
 }

@@ -29,7 +29,7 @@ static void issue(line *l, const mesh_cert *host) {
     mesh_cert node = pki_cert(MESH_ROLE_NODE, HOST, NODE_LINK);
     below.cert.scope_count = host->scope_count;
     memcpy(below.cert.scopes, host->scopes, sizeof host->scopes);
-    node.node_id = NODE_ID;
+    node.node_number = NODE_ID;
     EXPECT_OK(mesh_issue_node(&below, &node, &now, &l->certs[2]));
     for (int i = 0; i < MESH_CHAIN_MAX; i++)
         l->chain[i] = (mesh_bytes){l->certs[i].bytes, l->certs[i].len};
@@ -45,7 +45,7 @@ TEST(what_is_issued_is_a_chain_that_everybody_takes) {
     EXPECT_OK(mesh_chain_verify(&trust, l.chain, 2, PKI_NOW_S, &chain));
     EXPECT_EQ(MESH_ROLE_HOST, chain.host.role);
     EXPECT_OK(mesh_chain_verify(&trust, l.chain, 3, PKI_NOW_S, &chain));
-    EXPECT_EQ(NODE_ID, chain.node.node_id);
+    EXPECT_EQ(NODE_ID, chain.node.node_number);
     EXPECT_TEXT("call:billing", chain.node.scopes[0]); // its host's
     assert_memory_equal(now.serial, chain.node.serial, MESH_ID_LEN);
 }
@@ -95,7 +95,7 @@ TEST(nodes_of_a_host_whose_clock_is_ahead_have_certificates_that_others_take_now
     mesh_signer below = signer(MESH_ROLE_HOST, HOST);
     below.cert = chain.host;
     mesh_cert node = pki_cert(MESH_ROLE_NODE, HOST, NODE_LINK);
-    node.node_id = NODE_ID;
+    node.node_number = NODE_ID;
     mesh_moment ahead = {.now_s = PKI_NOW_S + 3000, .serial = {1}};
     EXPECT_OK(mesh_issue_node(&below, &node, &ahead, &signed_node));
     l.chain[2] = (mesh_bytes){signed_node.bytes, signed_node.len};
