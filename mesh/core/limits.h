@@ -30,7 +30,8 @@ enum {
     MESH_CALLS_MAX = 65536,     // open calls a node made; also: open calls it serves
     MESH_QUEUE_HIGH = 1 << 20,  // bytes waiting in a lane of one peer: publish() says false above
     MESH_QUEUE_LOW = 256 << 10, // 'drain' below
-    MESH_QUEUE_MAX = 16 << 20,  // new messages are refused above
+    MESH_QUEUE_MAX =
+        8 << 20, // new messages are refused above: so one of any length may still begin
     MESH_PACKET_LEN_MAX = 128 << 10,
     // Hosts of one cluster (mesh/cluster).
     MESH_HOSTS_MAX = 10000,       // known to one agent, those that are down or left included

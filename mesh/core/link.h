@@ -25,7 +25,7 @@ enum {
     MESH_LINK_PONGS_MAX = 64, // that wait for a peer that pings but does not read
     // The same for answers. Above MESH_QUEUE_MAX they are short refusals: a peer that reads again
     // never comes here with all its MESH_CALLS_MAX calls.
-    MESH_LINK_REPLIES_MAX = 3 * MESH_QUEUE_MAX,
+    MESH_LINK_REPLIES_MAX = 6 * MESH_QUEUE_MAX,
 };
 
 typedef enum mesh_link_state {

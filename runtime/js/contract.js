@@ -72,7 +72,7 @@ const LIMIT = {
   CALLS: 65536,
   ENTRIES: 4096, // subscriptions and services
   QUEUE_HIGH: 1 << 20,
-  QUEUE_MAX: 16 << 20,
+  QUEUE_MAX: 8 << 20,
 }
 
 module.exports = { HEAD_LEN, WORD, FLAG, LANE, PEER_SELF, PEER_ANY, COMMAND, EVENT, ENTRY, CODE, LIMIT }

@@ -63,7 +63,7 @@ export interface Mesh extends EventEmitter<MeshEvents> {
   /**
    * Sends to every subscriber, and to one member of each queue group. True: go on. False: it was accepted, but much is
    * waiting (1 MiB in this lane for one peer): wait for 'drain'. Throws ERR_WARREN_NOT_CLONEABLE, _TOO_LARGE, _BAD_SUBJECT, _CLOSED,
-   * and _OVERLOADED when 16 MiB wait so; then nothing was sent. Nobody subscribed: true.
+   * and _OVERLOADED when 8 MiB wait so; then nothing was sent. Nobody subscribed: true.
    */
   publish(subject: string, data: unknown, options?: PublishOptions): boolean
   /**
