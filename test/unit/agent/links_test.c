@@ -18,15 +18,16 @@ TEST(a_node_calls_one_on_another_host) {
 }
 
 TEST(publications_and_large_payloads_go_across) {
+    enum { LARGE = MESH_QUEUE_MAX / MESH_MESSAGE_LEN_DEFAULT }; // as many as may wait
     set_up();
     pair p;
     open_pair(&p);
     announce(&p.b, MESH_ENTRY_SUBSCRIPTION, "news.>");
     turn_until_served(&p.a, "service");
     uint8_t *large = mem_alloc(MESH_MESSAGE_LEN_DEFAULT);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < LARGE; i++)
         call_with(&p.a, "service", (mesh_bytes){large, MESH_MESSAGE_LEN_DEFAULT});
-    run_until(&p.a.replies, 11);
+    run_until(&p.a.replies, LARGE + 1);
     EXPECT_EQ(MESH_MESSAGE_LEN_DEFAULT, p.a.reply_len);
     for (int i = 0; i < 1000; i++)
         EXPECT_OK(mesh_node_publish(warren_node(p.a.w), uv_now(&loop),
