@@ -43,11 +43,6 @@ static void on_poll_closed(uv_handle_t *handle) {
     free_peer(handle->data);
 }
 
-static void leave_greeting(peer *p) {
-    p->greeting = NULL;
-    p->peers->accepted_count -= !p->is_dialler;
-}
-
 static void drop(peer *p) {
     mesh_agent_peers *peers = p->peers;
     peer **at = &peers->first;
@@ -55,11 +50,9 @@ static void drop(peer *p) {
         at = &(*at)->next;
     *at = p->next;
     peers->count--;
+    peers->accepted_count -= !p->is_dialler && p->stage != STAGE_LINKED;
     mesh_dial_close(p->dial);
-    if (p->greeting != NULL) {
-        mesh_greeting_close(p->greeting);
-        leave_greeting(p);
-    }
+    mesh_greeting_close(p->greeting);
     if (p->is_polled) uv_close((uv_handle_t *)&p->poll, on_poll_closed);
     if (p->fd >= 0) close(p->fd);
     if (!p->is_polled) free_peer(p);
@@ -127,7 +120,7 @@ static void park(peer *p, int err) {
 
 static void on_greeted(int err, const mesh_greeted *greeted, void *user) {
     peer *p = user;
-    leave_greeting(p);
+    p->greeting = NULL;
     p->fd = greeted->fd;
     p->stage = STAGE_REPLACED; // until it is known to be needed
     if (err != 0) {
@@ -162,9 +155,7 @@ static void greet(peer *p, int fd) {
     p->stage = STAGE_GREETS;
     p->err = mesh_greeting_open(peers->loop, fd, &options, MESH_GREETING_TIMEOUT_MS, on_greeted, p,
                                 &p->greeting);
-    peers->accepted_count += !p->is_dialler;
     if (p->err == 0) return;
-    leave_greeting(p);
     p->stage = STAGE_FAILED;
     sweep_in(peers, 0);
 }
@@ -217,12 +208,13 @@ bool mesh_agent_peers_dial(mesh_agent_peers *peers, const mesh_addr *to, const u
 static peer *oldest_accepted(const mesh_agent_peers *peers) {
     peer *oldest = NULL;
     for (peer *p = peers->first; p != NULL; p = p->next)
-        if (p->stage == STAGE_GREETS && !p->is_dialler) oldest = p; // new ones are put in front
+        if (p->stage != STAGE_LINKED && !p->is_dialler) oldest = p; // new ones are put in front
     return oldest;
 }
 
 void mesh_agent_peers_accept(mesh_agent_peers *peers, int fd) {
     if (peers->accepted_count >= MESH_GREETINGS_MAX) drop(oldest_accepted(peers));
+    peers->accepted_count++;
     greet(add(peers, STAGE_GREETS), fd);
 }
 

@@ -129,6 +129,7 @@ int mesh_agent_peer_start(peer *p, const mesh_greeted *greeted) {
     p->is_polled = true;
     p->poll.data = p;
     p->stage = STAGE_LINKED;
+    peers->accepted_count -= !p->is_dialler;
     p->heard_at_ms = p->pinged_at_ms = mesh_agent_peers_now(peers);
     p->due_ms = mesh_agent_peers_now(peers) + MESH_GREETING_TIMEOUT_MS;
     p->link = mesh_link_create(&(mesh_link_options){.self_id = peers->self->boot_id,

@@ -47,7 +47,9 @@ struct mesh_agent_peers {
     mesh_agent_peers_events events;
     void *user;
     mesh_agent_peer *first;
-    uint32_t count, accepted_count; // accepted: handshakes that others began
+    // accepted: that others dialled and that are no links, those that are replaced included: one
+    // host could make any number of them.
+    uint32_t count, accepted_count;
     mesh_assemblies assemblies;
 };
 

@@ -2,6 +2,7 @@
 // of them.
 #include "io/agent_peers.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -213,6 +214,30 @@ TEST(a_seed_that_is_this_host_itself_is_no_peer) {
     run_until(&a->failures, 1);
     EXPECT_EQ(MESH_EEXIST, a->error);
     EXPECT_EQ(0, a->ups);
+    close_host(a);
+    tear_down();
+}
+
+static size_t open_files(void) {
+    size_t count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+TEST(links_that_nobody_needs_take_no_more_sockets_than_handshakes_may) {
+    enum { DIALS = 2 * MESH_GREETINGS_MAX };
+    set_up();
+    host *a = make_host(10);
+    size_t before = open_files();
+    for (uint32_t i = 1; i <= DIALS; i++) {
+        dial(a, a, false);
+        run_until(&a->failures, i);
+    }
+    // Each dialler keeps its end until the other one has seen it; here both are in one process.
+    EXPECT_TRUE(open_files() <= before + DIALS + MESH_GREETINGS_MAX + 1);
     close_host(a);
     tear_down();
 }
