@@ -68,7 +68,6 @@ int mesh_tcp_listen(const mesh_addr *at, int *out_fd) {
     socklen_t len = mesh_sockaddr_of(at, &address);
     int fd = open_socket(&address);
     if (fd < 0) return fd;
-    *out_fd = fd;
     set(fd, SOL_SOCKET, SO_REUSEADDR, 1); // a new agent follows the old one at once
     if (bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, BACKLOG) != 0) {
         int err = -errno;

@@ -1,5 +1,6 @@
 #include "io/tcp.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -42,6 +43,16 @@ static bool is_silent(int fd) {
     if (!mesh_tcp_is_silent(fd, SILENT_MS)) return false;
     (void)poll(NULL, 0, SILENT_MS / 3); // an answer that is on its way
     return mesh_tcp_is_silent(fd, SILENT_MS);
+}
+
+TEST(a_port_that_is_taken_gives_no_socket) {
+    int first, second = -1;
+    mesh_addr at = {.family = 4, .ip = {127, 0, 0, 1}};
+    EXPECT_OK(mesh_tcp_listen(&at, &first));
+    at.port = mesh_tcp_port(first);
+    EXPECT_EQ(-EADDRINUSE, mesh_tcp_listen(&at, &second));
+    EXPECT_EQ(-1, second);
+    close(first);
 }
 
 TEST(who_reads_nothing_but_answers_probes_is_not_silent) {
