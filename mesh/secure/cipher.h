@@ -12,8 +12,8 @@
 
 enum { MESH_CIPHER_KEY_LEN = 32, MESH_CIPHER_TAG_LEN = 16 };
 
-// A link is replaced long before: 2^48 messages under one key are never reached, and the reserved
-// nonce 2^64-1 is far.
+// No link lives so long: at a million messages a second it would take nine years. The counter goes
+// on when the key changes, and the reserved nonce 2^64-1 is far.
 #define MESH_CIPHER_COUNT_MAX (UINT64_C(1) << 48)
 
 // What computes it. Either way the bytes are those of RFC 8439.
