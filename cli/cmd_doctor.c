@@ -148,6 +148,11 @@ static bool on_hosts(const Warren__Agent__Reply *reply, void *user) {
         if (host->is_self || strcmp(host->state, "left") == 0) continue;
         (void)snprintf(what, sizeof what, "%.63s is %s", host->name, host->state);
         (void)check_address(d, "host", host->address, what);
+        if (host->is_foreign)
+            tell(d, ILL, "release",
+                 "%.63s speaks no version of the protocol that this host speaks, so there are no "
+                 "links between them: run the same release of Warren on both",
+                 host->name);
         if (host->is_unheard)
             tell(d, ILL, "datagrams",
                  "none comes from %.63s: open UDP, same port as TCP, between it and this host",

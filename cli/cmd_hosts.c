@@ -32,13 +32,15 @@ static void begin(listing *list) {
 }
 
 static void add_row(cli_table *table, const Warren__Agent__HostInfo *info) {
-    char name[80], since[CLI_DURATION_MAX], nodes[16], id[2 * 16 + 1] = "";
+    char name[80], state[48], since[CLI_DURATION_MAX], nodes[16], id[2 * 16 + 1] = "";
+    (void)snprintf(state, sizeof state, "%.20s%s", info->state,
+                   info->is_foreign ? ", another release" : "");
     (void)snprintf(name, sizeof name, "%s%s", info->name, info->is_self ? " (this one)" : "");
     cli_duration_format(since, info->since_ms);
     (void)snprintf(nodes, sizeof nodes, "%u", info->nodes);
     for (size_t i = 0; i < info->host_id.len && i < 16; i++)
         (void)snprintf(id + 2 * i, 3, "%02x", info->host_id.data[i]);
-    const char *cells[COLUMN_COUNT] = {name, info->state, since, nodes, info->address, id};
+    const char *cells[COLUMN_COUNT] = {name, state, since, nodes, info->address, id};
     for (size_t i = 0; i < COLUMN_COUNT; i++)
         cli_table_add(table, cells[i]);
 }

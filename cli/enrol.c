@@ -154,8 +154,8 @@ static int try_address(const cli_enrol_options *options, const char *address,
         .token = options->token,
         .name = options->name,
         .is_name_open = options->is_name_open,
-        .minor_min = MESH_MINOR_MIN,
-        .minor_max = MESH_MINOR_MAX,
+        .minor_min = mesh_minors_spoken().min,
+        .minor_max = mesh_minors_spoken().max,
     };
     memcpy(dialling.sign_secret, options->sign_secret, sizeof dialling.sign_secret);
     memcpy(dialling.link_secret, options->link_secret, sizeof dialling.link_secret);

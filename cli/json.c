@@ -92,6 +92,7 @@ json_t *cli_json_host(const Warren__Agent__HostInfo *info) {
     json_object_set_new(object, "self", json_boolean(info->is_self));
     json_object_set_new(object, "linked", json_boolean(info->is_linked));
     json_object_set_new(object, "unheard", json_boolean(info->is_unheard));
+    json_object_set_new(object, "foreign", json_boolean(info->is_foreign));
     return object;
 }
 

@@ -20,7 +20,7 @@ if(Libnode_FOUND AND NOT TARGET libnode)
   else()
     string(REGEX REPLACE "/usr/?$" "" LIBNODE_ROOT "${WARREN_LIBNODE_PREFIX}")
   endif()
-  add_library(libnode SHARED IMPORTED)
+  add_library(libnode SHARED IMPORTED GLOBAL)
   set_target_properties(libnode PROPERTIES IMPORTED_LOCATION ${LIBNODE_LIBRARY})
   target_include_directories(libnode INTERFACE
     ${LIBNODE_INCLUDE_DIR}/nodejs/src ${LIBNODE_INCLUDE_DIR}/nodejs/deps/v8/include)

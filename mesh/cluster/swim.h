@@ -36,6 +36,7 @@ typedef struct mesh_swim_host { // what is known of one; a copy
     mesh_addr addrs[MESH_HOST_ADDRS_MAX];
     size_t addr_count; // 0: it left before we heard where it was
     uint64_t not_after_s;
+    uint16_t minor_min, minor_max; // of the protocol, that it speaks
 } mesh_swim_host;
 
 typedef struct mesh_swim_parameters { // all have a meaning of 0: the default in brackets

@@ -137,6 +137,8 @@ void mesh_swim_hosts_view(const mesh_swim *s, const mesh_host *host, mesh_swim_h
                             .heard_ms = host->heard_ms == 0 ? 0 : host->heard_ms + s->paused_ms,
                             .payload = host->alive.payload,
                             .addr_count = host->alive.addr_count,
+                            .minor_min = host->alive.minor_min,
+                            .minor_max = host->alive.minor_max,
                             .not_after_s = host->not_after_s};
     memcpy(out->host_id, host->alive.host_id, MESH_ID_LEN);
     memcpy(out->name, host->name, sizeof out->name);

@@ -25,7 +25,8 @@ int mesh_ready_parse(mesh_bytes body, mesh_ready *out) {
     };
     warren__link__ready__free_unpacked(ready, &budget.allocator);
 
-    if (out->minor_min > MESH_MINOR_MAX || out->minor_max < MESH_MINOR_MIN) return MESH_EVERSION;
+    mesh_minors minors = mesh_minors_spoken();
+    if (out->minor_min > minors.max || out->minor_max < minors.min) return MESH_EVERSION;
     if (out->minor_min > out->minor_max) return MESH_EPROTO;
     if (out->max_frame < MESH_FRAME_LEN_MIN || out->max_frame > MESH_FRAME_LEN_MAX)
         return MESH_EPROTO;

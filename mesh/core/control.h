@@ -4,12 +4,13 @@
 #include "core/bytes.h"
 #include "core/limits.h"
 
-enum {
-    MESH_MINOR_MIN = 1,
-    MESH_MINOR_MAX = 1,
-    MESH_GOAWAY_TEXT_MAX = 128,
-    MESH_CONTROL_WRITE_MAX = 256
-};
+enum { MESH_GOAWAY_TEXT_MAX = 128, MESH_CONTROL_WRITE_MAX = 256 };
+
+// The minors of the protocol that this build speaks: between two builds the highest that both do.
+typedef struct mesh_minors {
+    uint16_t min, max;
+} mesh_minors;
+mesh_minors mesh_minors_spoken(void); // minors.c, which tests link another one for
 
 typedef struct mesh_ready {
     uint32_t minor_min, minor_max, max_frame, max_message;

@@ -8,7 +8,8 @@
     X(MESH_EPROTO, -10003, "the peer broke the protocol")                                          \
     X(MESH_EFLOW, -10004, "the peer sent more than its credit")                                    \
     X(MESH_EWRONGPEER, -10005, "the peer is not who the agent said")                               \
-    X(MESH_EVERSION, -10006, "the peer speaks no common version of the protocol")                  \
+    X(MESH_EVERSION, -10006,                                                                       \
+      "the peer speaks no common version of the protocol: run the same release of Warren on both") \
     X(MESH_EQUOTA, -10007, "a quota is used up")                                                   \
     X(MESH_ENOTFOUND, -10008, "there is no such thing")                                            \
     X(MESH_EEXIST, -10009, "it is there already")                                                  \

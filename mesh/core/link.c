@@ -75,9 +75,10 @@ void mesh_link_encrypt(mesh_link *link, const mesh_cipher *send, const mesh_ciph
 void mesh_link_up(mesh_link *link) {
     CHECK(link->state == MESH_LINK_WAITING);
     link->state = MESH_LINK_GREETING;
+    mesh_minors minors = mesh_minors_spoken();
     mesh_ready ready = {
-        .minor_min = MESH_MINOR_MIN,
-        .minor_max = MESH_MINOR_MAX,
+        .minor_min = minors.min,
+        .minor_max = minors.max,
         .node_id = link->options.self_id,
         .max_frame = MESH_FRAME_LEN_DEFAULT,
         .max_message = link->options.max_message,

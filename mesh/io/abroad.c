@@ -304,8 +304,8 @@ mesh_abroad *mesh_abroad_create(uv_loop_t *loop, uint64_t node_id, const mesh_ab
     abroad->events = *events;
     abroad->user = user;
     abroad->self.node_id = abroad->self.boot_id = node_id; // random, and new in every life
-    abroad->self.minor_min = MESH_MINOR_MIN;
-    abroad->self.minor_max = MESH_MINOR_MAX;
+    abroad->self.minor_min = mesh_minors_spoken().min;
+    abroad->self.minor_max = mesh_minors_spoken().max;
     randombytes_buf(abroad->self.link_secret, sizeof abroad->self.link_secret);
     (void)crypto_scalarmult_base(abroad->link_key, abroad->self.link_secret);
     abroad->sweep = mem_alloc(sizeof *abroad->sweep);

@@ -43,6 +43,7 @@ typedef struct agent_host_info {
     uint32_t node_count;
     bool is_self, is_linked;
     bool is_unheard; // up, for it answers on connections, but its datagrams do not come here
+    bool is_foreign; // it speaks no minor that this host speaks: there are no links
 } agent_host_info;
 typedef void (*agent_host_cb)(const agent_host_info *info, void *user);
 // Every host that is known, this one first.

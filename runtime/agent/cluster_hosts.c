@@ -4,6 +4,7 @@
 
 #include "agent/cluster_state.h"
 #include "agent/say.h"
+#include "core/control.h"
 #include "core/mem.h"
 
 enum {
@@ -45,6 +46,12 @@ static bool is_unheard(const agent_cluster *c, const mesh_swim_host *host, size_
            cluster_now_ms(c) > last_ms + patience_ms;
 }
 
+// Membership goes on between any two builds; links need a minor that both speak.
+static bool is_foreign(const mesh_swim_host *host) {
+    mesh_minors ours = mesh_minors_spoken();
+    return host->minor_min > ours.max || host->minor_max < ours.min;
+}
+
 void agent_cluster_each(agent_cluster *c, agent_host_cb each, void *user) {
     uint64_t now_ms = cluster_now_ms(c);
     size_t count = 0;
@@ -64,6 +71,7 @@ void agent_cluster_each(agent_cluster *c, agent_host_cb each, void *user) {
                                 .node_count = nodes,
                                 .is_self = host.is_self,
                                 .is_unheard = is_unheard(c, &host, count),
+                                .is_foreign = is_foreign(&host),
                                 .is_linked = cluster_links_has(c, host.host_id)};
         each(&info, user);
     }
@@ -133,6 +141,12 @@ static void say_state(cluster_host *h, const mesh_swim_host *host) {
     h->said = host->state;
     if (host->addr_count > 0) mesh_addr_text(&host->addrs[0], address);
     agent_say("host %s (%s) is %s", host->name, address, mesh_host_state_text(host->state));
+    if (host->state != MESH_HOST_UP || !is_foreign(host)) return;
+    mesh_minors ours = mesh_minors_spoken();
+    agent_say(
+        "host %s speaks the minors %u to %u of the protocol and this host %u to %u: without a "
+        "common one there are no links between them; run the same release of Warren on both",
+        host->name, host->minor_min, host->minor_max, ours.min, ours.max);
 }
 
 void cluster_hosts_take(agent_cluster *c, const mesh_swim_host *host) {

@@ -7,6 +7,7 @@
 
 #include "agent/cluster_state.h"
 #include "agent/say.h"
+#include "core/control.h"
 #include "core/error.h"
 #include "core/mem.h"
 #include "discovery/endpoint.h"
@@ -40,8 +41,8 @@ static int open_membership(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]) {
                                  .trust = id->credentials.trust,
                                  .psk_id = id->credentials.psk_id,
                                  .generation = id->generation,
-                                 .minor_min = AGENT_MINOR_MIN,
-                                 .minor_max = AGENT_MINOR_MAX,
+                                 .minor_min = mesh_minors_spoken().min,
+                                 .minor_max = mesh_minors_spoken().max,
                                  .is_founder = id->is_issuer,
                                  .random = random_bytes,
                                  .now_ms = cluster_now_ms(c),

@@ -47,6 +47,7 @@ static void add_host(const agent_host_info *from, void *user) {
     info->is_self = from->is_self;
     info->is_linked = from->is_linked;
     info->is_unheard = from->is_unheard;
+    info->is_foreign = from->is_foreign;
 }
 
 static agent_cluster *cluster_of(const agent_client *client) {

@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "agent/identity_file.h"
+#include "core/control.h"
 #include "core/error.h"
 #include "core/mem.h"
 
@@ -24,8 +25,8 @@ static void fill_credentials(agent_identity *id) {
         id->chain[i] = (mesh_bytes){id->certs[i].bytes, id->certs[i].len};
     c->chain = id->chain;
     c->chain_count = 2;
-    c->minor_min = AGENT_MINOR_MIN;
-    c->minor_max = AGENT_MINOR_MAX;
+    c->minor_min = mesh_minors_spoken().min;
+    c->minor_max = mesh_minors_spoken().max;
     memcpy(c->cluster_id, id->host.cert.cluster_id, MESH_ID_LEN);
     mesh_key_derive(id->secret, MESH_KEY_LINK, c->link_psk);
     mesh_key_derive(id->secret, MESH_KEY_KNOCK, c->knock_key);

@@ -6,7 +6,7 @@
 #include "agent/cluster_config.h"
 #include "secure/enrol.h"
 
-enum { AGENT_SEED_LEN = 32, AGENT_PEERS_MAX = 16, AGENT_MINOR_MIN = 1, AGENT_MINOR_MAX = 1 };
+enum { AGENT_SEED_LEN = 32, AGENT_PEERS_MAX = 16 };
 
 typedef struct agent_identity {
     char vault[AGENT_VAULT_PATH_MAX];

@@ -53,8 +53,8 @@ static bool feed(mesh_link *link, mesh_bytes piece) {
 // A READY first, or the search would have to find one.
 static void greet(mesh_link *link) {
     uint8_t record[MESH_CONTROL_WRITE_MAX + MESH_RECORD_HEAD_LEN + MESH_FRAME_HEAD_LEN];
-    mesh_ready ready = {.minor_min = MESH_MINOR_MIN,
-                        .minor_max = MESH_MINOR_MAX,
+    mesh_ready ready = {.minor_min = mesh_minors_spoken().min,
+                        .minor_max = mesh_minors_spoken().max,
                         .node_id = PEER_ID,
                         .max_frame = MESH_FRAME_LEN_DEFAULT,
                         .max_message = MESH_AGENT_MESSAGE_MAX,

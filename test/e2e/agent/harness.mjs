@@ -138,6 +138,7 @@ class Probes {
 
 export class Sandbox {
   #procs = []
+  program = WARREN
 
   static async open(t) {
     const box = new this()
@@ -156,7 +157,7 @@ export class Sandbox {
 
   // Starts `warren ARGS`.
   warren(args, options = {}) {
-    return this.start(WARREN, args, options)
+    return this.start(this.program, args, options)
   }
   start(command, args, { env, ...options } = {}) {
     const proc = new Proc(command, args, { cwd: programs, ...options, env: { ...this.env, ...env } })

@@ -77,7 +77,7 @@ export class Cluster {
 
   // A member of the mesh on this host that runs what a test gives it.
   async member(host, name) {
-    const child = spawn('ip', ['netns', 'exec', host.ns, process.env.WARREN_NODE, peer, name], {
+    const child = spawn('ip', ['netns', 'exec', host.ns, host.env.WARREN_NODE, peer, name], {
       env: host.env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced',
     })
     this.#children.push(child)

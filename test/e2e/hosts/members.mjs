@@ -46,22 +46,58 @@ export const liar = async (t) => {
   figure(t, 'tables with an honest suspect', suspected.length, 'tables')
 }
 
-// Each host in turn: its nodes leave in good order, its agent is started again, nodes come. The others hear a moment later who
-// serves no more: a call meanwhile is told as not delivered, and may be made again.
-export const rollingRestart = async (t) => {
-  const cluster = await Cluster.open(t, NAMES), { hosts } = cluster
+// Each host in turn: its nodes leave in good order, its agent and then its nodes start again from a build of one minor more,
+// and at last from the old one. The others hear a moment later who serves no more: a call meanwhile is told as not
+// delivered, and may be made again.
+export const rollingUpgrade = async (t) => {
+  const cluster = await Cluster.open(t, NAMES.slice(0, 3)), { hosts } = cluster
   const load = await Load.open(cluster)
   const histories = await Promise.all(hosts.map((host) => cluster.history(host)))
-  for (const host of hosts)
-    await load.replace(cluster, host, async () => {
-      await stop(host)
-      host.agentProcess = await host.agent()
-      await Promise.all(hosts.map((other) => cluster.sees(other, hosts)))
-    })
+  for (const minors of ['1-2', '1-1'])
+    for (const host of hosts)
+      await load.replace(cluster, host, async () => {
+        await stop(host)
+        host.becomes(minors)
+        host.agentProcess = await host.agent()
+        await Promise.all(hosts.map((other) => cluster.sees(other, hosts)))
+      })
   const said = histories.flatMap((history) => hosts.flatMap(({ name }) => history.of(name)))
   assert.deepEqual(said.filter((state) => ['down', 'unreachable'].includes(state)), [])
   for (const [outcome, count] of Object.entries(await load.end())) {
     figure(t, outcome, count, 'calls')
     assert.match(outcome, /^(answered|not delivered)/)
+  }
+}
+
+// Builds with a minor in common are one cluster. One without is no member, or no more: both ends say so, and the others go on.
+export const strangeMinors = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob']), { hosts } = cluster, [ada, bob] = hosts
+  const [cyd, dan] = await cluster.net.add(t, ['cyd', 'dan'])
+  cyd.becomes('1-2')
+  await cluster.join(cyd)
+  hosts.push(cyd)
+  const load = await Load.open({ hosts: [ada, cyd], member: (...args) => cluster.member(...args) })
+  dan.becomes('2-2')
+  const refused = await dan.done(['join', await cluster.token(), '--name', 'dan', '--advertise', `${dan.address}:7400`])
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /not joined: .*no common version of the protocol: run the same release of Warren on both/)
+  await stop(bob)
+  bob.becomes('2-2')
+  bob.agentProcess = await bob.agent()
+  await bob.agentProcess.until(/host ada speaks the minors 1 to 1 of the protocol and this host 2 to 2/)
+  await ada.agentProcess.until(/host bob speaks the minors 2 to 2 of the protocol and this host 1 to 1/)
+  const doctor = await bob.done(['doctor'])
+  assert.equal(doctor.code, 1)
+  assert.match(doctor.stdout, /problem +release +ada speaks no version of the protocol that this host speaks/)
+  assert.doesNotMatch(doctor.stdout, /cyd speaks no version/)
+  assert.match((await ada.done(['hosts'])).stdout, /bob +up, another release/)
+  bob.becomes('1-2')
+  await stop(bob)
+  bob.agentProcess = await bob.agent()
+  await Promise.all(hosts.map((host) => cluster.sees(host, hosts)))
+  assert.doesNotMatch((await ada.done(['hosts'])).stdout, /another release/)
+  for (const [outcome, count] of Object.entries(await load.end())) {
+    figure(t, outcome, count, 'calls')
+    assert.equal(outcome, 'answered')
   }
 }

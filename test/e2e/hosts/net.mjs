@@ -18,6 +18,11 @@ export class Host extends Sandbox {
   start(command, args, options) {
     return super.start('ip', ['netns', 'exec', this.ns, command, ...args], options)
   }
+  // What is started from now on is another build (minors.c), one that speaks these minors of the protocol: '1-2'.
+  becomes(minors) {
+    this.program = `${process.env.WARREN_TEST}/minors/warren`
+    Object.assign(this.env, { WARREN_NODE: `${process.env.WARREN_TEST}/minors/warren-node`, WARREN_TEST_MINORS: minors })
+  }
   nft(...rules) {
     return inside(this.ns, 'nft', rules.join('; '))
   }

@@ -44,7 +44,8 @@ export const groups = {
   ],
   members: [
     ['1,000 that come at once, twice', port.manyAtOnce],
-    ['all agents started again, one after the other: what is not answered was not delivered', members.rollingRestart],
+    ['a rolling upgrade to the next minor, and back: what is not answered was not delivered', members.rollingUpgrade],
+    ['builds with a minor in common are one cluster, one without stays outside and says why', members.strangeMinors],
     ['one that lies harms nobody else', members.liar],
   ],
   resources: [

@@ -9,6 +9,7 @@
 
 #include <sodium.h>
 
+#include "core/control.h"
 #include "core/error.h"
 #include "test.h"
 
@@ -79,8 +80,8 @@ static joining ask(const mesh_token *token, const char *name) {
     mesh_enrol_dial_options options = {.token = token,
                                        .name = name,
                                        .ephemeral_secret = {16},
-                                       .minor_min = AGENT_MINOR_MIN,
-                                       .minor_max = AGENT_MINOR_MAX};
+                                       .minor_min = mesh_minors_spoken().min,
+                                       .minor_max = mesh_minors_spoken().max};
     memcpy(options.sign_secret, j.keys.sign_secret, sizeof options.sign_secret);
     memcpy(options.link_secret, j.keys.link_secret, sizeof options.link_secret);
     j.joiner = mesh_enrol_dial(&options);
