@@ -17,6 +17,13 @@ const char *cli_cluster_own_name(void) {
     return name;
 }
 
+bool cli_cluster_name(const char *value) {
+    if (mesh_cert_name_is_valid(value)) return true;
+    cli_say("--name: a host's name is 1 to 63 letters, digits, '-', '_' and '.', not \"%.80s\"",
+            value);
+    return false;
+}
+
 bool cli_cluster_address(const char *option, const char *value, bool (*is_right)(const char *),
                          char out[MESH_ADDRESS_LEN_MAX + 1]) {
     (void)snprintf(out, MESH_ADDRESS_LEN_MAX + 1, "%s", value);

@@ -8,6 +8,9 @@
 // What this host is called, in the letters that a certificate has.
 const char *cli_cluster_own_name(void);
 
+// The value of --name. False: a sentence was printed.
+bool cli_cluster_name(const char *value);
+
 // The value of --listen or --advertise; the port may be left out: it is 7400 then. False: a
 // sentence was printed.
 bool cli_cluster_address(const char *option, const char *value, bool (*is_right)(const char *),

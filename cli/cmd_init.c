@@ -37,7 +37,7 @@ typedef struct wish {
 
 static bool take(const cli_args *args, int option, wish *w) {
     switch (option) {
-    case OPTION_NAME: w->name = args->value; return true;
+    case OPTION_NAME: w->name = args->value; return cli_cluster_name(args->value);
     case OPTION_LISTEN:
         return cli_cluster_address("listen", args->value, agent_is_listen_address,
                                    w->config.listen);

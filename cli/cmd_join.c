@@ -48,9 +48,7 @@ static bool take_option(join_request *r, const cli_args *args, int option) {
     case OPTION_NAME:
         (void)snprintf(r->name, sizeof r->name, "%s", args->value);
         r->is_named = true;
-        if (strlen(args->value) <= MESH_CERT_NAME_LEN_MAX) return true;
-        cli_say("--name is at most %d bytes long", MESH_CERT_NAME_LEN_MAX);
-        return false;
+        return cli_cluster_name(args->value);
     case OPTION_LISTEN:
         return cli_cluster_address("listen", args->value, agent_is_listen_address,
                                    r->config.listen);

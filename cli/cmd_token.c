@@ -7,6 +7,7 @@
 #include "agent/tickets.h"
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/cluster.h"
 #include "cli/json.h"
 #include "io/paths.h"
 
@@ -23,7 +24,7 @@ static const cli_option options[] = {
 
 typedef struct wish {
     agent_ticket_wish ticket;
-    const char *scopes[MESH_SCOPES_MAX + 1]; // one too many is told by the judge
+    const char *scopes[MESH_SCOPES_MAX];
     bool is_json, has_create;
 } wish;
 
@@ -53,14 +54,26 @@ static bool take_word(const char *word, wish *w) {
     return false;
 }
 
+static bool take_scope(const char *text, wish *w) {
+    if (!mesh_scope_is_valid(text)) {
+        cli_say("--scope: a scope is *, or serve:, call:, subscribe: or publish: and a pattern, at "
+                "most 64 letters, not \"%.80s\"",
+                text);
+        return false;
+    }
+    if (w->ticket.scope_count == MESH_SCOPES_MAX) {
+        cli_say("--scope: there are at most %d scopes", MESH_SCOPES_MAX);
+        return false;
+    }
+    w->scopes[w->ticket.scope_count++] = text;
+    return true;
+}
+
 static bool take(const cli_args *args, int option, wish *w) {
     switch (option) {
     case OPTION_TTL: w->ticket.life_s = 0; return take_ttl(args->value, &w->ticket.life_s);
-    case OPTION_NAME: w->ticket.name = args->value; return true;
-    case OPTION_SCOPE:
-        if (w->ticket.scope_count <= MESH_SCOPES_MAX)
-            w->scopes[w->ticket.scope_count++] = args->value;
-        return true;
+    case OPTION_NAME: w->ticket.name = args->value; return cli_cluster_name(args->value);
+    case OPTION_SCOPE: return take_scope(args->value, w);
     case OPTION_JSON: w->is_json = true; return true;
     default: return take_word(args->value, w);
     }

@@ -275,7 +275,7 @@ void mesh_agent_peers_close(mesh_agent_peers *peers) {
 
 static peer *find_up(const mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
     peer *p = find(peers, host_id);
-    return p != NULL && p->is_up && p->why == NULL ? p : NULL;
+    return p != NULL && p->is_up && !p->is_hung_up && p->why == NULL ? p : NULL;
 }
 
 int mesh_agent_peers_send(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN],
@@ -303,6 +303,8 @@ size_t mesh_agent_peers_queued(const mesh_agent_peers *peers, const uint8_t host
 void mesh_agent_peers_hang_up(mesh_agent_peers *peers, const uint8_t host_id[MESH_ID_LEN]) {
     peer *p = find_up(peers, host_id);
     if (p == NULL) return;
+    p->is_hung_up = true;
+    p->due_ms = mesh_agent_peers_now(peers) + MESH_GREETING_TIMEOUT_MS;
     (void)mesh_link_close(p->link, mesh_agent_peers_now(peers));
     mesh_agent_peer_flush(p);
 }

@@ -62,6 +62,7 @@ static void take_message(peer *p, const mesh_link_message *message) {
         events->on_up(&p->identity, p->peers->user);
         break;
     case MESH_FRAME_AGENT:
+        if (p->is_hung_up) break;
         events->on_message(&p->identity, message->body, p->peers->user);
         mesh_link_consumed(p->link, MESH_CHANNEL_PUBLISH, message->cost);
         break;
@@ -172,7 +173,8 @@ static void keep_alive(peer *p) {
 void mesh_agent_peer_sweep(peer *p) {
     if (p->due_ms <= mesh_agent_peers_now(p->peers)) {
         p->err = UV_ETIMEDOUT;
-        mesh_agent_peer_finish(p, "it did not say READY in time");
+        mesh_agent_peer_finish(p, p->is_hung_up ? "it did not read what was said before goodbye"
+                                                : "it did not say READY in time");
     }
     if (p->why == NULL && is_dead(p)) mesh_agent_peer_finish(p, "it said nothing for 15 s");
     if (p->why == NULL)

@@ -20,7 +20,8 @@ typedef struct mesh_agent_peer {
     mesh_agent_peers *peers;
     mesh_peer_stage stage;
     bool is_dialler, is_any_host;
-    bool is_up; // on_up was told
+    bool is_up;      // on_up was told
+    bool is_hung_up; // we said goodbye: nothing more is sent, nor heard
     bool is_blocked;
     mesh_addr to; // where it was dialled
     // Once greeted, whose it is. Before that who is looked for, if anybody (is_awaited): a dial to

@@ -47,7 +47,7 @@ uint64_t mesh_node_id_of(const uint8_t host_id[MESH_ID_LEN], uint64_t number) {
 
 // ---- what a certificate must be
 
-static bool is_name(const char *name) {
+bool mesh_cert_name_is_valid(const char *name) {
     size_t len = strlen(name);
     return len >= 1 && len <= MESH_CERT_NAME_LEN_MAX && strspn(name, MESH_NAME_LETTERS) == len;
 }
@@ -62,7 +62,8 @@ static bool has_own_id(const mesh_cert *cert) {
 static bool is_sound(const mesh_cert *cert) {
     bool is_node = cert->role == MESH_ROLE_NODE;
     if (cert->role < MESH_ROLE_ISSUER || cert->role > MESH_ROLE_ADMIN) return false;
-    if (!is_name(cert->name) || cert->not_after_s <= cert->not_before_s) return false;
+    if (!mesh_cert_name_is_valid(cert->name) || cert->not_after_s <= cert->not_before_s)
+        return false;
     if ((cert->node_number != 0) != is_node || (!is_node && !has_own_id(cert))) return false;
     if (cert->scope_count > MESH_SCOPES_MAX) return false;
     for (size_t i = 0; i < cert->scope_count; i++)

@@ -100,5 +100,6 @@ typedef enum mesh_verb {
 // "subscribe:orders.>" allows "orders.*" and not ">".
 bool mesh_scope_allows(const mesh_cert *cert, mesh_verb verb, mesh_bytes name);
 bool mesh_scope_is_valid(const char *scope);
+bool mesh_cert_name_is_valid(const char *name); // 1 to 63 of MESH_NAME_LETTERS
 // Every scope of `below` is allowed to `above`.
 bool mesh_scope_is_within(const mesh_cert *below, const mesh_cert *above);

@@ -27,7 +27,7 @@ static bool sodium_open(const uint8_t *key, const uint8_t *nonce, mesh_bytes bou
 }
 
 const mesh_aead mesh_aead_sodium = {sodium_seal, sodium_open};
-static const mesh_aead *aead = &mesh_aead_sodium;
+static const mesh_aead *_Atomic aead = &mesh_aead_sodium; // workers of one process set the same
 
 void mesh_cipher_use(const mesh_aead *other) {
     aead = other;

@@ -141,8 +141,9 @@ test('words that make no sense are told', async (t) => {
   await refused(other, ['token'], 2, /say `warren token create`/)
   await refused(other, ['token', 'make'], 2, /not "make"/)
   for (const ttl of ['0s', '31d', '5', 'h', '-1h', '1 h']) await refused(other, ['token', 'create', `--ttl=${ttl}`], 2, /--ttl is a time like/)
-  await refused(other, ['token', 'create', '--scope', 'serv:db'], 1, /a scope is .*, not "serv:db"/)
-  await refused(other, ['token', 'create', '--name', ''], 1, /a host's name is/)
+  await refused(other, ['token', 'create', '--scope', 'serv:db'], 2, /a scope is .*, not "serv:db"/)
+  await refused(other, ['token', 'create', ...Array(17).fill('--scope=call:a')], 2, /at most 16 scopes/)
+  await refused(other, ['token', 'create', '--name', ''], 2, /a host's name is/)
   assert.ok(!fs.existsSync(path.join(other.vault, 'tickets')))
 })
 

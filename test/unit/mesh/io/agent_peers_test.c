@@ -546,3 +546,30 @@ TEST(a_peer_that_does_not_read_is_cut_off) {
     close_host(b);
     tear_down();
 }
+
+// Who breaks the rules could otherwise go on with it for as long as it reads nothing.
+TEST(a_peer_that_was_hung_up_is_neither_heard_nor_waited_for) {
+    set_up();
+    host *a = make_host(10), *b = make_host(11);
+    wire w;
+    open_wire(&w, b);
+    (void)mesh_agent_peers_dial(a->peers, &w.address, id_of(b));
+    run_until(&a->ups, 1);
+    run_until(&b->ups, 1);
+    (void)uv_poll_stop(&w.sides[0]); // b hears nothing more of a
+    uint8_t *large = mem_alloc(MESH_AGENT_MESSAGE_MAX);
+    for (int i = 0; i < 150; i++)
+        EXPECT_OK(
+            mesh_agent_peers_send(a->peers, id_of(b), (mesh_bytes){large, MESH_AGENT_MESSAGE_MAX}));
+    mesh_agent_peers_hang_up(a->peers, id_of(b));
+    EXPECT_EQ(0, mesh_agent_peers_queued(a->peers, id_of(b)));
+    EXPECT_OK(say(b, a, "and another thing"));
+    run_until(&a->downs, 1);
+    EXPECT_EQ(0, a->messages);
+    EXPECT_EQ(0, b->downs); // it was not for b that it ended
+    free(large);
+    close_wire(&w);
+    close_host(a);
+    close_host(b);
+    tear_down();
+}
