@@ -6,6 +6,8 @@ const { MeshError } = require('./errors.js')
 const { CODE, COMMAND, LIMIT, PEER_ANY } = require('./contract.js')
 const { laneOf, optionsOf, signalOf, timeoutOf } = require('./options.js')
 const { pickOf } = require('./pick.js')
+const { retrying } = require('./retry.js')
+const { changeable, outgoing, request, sent } = require('./tracing.js')
 
 class Call {
   resolve = null
@@ -43,10 +45,22 @@ class Calls {
   // `target`: {name, method, isSubject, label}; `options` as users give them.
   start(target, input, options, defaults) {
     try {
+      if (options?.retries > 0 || defaults?.retries > 0 || request.isOn) return this.#startWith(target, input, options, defaults)
       return this.#start(target, input, options, defaults)
     } catch (err) {
       return Promise.reject(err)
     }
+  }
+
+  // The way around: for those who watch, and for calls that may be tried again.
+  #startWith(target, input, given, defaults) {
+    const options = { ...defaults, ...optionsOf(given) }
+    const start = (more) => this.#start(target, input, { ...options, ...more })
+    if (!request.isOn) return retrying(start, options)
+    const { label, isSubject } = target
+    const event = isSubject ? { subject: label } : { service: target.name.toString(), method: target.method.toString() }
+    Object.assign(event, { input, headers: changeable(options.headers) })
+    return request.run(event, () => retrying((more) => start({ ...more, headers: sent(event.headers) }), options))
   }
 
   #start(target, input, given, defaults) {
@@ -61,7 +75,7 @@ class Calls {
     const slot = this.#take(target.label)
     const call = this.#slots[slot]
     try {
-      this.#channel.outbox.call(slot, target, route, input, options.headers)
+      this.#channel.outbox.call(slot, target, route, input, outgoing(options.headers))
     } catch (err) {
       this.#free.push(slot)
       throw err

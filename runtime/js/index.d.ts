@@ -227,6 +227,11 @@ export interface CallOptions {
   headers?: Headers
   /** Of the request and of its answer. Default 'normal'. */
   lane?: Lane
+  /**
+   * How often to try again, within the timeout, while nobody serves it (ERR_WARREN_NO_RESPONDERS: nothing was delivered).
+   * After 25 ms, then twice as long each time, at most a second. Default 0.
+   */
+  retries?: number
 }
 /**
  * Which instance answers. Without a word: the one with fewer open calls of two that are drawn. Never one that is stalled
@@ -265,6 +270,47 @@ export interface Monitor extends Disposable {
   readonly down: Promise<Down>
   /** Never fires then. */
   cancel(): void
+}
+
+/**
+ * The events of node:diagnostics_channel. `tracing:warren.request:*` (calls made; a TracingChannel) and
+ * `tracing:warren.handle:*` (calls served); `warren.publish`, `warren.receive` and `warren.peer` are plain channels. What a
+ * subscriber writes into `headers` of a TracedRequest (at start) or a TracedPublication is sent.
+ */
+export interface TracedRequest {
+  /** Of a call of a service. */
+  service?: string
+  method?: string
+  /** Of mesh.request(). */
+  subject?: string
+  input: unknown
+  headers: Headers
+  result?: unknown
+  error?: unknown
+}
+export interface TracedHandler {
+  service: string
+  method: string
+  input: unknown
+  from: Peer
+  headers: Readonly<Headers>
+  result?: unknown
+  error?: unknown
+}
+export interface TracedPublication {
+  subject: string
+  data: unknown
+  headers: Headers
+}
+export interface TracedMessage {
+  subject: string
+  data: unknown
+  from: Peer
+  headers: Readonly<Headers>
+}
+/** It came, or is gone: `peer.status`. */
+export interface TracedPeer {
+  peer: Peer
 }
 
 export type MeshErrorCode =

@@ -12,6 +12,7 @@ const { laneOf, optionsOf, timeoutOf } = require('./options.js')
 const { pickOf } = require('./pick.js')
 const { Service } = require('./service.js')
 const { Subscription } = require('./subscription.js')
+const { CHANNELS, changeable, outgoing, sent } = require('./tracing.js')
 
 const CLOSE_TIMEOUT_MS = 5000
 const CLOSE_TIMEOUT_MAX_MS = 0x7fffffff // of a timer
@@ -53,7 +54,8 @@ class Mesh extends EventEmitter {
     const route = options === undefined ? PLAIN : { lane: laneOf(options.lane), pick: pickOf(options) }
     const { lane } = route
     if (outbox.queued(lane) + outbox.waiting > LIMIT.QUEUE_MAX) this.#relieve(subject, lane)
-    outbox.publish(name, data, options?.headers, route)
+    const headers = CHANNELS.publish.hasSubscribers ? told(subject, data, options?.headers) : outgoing(options?.headers)
+    outbox.publish(name, data, headers, route)
     if (outbox.queued(lane) + outbox.waiting <= LIMIT.QUEUE_HIGH) return true
     // What waits here may be for nobody: only C knows how much waits for a peer, and says 'drain' when that is gone.
     outbox.flush()
@@ -186,6 +188,13 @@ class Mesh extends EventEmitter {
   [asyncDispose]() {
     return this.close()
   }
+}
+
+// Tells those who watch, who may change the headers.
+function told(subject, data, given) {
+  const event = { subject, data, headers: changeable(given) }
+  CHANNELS.publish.publish(event)
+  return sent(event.headers)
 }
 
 // Waits for the promise, but not longer than the deadline.

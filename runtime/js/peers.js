@@ -5,6 +5,7 @@ const { MeshError } = require('./errors.js')
 const { PEER_SELF } = require('./contract.js')
 const { names } = require('./names.js')
 const { optionsOf, signalOf, timeoutOf } = require('./options.js')
+const { CHANNELS } = require('./tracing.js')
 
 const TIMER_MAX_MS = 0x7fffffff // of setTimeout
 
@@ -80,6 +81,7 @@ class Peers {
       const peer = new Peer(event.peer, { id, name: event.name, service, instance: event.extra, host, pid: event.arg })
       this.#byHandle.set(event.peer, peer)
       this.byId.set(id, peer)
+      if (CHANNELS.peer.hasSubscribers) CHANNELS.peer.publish({ peer })
       this.#emit('peer:up', peer)
       return
     }
@@ -89,6 +91,7 @@ class Peers {
     this.#byHandle.delete(event.peer)
     if (this.byId.get(peer.id) === peer) this.byId.delete(peer.id) // else it is back already, as another peer
     for (const name of this.#servers.keys()) this.#serves(name, peer, false)
+    if (CHANNELS.peer.hasSubscribers) CHANNELS.peer.publish({ peer })
     this.#emit('peer:down', peer)
   }
 

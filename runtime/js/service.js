@@ -6,6 +6,7 @@ const { performance } = require('perf_hooks')
 const { asyncDispose } = require('./dispose.js')
 const { MeshError } = require('./errors.js')
 const { methods } = require('./names.js')
+const { handle, within } = require('./tracing.js')
 const { CODE } = require('./contract.js')
 
 const ABORT_TEXTS = {
@@ -77,7 +78,8 @@ class Service {
   request(event) {
     const { outbox } = this.#channel
     const slot = event.id
-    const handler = this.#methods.get(event.name)
+    const method = event.name
+    const handler = this.#methods.get(method)
     if (handler === undefined) return outbox.refuse(slot, CODE.NO_METHOD)
     this.stats.requests++
     let input
@@ -92,15 +94,17 @@ class Service {
     const context = new Context({ from, headers: event.headers, deadline })
     this.#channel.running[slot] = context
     this.stats.inFlight++
-    this.#run(handler, { input, context, slot })
+    this.#run(handler, { method, input, context, slot })
   }
 
   // A result that is there at once is answered at once.
-  #run(handler, { input, context, slot }) {
+  #run(handler, { method, input, context, slot }) {
     let result
     try {
       const resource = new AsyncResource('WARREN_REQUEST', RESOURCE_OPTIONS)
-      result = resource.runInAsyncScope(handler, this.handlers, input, context)
+      const isPlain = context.headers.traceparent === undefined && !handle.isOn
+      if (isPlain) result = resource.runInAsyncScope(handler, this.handlers, input, context)
+      else result = resource.runInAsyncScope(() => this.#runTraced(handler, method, input, context))
       if (typeof result?.then === 'function') {
         result.then(
           (value) => this.#reply(slot, value),
@@ -112,6 +116,13 @@ class Service {
       return this.#fail(slot, err)
     }
     this.#reply(slot, result)
+  }
+
+  // As part of the caller's trace, and told to those who watch.
+  #runTraced(handler, method, input, context) {
+    const { from, headers } = context
+    const work = () => within(headers, () => handler.call(this.handlers, input, context))
+    return handle.isOn ? handle.run({ service: this.name, method, input, from, headers }, work) : work()
   }
 
   #reply(slot, value) {

@@ -4,6 +4,7 @@
 const { CODE } = require('./contract.js')
 const { asyncDispose } = require('./dispose.js')
 const { signalOf } = require('./options.js')
+const { CHANNELS } = require('./tracing.js')
 
 const HIGH_WATER_MARK_DEFAULT = 1024
 // Whatever the mark says, so many bytes are enough to keep for a slow reader.
@@ -176,7 +177,9 @@ class Subscription {
     const data = event.value()
     const subject = this.#isLiteral ? this.subject : event.name
     const from = this.#channel.peers.get(event.peer)
-    return new Msg(this.#channel, { subject, data, from, headers: event.headers, slot })
+    const { headers } = event
+    if (CHANNELS.receive.hasSubscribers) CHANNELS.receive.publish({ subject, data, from, headers })
+    return new Msg(this.#channel, { subject, data, from, headers, slot })
   }
 
   #push(item, peer, cost, lane) {

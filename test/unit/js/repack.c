@@ -4,7 +4,6 @@
 #include <msgpack.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { LEN_MAX = 4 << 20, EXT_MAP = 3, EXT_SET = 4, EXT_REGEXP = 8, EXT_ERROR = 10 };
 
@@ -75,8 +74,7 @@ static void say(const char *bytes, size_t len) {
 }
 
 int main(void) {
-    char *bytes = malloc(LEN_MAX);
-    if (bytes == NULL) return 1;
+    static char bytes[LEN_MAX];
     for (uint32_t len; read_len(&len);) {
         if (len > LEN_MAX || fread(bytes, 1, len, stdin) != len) return 1;
         msgpack_sbuffer out;
@@ -85,6 +83,5 @@ int main(void) {
         say(out.data, is_written ? out.size : 0);
         msgpack_sbuffer_destroy(&out);
     }
-    free(bytes);
     return 0;
 }
