@@ -180,7 +180,7 @@ static void on_answer(const Warren__Agent__Reply *reply, void *user) {
         return;
     }
     if (reply->kind_case == WARREN__AGENT__REPLY__KIND_ERROR) {
-        cli_say("%s", reply->error->text);
+        if (!q->on_reply(reply, q->user)) cli_say("%s", reply->error->text);
         finish(q, (int)reply->error->exit_code);
         return;
     }

@@ -29,6 +29,7 @@ void cli_client_close(cli_client *client);                 // NULL is fine
 int cli_client_explain(int err);
 
 // Sends one request and hands over each reply until Done, Error, or `on_reply` says that it has
-// all. Prints errors; returns the exit code. Ctrl-C ends it with 130.
+// all. Prints an Error unless `on_reply` says that it has; returns the exit code. Ctrl-C ends it
+// with 130.
 typedef bool (*cli_answer_cb)(const Warren__Agent__Reply *reply, void *user); // true: that was all
 int cli_client_ask(const Warren__Agent__Request *request, cli_answer_cb on_reply, void *user);

@@ -141,6 +141,10 @@ static void check_own_addresses(doctor *d, const agent_identity *id) {
 
 static bool on_hosts(const Warren__Agent__Reply *reply, void *user) {
     doctor *d = user;
+    if (reply->kind_case == WARREN__AGENT__REPLY__KIND_ERROR) {
+        tell(d, ILL, "hosts", "%s", reply->error->text);
+        return true;
+    }
     if (reply->kind_case != WARREN__AGENT__REPLY__KIND_HOSTS) return false;
     for (size_t i = 0; i < reply->hosts->n_hosts; i++) {
         const Warren__Agent__HostInfo *host = reply->hosts->hosts[i];
@@ -163,6 +167,7 @@ static bool on_hosts(const Warren__Agent__Reply *reply, void *user) {
 
 static bool on_sources(const Warren__Agent__Reply *reply, void *user) {
     doctor *d = user;
+    if (reply->kind_case == WARREN__AGENT__REPLY__KIND_ERROR) return true; // on_hosts tells it
     if (reply->kind_case != WARREN__AGENT__REPLY__KIND_SOURCES) return false;
     for (size_t i = 0; i < reply->sources->n_sources; i++) {
         const Warren__Agent__SourceInfo *source = reply->sources->sources[i];
@@ -180,8 +185,8 @@ static void check_others(doctor *d) {
     (void)cli_client_ask(&ask_sources, on_sources, d);
     Warren__Agent__ListHosts hosts = WARREN__AGENT__LIST_HOSTS__INIT;
     CLI_REQUEST(ask_hosts, LIST_HOSTS, list_hosts, &hosts);
-    if (cli_client_ask(&ask_hosts, on_hosts, d) != CLI_DONE)
-        tell(d, ILL, "hosts", "the agent takes no part in the cluster"); // it has said why
+    if (cli_client_ask(&ask_hosts, on_hosts, d) == CLI_NO_AGENT)
+        tell(d, ILL, "hosts", "the agent does not answer");
 }
 
 static void check_cluster(doctor *d, const char *dir, bool is_agent_there) {

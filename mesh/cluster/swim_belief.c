@@ -53,6 +53,9 @@ static void keep_alive(mesh_swim *s, mesh_host *host, const mesh_alive *alive, m
 }
 
 static void adopt(mesh_swim *s, mesh_host *host, const mesh_alive *alive, mesh_bytes record) {
+    bool was_live = host->record != NULL && host->left == NULL && host->state != MESH_HOST_DOWN;
+    if (was_live && alive->stamp.generation != host->stamp.generation)
+        mesh_swim_out_tell_former(s, host, record);
     mesh_swim_trial_drop(s, host);
     keep_alive(s, host, alive, record);
     free(host->left);

@@ -206,3 +206,11 @@ void mesh_swim_out_send(mesh_swim *s, mesh_host *to, mesh_body *body, const mesh
     mesh_swim_out_send_raw(s, addr != NULL ? addr : mesh_swim_out_addr(to),
                            (mesh_bytes){datagram, len});
 }
+
+void mesh_swim_out_tell_former(mesh_swim *s, mesh_host *host, mesh_bytes record) {
+    mesh_body body = {.len = 0};
+    uint8_t datagram[MESH_DATAGRAM_LEN_MAX];
+    (void)put_record(&body, record.data, record.len);
+    size_t len = mesh_swim_out_seal(s, host, &body, datagram);
+    if (len > 0) mesh_swim_out_send_raw(s, mesh_swim_out_addr(host), (mesh_bytes){datagram, len});
+}

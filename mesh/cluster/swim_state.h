@@ -164,6 +164,10 @@ void mesh_swim_out_send_raw(mesh_swim *s, const mesh_addr *addr, mesh_bytes data
 // Adds what `to` should know of itself and as much news as fits, seals and sends. `addr` NULL: the
 // host's own.
 void mesh_swim_out_send(mesh_swim *s, mesh_host *to, mesh_body *body, const mesh_addr *addr);
+// `host` is about to be another life of its own, and perhaps elsewhere: the one that was known so
+// far hears of it where it was, sealed with keys that only it has. If it still runs, one of the two
+// is a copy; nothing else would ever reach it again.
+void mesh_swim_out_tell_former(mesh_swim *s, mesh_host *host, mesh_bytes record);
 bool mesh_swim_out_put_fate(mesh_swim *s, const mesh_host *host, mesh_body *body);
 bool mesh_swim_out_put_host(const mesh_host *host, mesh_body *body);
 size_t mesh_swim_out_dead(const mesh_host *host, uint8_t out[MESH_RECORD_SIGNED_MAX]);

@@ -1,5 +1,7 @@
 // What hosts that belong to the cluster do to it: one that lies, and all of them started again one after the other.
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster } from './cluster.mjs'
 import { figure, isWhole } from './figure.mjs'
@@ -100,4 +102,28 @@ export const strangeMinors = async (t) => {
     figure(t, outcome, count, 'calls')
     assert.equal(outcome, 'answered')
   }
+}
+
+// A copied state directory that runs elsewhere is the same host, twice. The copy was started later, so it goes on; the
+// original hears what the copy says of itself, and says so wherever one looks for it.
+export const copied = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd']), { hosts } = cluster, [ada, bob, cyd] = hosts
+  const [copy] = await cluster.net.add(t, ['copy'])
+  const histories = await Promise.all([ada, cyd].map((host) => cluster.history(host)))
+  fs.cpSync(path.join(bob.state, 'cluster'), path.join(copy.state, 'cluster'), { recursive: true })
+  fs.chmodSync(copy.state, 0o700)
+  const config = path.join(copy.state, 'cluster', 'config.json')
+  fs.writeFileSync(config, fs.readFileSync(config, 'utf8').replaceAll(bob.address, copy.address))
+  const from = performance.now()
+  copy.agentProcess = await copy.agent()
+  const [sentence] = await bob.agentProcess.until(/takes no part in its cluster any more: another machine .*/)
+  figure(t, 'the original knew, from the start of the copy, after', performance.now() - from, 'ms')
+  t.diagnostic(sentence)
+  assert.match((await bob.done(['hosts'])).stderr, /another machine is in the cluster with the keys of this host/)
+  const doctor = await bob.done(['doctor'])
+  assert.equal(doctor.code, 1)
+  assert.match(doctor.stdout, /problem +hosts +.*another machine is in the cluster with the keys of this host/)
+  await Promise.all([ada, cyd, copy].map((host) => cluster.sees(host, hosts)))
+  for (const history of histories)
+    for (const { name } of hosts) assert.ok(!history.of(name).some((state) => GONE.includes(state)), `${name} was ${history.of(name)}`)
 }

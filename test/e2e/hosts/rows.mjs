@@ -46,6 +46,7 @@ export const groups = {
     ['1,000 that come at once, twice', port.manyAtOnce],
     ['a rolling upgrade to the next minor, and back: what is not answered was not delivered', members.rollingUpgrade],
     ['builds with a minor in common are one cluster, one without stays outside and says why', members.strangeMinors],
+    ['a copied state directory: the original says so, and nobody else is harmed', members.copied],
     ['one that lies harms nobody else', members.liar],
   ],
   resources: [

@@ -424,6 +424,21 @@ TEST(a_host_that_meets_itself_with_a_higher_generation_stops) {
     destroy(w);
 }
 
+TEST(whose_copy_runs_elsewhere_hears_of_it_from_who_meets_the_copy) {
+    world *w = cluster(3);
+    uint8_t record[MESH_RECORD_SIGNED_MAX];
+    mesh_alive copy = swim_of(w, 2)->self->alive;
+    copy.stamp.generation++;
+    copy.addrs[0].port++;
+    copy.boot_public[0] ^= 1;
+    size_t len = mesh_record_alive(&copy, swim_of(w, 0)->cluster_id, w->machines[2].secret, record);
+    say(w, 1, 0, record, len);
+    world_run(w, 100);
+    EXPECT_TRUE(w->machines[2].is_cloned);
+    EXPECT_EQ(MESH_HOST_UP, world_state(w, 0, 2));
+    destroy(w);
+}
+
 TEST(a_host_whose_certificate_is_over_has_left_as_long_as_it_is) {
     world *w = cluster(3);
     w->machines[0].clock_s = 200000000; // of a host whose clock jumped over it
