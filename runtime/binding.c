@@ -1,6 +1,7 @@
 #include "binding.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -272,6 +273,15 @@ static int run_listen(binding *b, const command *c) {
     return warren_listen(b->w, c->id, address, c->arg, c->extra & 0x7fffffff, c->extra >> 31);
 }
 
+static int run_hold(binding *b, const command *c) {
+    char id[17];
+    if (c->name.len >= sizeof id) return MESH_EINVAL;
+    memcpy(id, c->name.data, c->name.len);
+    id[c->name.len] = '\0';
+    warren_hold(b->w, strtoull(id, NULL, 16), c->arg == 1);
+    return 0;
+}
+
 static int run_command(binding *b, const command *c, uint64_t now_ms) {
     mesh_node *node = warren_node(b->w);
     switch ((binding_command)c->kind) {
@@ -296,6 +306,7 @@ static int run_command(binding *b, const command *c, uint64_t now_ms) {
     case BINDING_DEMONITOR: mesh_node_demonitor(node, c->peer); return 0;
     case BINDING_LISTEN: return run_listen(b, c);
     case BINDING_FLUSH: mesh_node_flush(node); return 0;
+    case BINDING_HOLD: return run_hold(b, c);
     default: return MESH_EINVAL;
     }
 }

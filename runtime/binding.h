@@ -56,6 +56,7 @@ typedef enum binding_command {
     BINDING_DEMONITOR, // peer
     BINDING_LISTEN,    // id request, arg port, name address, extra backlog | ipv6_only << 31
     BINDING_FLUSH,     // FLUSHED follows, once for all before it, when nothing is unsent
+    BINDING_HOLD,      // for tests (warren_hold): name node id in hex, arg 1 held or 0
 } binding_command;
 
 // Events (inbox). flags bit 0: payload begins with headers; bit 1 of word 1's flags: is_up /

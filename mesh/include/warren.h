@@ -62,6 +62,9 @@ int warren_listen(warren *w, uint32_t request_id, const char *address, uint32_t 
 // Writes to every link what it takes now, without calling back: for a caller that is deep in its
 // own work.
 void warren_write(warren *w);
+// For tests: while held, not a byte goes to or comes from this node, and nobody is told: as if a
+// cable were pulled. What the agent says of it is still heard.
+void warren_hold(warren *w, uint64_t node_id, bool is_held);
 // Keep the loop alive while open (default: no; bytes that wait to be written always do).
 void warren_ref(warren *w, bool is_ref);
 // Leaves: tells the peers, writes what is queued for at most timeout_ms, then WARREN_CLOSED.

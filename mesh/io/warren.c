@@ -170,6 +170,7 @@ static void take_message(warren *w, const Warren__Node__ToNode *m, mesh_packet *
     case WARREN__NODE__TO_NODE__KIND_JOINED: tell(w, WARREN_JOINED, 0, 0, ""); break;
     case WARREN__NODE__TO_NODE__KIND_REGISTRY: take_registry(w, m->registry); break;
     case WARREN__NODE__TO_NODE__KIND_DOWN:
+        warren_hold(w, m->down->node_id, false); // it is read to its end
         mesh_node_peer_down(w->node, now_ms(w), m->down->node_id, text(m->down->reason),
                             m->down->code, (int)m->down->signal);
         break;

@@ -23,6 +23,7 @@ struct peer_link {
     bool is_doubted; // that one was silent when last looked at
     bool is_dirty;   // in the list of links to write
     bool is_blocked; // the socket is full: waiting for UV_WRITABLE
+    bool is_held;    // warren_hold
     bool is_broken;  // writing failed: what came before is still read
     bool is_ending;  // close once the output is written
 };
@@ -64,6 +65,10 @@ static void end_link(peer_link *l) {
 static void on_link_poll(uv_poll_t *poll, int status, int events);
 
 static void watch_link(peer_link *l) {
+    if (l->is_held) {
+        uv_poll_stop(&l->poll);
+        return;
+    }
     int events = UV_READABLE | (l->is_blocked ? UV_WRITABLE : 0);
     uv_poll_start(&l->poll, events, on_link_poll);
     uv_unref((uv_handle_t *)&l->poll); // what keeps the loop alive is `keep`
@@ -84,7 +89,7 @@ static void break_link(peer_link *l) {
 
 static void write_link(peer_link *l) {
     warren *w = l->w;
-    while (!l->is_broken) {
+    while (!l->is_broken && !l->is_held) {
         mesh_bytes bytes = mesh_node_link_output(w->node, l->peer);
         if (bytes.len == 0) {
             set_blocked(l, false);
@@ -103,6 +108,7 @@ static void write_link(peer_link *l) {
         }
         mesh_node_link_sent(w->node, now_ms(w), l->peer, (size_t)sent);
     }
+    if (l->is_held && !l->is_ending) return;
     set_blocked(l, false);
     if (l->is_ending) end_link(l);
 }
@@ -217,6 +223,14 @@ static peer_link *create_link(warren *w, uint64_t node_id, int fd) {
     return NULL;
 }
 
+// held_count: it is not among them.
+static uint32_t find_held(const warren *w, uint64_t node_id) {
+    uint32_t i = 0;
+    while (i < w->held_count && w->held[i] != node_id)
+        i++;
+    return i;
+}
+
 static void place_link(peer_link *l, uint32_t peer) {
     warren *w = l->w;
     peer_link *old = link_of(w, peer);
@@ -230,6 +244,7 @@ static void place_link(peer_link *l, uint32_t peer) {
     l->peer = peer;
     w->links[peer] = l;
     w->link_count++;
+    l->is_held = find_held(w, l->node_id) < w->held_count;
     watch_link(l);
     warren_links_mark(w, peer);
 }
@@ -370,6 +385,33 @@ void warren_links_add(warren *w, const Warren__Node__Link *link, int fd) {
         add_local_link(w, link->node_id, fd);
 }
 
+// ---- for tests
+
+static void set_held(warren *w, uint64_t node_id, bool is_held) {
+    for (uint32_t peer = 0; peer < w->link_cap; peer++) {
+        peer_link *l = w->links[peer];
+        if (l == NULL || l->node_id != node_id || l->is_held == is_held) continue;
+        l->is_held = is_held;
+        watch_link(l);
+        warren_links_mark(w, peer);
+    }
+}
+
+void warren_hold(warren *w, uint64_t node_id, bool is_held) {
+    uint32_t at = find_held(w, node_id);
+    if (is_held == (at < w->held_count)) return;
+    if (is_held) {
+        if (w->held_count == w->held_cap) {
+            w->held_cap = w->held_cap == 0 ? 16 : 2 * w->held_cap;
+            w->held = mem_resize(w->held, w->held_cap * sizeof *w->held);
+        }
+        w->held[w->held_count++] = node_id;
+    } else {
+        w->held[at] = w->held[--w->held_count];
+    }
+    set_held(w, node_id, is_held);
+}
+
 // ---- all of them
 
 void warren_links_end_soon(warren *w, uint32_t peer) {
@@ -397,6 +439,7 @@ void warren_links_close_all(warren *w) {
     free(w->links);
     free(w->dirty);
     free(w->connecting);
+    free(w->held);
 }
 
 void warren_write(warren *w) {

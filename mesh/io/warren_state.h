@@ -29,6 +29,8 @@ struct warren {
     uint32_t dirty_count, dirty_cap;
     uint64_t *connecting; // node ids asked for at the agent
     uint32_t connecting_count, connecting_cap;
+    uint64_t *held; // node ids: warren_hold
+    uint32_t held_count, held_cap;
     uint32_t links_received;
     uint32_t handle_count; // not closed yet
     uint64_t close_at_ms, armed_at_ms;

@@ -26,6 +26,7 @@ const COMMAND = {
   DEMONITOR: 11,
   LISTEN: 12,
   FLUSH: 13,
+  HOLD: 14,
 }
 
 const EVENT = {

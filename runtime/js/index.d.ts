@@ -24,6 +24,69 @@ import type { EventEmitter } from 'node:events'
  */
 export function join(options?: JoinOptions): Promise<Mesh>
 
+/**
+ * For your own tests, under any test runner: an agent of its own and `count` nodes (default 3, at most 64), each a process
+ * of this very Node.js, that know each other when the promise resolves. Ends with close(), and with the process that
+ * tests, however that ends. Needs the program `warren`: the one beside warren-node, else on the PATH.
+ */
+export function testCluster(count?: number, options?: TestClusterOptions): Promise<TestCluster>
+
+export interface TestClusterOptions {
+  /** A program that every node runs, as a path or URL: it calls join() as always. A node is ready when it has been loaded. */
+  entry?: string | URL
+  env?: NodeJS.ProcessEnv
+  cwd?: string
+  /** Options of Node.js for the nodes. */
+  execArgv?: readonly string[]
+  /** The program `warren`. Default $WARREN_PROGRAM. */
+  warren?: string
+}
+
+export interface TestCluster extends AsyncDisposable {
+  readonly nodes: readonly TestNode[]
+  /** $WARREN_DIR of its agent. */
+  readonly dir: string
+  /** More nodes; resolves when all know each other. */
+  add(count?: number): Promise<TestNode[]>
+  /**
+   * From now on nothing passes between a and b, and nobody is told, as when a cable is pulled: calls time out, publish()
+   * becomes false. Messages under way wait until heal().
+   */
+  partition(a: TestNode | readonly TestNode[], b: TestNode | readonly TestNode[]): Promise<void>
+  /** Without arguments: everywhere. */
+  heal(a?: TestNode | readonly TestNode[], b?: TestNode | readonly TestNode[]): Promise<void>
+  /** Its process stands still (SIGSTOP). */
+  pause(node: TestNode): void
+  resume(node: TestNode): void
+  /** Default SIGKILL. Resolves when its process has ended. */
+  kill(node: TestNode, signal?: NodeJS.Signals): Promise<TestNodeEnd>
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface TestNode extends AsyncDisposable {
+  /** Of its peer: `mesh.peers.get(node.id)`. */
+  readonly id: string
+  /** "n0", "n1" ... */
+  readonly name: string
+  readonly pid: number
+  readonly exited: Promise<TestNodeEnd>
+  /**
+   * Runs a function in the node, with its mesh, and resolves to what it returns (anything that structuredClone takes).
+   * The function is sent as text: it sees its arguments and the globals there, `require` and `import()`, and nothing else
+   * of the test.
+   */
+  run<A extends unknown[], R>(work: (mesh: Mesh, ...args: A) => R, ...args: A): Promise<Awaited<R>>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface TestNodeEnd {
+  readonly id: string
+  readonly name: string
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
 export interface JoinOptions {
   /** What lists call this process when it was not launched by the agent. Default `node-PID`. */
   name?: string

@@ -46,4 +46,9 @@ async function enter({ name, agentPath, maxMessage }) {
   return mesh
 }
 
-module.exports = { join, MeshError }
+// Loaded by those who test alone.
+function testCluster(count, options) {
+  return require('./testing.js').testCluster(count, options)
+}
+
+module.exports = { join, MeshError, testCluster }

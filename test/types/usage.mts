@@ -1,5 +1,5 @@
 // How programs use the package, as TypeScript sees it: compiled by `tsc --strict`, never run.
-import { join, MeshError } from 'warren'
+import { join, testCluster, MeshError } from 'warren'
 import type { Client, Context, Down, Mesh, Msg, Peer, Service } from 'warren'
 import { on, once } from 'node:events'
 
@@ -103,4 +103,27 @@ export async function life() {
   // @ts-expect-error a mesh has no such state
   if (mesh.state === 'isolated') void hook
   return mesh.state
+}
+
+export async function tested() {
+  await using cluster = await testCluster(2, { entry: new URL('file:///app.js'), env: { A: 'b' } })
+  const [a, b] = cluster.nodes
+  if (a === undefined || b === undefined) return 0
+  await cluster.partition(a, [b])
+  await cluster.heal()
+  cluster.pause(a)
+  const { code, signal } = await cluster.kill(b, 'SIGTERM')
+  const sum: number = await a.run(async (mesh, x, y) => x + y + mesh.peers.size, 1, 2)
+  // @ts-expect-error the function takes a number
+  await a.run((mesh, x: number) => x + mesh.peers.size, 'text')
+  return sum + (code ?? 0) + (signal === null ? 0 : 1)
+}
+
+export async function chosen() {
+  const mesh = await join()
+  await mesh.serve('carts', { add: (n: number) => n }, { tags: { zone: 'a' } })
+  mesh.publish('jobs.x', 1, { key: 7n, tags: { zone: 'a' } })
+  await mesh.client('carts', { key: 'user-1', retries: 3 }).add?.(1, { tags: { zone: 'a' } })
+  // @ts-expect-error tags are texts
+  await mesh.request('x', 1, { tags: { zone: 1 } })
 }
