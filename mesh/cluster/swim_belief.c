@@ -101,6 +101,10 @@ static void take_own(mesh_swim *s, const mesh_record *record, mesh_bytes bytes) 
     s->is_stopped = true;
 }
 
+static bool has_expired(const mesh_swim *s, const mesh_host *host) {
+    return s->now_s > host->not_after_s && s->now_s - host->not_after_s > MESH_CERT_TOLERANCE_S;
+}
+
 static void take_alive(mesh_swim *s, const mesh_record *record, mesh_bytes bytes) {
     mesh_host *host = mesh_swim_hosts_find(s, record->host_id);
     if (host != NULL && host == s->self) {
@@ -114,6 +118,7 @@ static void take_alive(mesh_swim *s, const mesh_record *record, mesh_bytes bytes
         mesh_swim_belief_want(s, mesh_swim_hosts_short(record->host_id));
         return;
     }
+    if (has_expired(s, host)) return; // only a new certificate brings it back
     if (is_signed(s, record, host->sign_key)) adopt(s, host, &record->alive, bytes);
 }
 
@@ -259,14 +264,11 @@ void mesh_swim_belief_refute(mesh_swim *s) {
 
 // ---- what only time changes
 
-static bool has_expired(const mesh_swim *s, const mesh_host *host) {
-    return s->now_s > host->not_after_s && s->now_s - host->not_after_s > MESH_CERT_TOLERANCE_S;
-}
-
 static void check_cert(mesh_swim *s, mesh_host *host) {
     bool is_expired = has_expired(s, host);
     if (is_expired == host->is_expired || host->left != NULL) return;
     host->is_expired = is_expired;
+    if (host->state == MESH_HOST_DOWN) return; // and stays so; it is not listened to
     mesh_swim_trial_drop(s, host);
     mesh_swim_hosts_set_state(s, host, is_expired ? MESH_HOST_LEFT : MESH_HOST_UP);
     if (is_expired) mesh_swim_trial_review(s);
@@ -277,7 +279,7 @@ void mesh_swim_belief_sweep(mesh_swim *s) {
     for (size_t i = 1; i < s->host_cap; i++) {
         mesh_host *host = s->hosts[i];
         if (host == NULL) continue;
-        if (host->state != MESH_HOST_DOWN) check_cert(s, host);
+        check_cert(s, host);
         if (host->live_at != NOT_LIVE ||
             mesh_swim_since(s, host->since_ms) < s->options.parameters.tombstone_ms)
             continue;

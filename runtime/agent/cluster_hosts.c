@@ -227,12 +227,26 @@ bool cluster_is_renewal_due(const agent_cluster *c) {
     return cluster_now_s() >= mesh_cert_renew_at_s(&c->identity->host.cert);
 }
 
+static bool is_time(uint64_t now_ms, uint64_t *said_at_ms) {
+    if (*said_at_ms != 0 && now_ms < *said_at_ms + CLOCK_EVERY_MS) return false;
+    *said_at_ms = now_ms;
+    return true;
+}
+
+// Nobody renewed it in time, and from now on nobody takes a new link. Those that there are go on.
+static void say_expired(agent_cluster *c) {
+    char text[AGENT_VAULT_TEXT_MAX];
+    if (agent_identity_judge(c->identity, cluster_now_s(), text) == 0) return;
+    if (is_time(cluster_now_ms(c), &c->said_expired_at_ms)) agent_say("%s", text);
+}
+
 void cluster_hosts_look_at_certificate(agent_cluster *c) {
     char text[AGENT_VAULT_TEXT_MAX] = "";
     c->certificate_at_ms = cluster_now_ms(c) + CERTIFICATE_EVERY_MS;
     if (!cluster_is_renewal_due(c)) return;
     if (!c->identity->is_issuer) {
         cluster_links_ask_renewal(c);
+        say_expired(c);
         return;
     }
     uint64_t before_s = c->identity->host.cert.not_after_s;
@@ -243,9 +257,7 @@ void cluster_hosts_look_at_certificate(agent_cluster *c) {
 }
 
 void cluster_say_clock(agent_cluster *c) {
-    uint64_t now_ms = cluster_now_ms(c);
-    if (c->said_clock_at_ms != 0 && now_ms < c->said_clock_at_ms + CLOCK_EVERY_MS) return;
-    c->said_clock_at_ms = now_ms;
+    if (!is_time(cluster_now_ms(c), &c->said_clock_at_ms)) return;
     agent_say("a certificate is not valid at this time: has it expired, or is one of the clocks "
               "wrong? (`warren doctor` compares them)");
 }

@@ -46,7 +46,7 @@ struct agent_cluster {
     bool are_peers_unsaved, is_saving;
     bool is_searching;    // discovery is in a hurry
     uint64_t saved_at_ms; // when the addresses of the others were kept last
-    uint64_t close_at_ms, certificate_at_ms, said_clock_at_ms;
+    uint64_t close_at_ms, certificate_at_ms, said_clock_at_ms, said_expired_at_ms;
     uint64_t said_version; // of our registry, in our Alive
     mesh_map kept;         // cluster_host, by id
 };

@@ -212,17 +212,21 @@ int agent_identity_keep_generation(agent_identity *id, uint64_t generation,
     return err;
 }
 
+int agent_identity_judge(const agent_identity *id, uint64_t now_s,
+                         char text[AGENT_VAULT_TEXT_MAX]) {
+    mesh_chain chain;
+    if (mesh_chain_verify(&id->credentials.trust, id->chain, 2, now_s, &chain) == 0) return 0;
+    return expired("host", &id->host.cert,
+                   "look at the clock; if that is right, this host was off or cut off for too "
+                   "long: `warren leave`, and join again with a new token",
+                   text);
+}
+
 int agent_identity_start(agent_identity *id, uint64_t wall_ms, char text[AGENT_VAULT_TEXT_MAX]) {
     uint64_t now_s = wall_ms / 1000;
-    mesh_chain chain;
     int err = agent_identity_renew_own(id, now_s, text);
+    if (err == 0) err = agent_identity_judge(id, now_s, text);
     if (err != 0) return err;
-    // Our own judges would take us: so will the others'.
-    if (mesh_chain_verify(&id->credentials.trust, id->chain, 2, now_s, &chain) != 0)
-        return expired("host", &id->host.cert,
-                       "look at the clock; if that is right, this host was off for too long: "
-                       "`warren leave`, and join again with a new token",
-                       text);
     return raise_generation(id, wall_ms, text);
 }
 

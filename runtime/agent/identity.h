@@ -43,6 +43,9 @@ int agent_identity_start(agent_identity *identity, uint64_t wall_ms,
 int agent_identity_keep_generation(agent_identity *identity, uint64_t generation,
                                    char text[AGENT_VAULT_TEXT_MAX]);
 
+// 0, or MESH_ECERTTIME with a sentence: no other host would take our certificate now.
+int agent_identity_judge(const agent_identity *identity, uint64_t now_s,
+                         char text[AGENT_VAULT_TEXT_MAX]);
 // An issuer signs its own certificate anew when it is time (mesh_cert_renew_at_s of host.cert);
 // another host does nothing.
 int agent_identity_renew_own(agent_identity *identity, uint64_t now_s,

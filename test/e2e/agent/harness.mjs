@@ -54,7 +54,7 @@ export class Proc {
   }
 
   // The first match of `pattern` in what it wrote from position `from` on.
-  until(pattern, from = 0) {
+  until(pattern, from = 0, patience_ms = PATIENCE_MS) {
     return new Promise((resolve, reject) => {
       const finish = (settle, value) => {
         clearTimeout(timer)
@@ -67,7 +67,7 @@ export class Proc {
         if (match) finish(resolve, match)
         else if (this.isOver) fail('it ended')
       }
-      const timer = setTimeout(() => fail('time ran out'), PATIENCE_MS)
+      const timer = setTimeout(() => fail('time ran out'), patience_ms)
       this.#waiting.add(check)
       check()
     })

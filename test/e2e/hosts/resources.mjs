@@ -119,19 +119,23 @@ export const noDescriptors = async (t) => {
   assert.ok(lines < 100)
 }
 
+// The clock of all that runs on this host from now on: as it is, until setClock() moves it by so much: '+5d'.
+const setClock = (host, offset) => {
+  const file = path.join(host.dir, 'clock')
+  fs.writeFileSync(`${file}.new`, `${offset}\n`)
+  fs.renameSync(`${file}.new`, file)
+}
+const withClock = async (host) => {
+  setClock(host, '+0')
+  Object.assign(host.env, { LD_PRELOAD: FAKETIME, FAKETIME_TIMESTAMP_FILE: path.join(host.dir, 'clock'), FAKETIME_NO_CACHE: '1', DONT_FAKE_MONOTONIC: '1' })
+  await restart(host)
+}
+
 // The clocks of all agents and nodes jump twenty times a second, each on its own.
 export const strobingClocks = async (t) => {
   const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd']), { hosts } = cluster
-  const set = (host, minutes) => {
-    const file = path.join(host.dir, 'clock')
-    fs.writeFileSync(`${file}.new`, `${minutes < 0 ? '' : '+'}${minutes}m\n`)
-    fs.renameSync(`${file}.new`, file)
-  }
-  for (const host of hosts) {
-    set(host, 0)
-    Object.assign(host.env, { LD_PRELOAD: FAKETIME, FAKETIME_TIMESTAMP_FILE: path.join(host.dir, 'clock'), FAKETIME_NO_CACHE: '1', DONT_FAKE_MONOTONIC: '1' })
-    await restart(host)
-  }
+  const set = (host, minutes) => setClock(host, `${minutes < 0 ? '' : '+'}${minutes}m`)
+  for (const host of hosts) await withClock(host)
   await Promise.all(hosts.map((host) => cluster.sees(host, hosts)))
   const histories = await Promise.all(hosts.map((host) => cluster.history(host)))
   const load = await Load.open(cluster)
@@ -140,6 +144,51 @@ export const strobingClocks = async (t) => {
     for (const until = performance.now() + (isWhole ? 20_000 : 6000); performance.now() < until; await sleep(50))
       for (const host of hosts) set(host, Math.round((Math.random() * 2 - 1) * most))
   for (const host of hosts) set(host, 0)
+  for (const history of histories)
+    for (const { name } of hosts) assert.deepEqual(history.of(name), ['up'])
+  for (const [outcome, count] of Object.entries(await load.end())) {
+    figure(t, outcome, count, 'calls')
+    assert.equal(outcome, 'answered')
+  }
+}
+
+const LOOK_MS = 60_000 // so often an agent looks at its certificate
+
+// Certificates of hosts are good for seven days, of nodes for one. Days pass at once, while calls go on: agents renew theirs,
+// and nobody notices. Who was off, or cut off, until its own was over does not come in; it says so, and what brings it back.
+export const renewal = async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob', 'cyd', 'off', 'cut']), all = cluster.hosts, [ada, bob, , off, cut] = all
+  const hosts = (cluster.hosts = all.slice(0, 3))
+  for (const host of all) await withClock(host)
+  await Promise.all(all.map((host) => cluster.sees(host, all)))
+  off.agentProcess.kill('SIGTERM')
+  await off.agentProcess.ended
+  await cluster.net.isolate(cut)
+  const histories = await Promise.all(hosts.map((host) => cluster.history(host)))
+  const load = await Load.open(cluster)
+  const renewed = Promise.all(hosts.map((host) => host.agentProcess.until(/the certificate of this host is a new one/, 0, 2 * LOOK_MS)))
+  for (const host of all) setClock(host, '+5d')
+  const from = performance.now()
+  await renewed
+  figure(t, 'all certificates were renewed after', performance.now() - from, 'ms')
+  // Those of before are over now; so are those of nodes, whose links need none any more.
+  for (const host of all) setClock(host, '+8d')
+  const there = await cluster.member(bob, 'there'), here = await cluster.member(ada, 'here')
+  await there.run(serve, 'there')
+  assert.equal(await here.run(call, 'there'), 'bob')
+  await cluster.net.heal()
+  off.agentProcess = await off.agent()
+  await off.agentProcess.until(/takes no part in its cluster: the certificate of this host is valid .*`warren leave`, and join again with a new token/)
+  await cut.agentProcess.until(/the certificate of this host is valid .*`warren leave`, and join again with a new token/, 0, 2 * LOOK_MS)
+  for (const host of [off, cut]) {
+    assert.match((await host.done(['doctor'])).stdout, /problem +certificate +has expired, or the clock is wrong: `warren leave`, and `warren join` with a new token/)
+    await cluster.done(host, 'leave')
+    host.agentProcess.end()
+    await host.agentProcess.ended
+    host.name += '-again' // the others remember for a day that the host of before is gone
+    await cluster.join(host)
+  }
+  await Promise.all(all.map((host) => cluster.sees(host, all)))
   for (const history of histories)
     for (const { name } of hosts) assert.deepEqual(history.of(name), ['up'])
   for (const [outcome, count] of Object.entries(await load.end())) {

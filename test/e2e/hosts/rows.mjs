@@ -52,6 +52,7 @@ export const groups = {
   resources: [
     ['a clock that is wrong costs only what certificates say', resources.wrongClock, resources.skipClock],
     ['clocks that jump all the time cost nothing', resources.strobingClocks, resources.skipClock],
+    ['certificates are renewed while calls go on; who was away for longer is told how to come back', resources.renewal, resources.skipClock],
     ['a disk that fails (EIO): the agent runs on, and does not start', resources.brokenDisk(5, 'Input/output error'), resources.skipPreload],
     ['a read-only disk (EROFS): the same', resources.brokenDisk(30, 'Read-only file system'), resources.skipPreload],
     ['64 MiB of memory are enough for an agent, whatever others do', resources.littleMemory, resources.skipCgroup],

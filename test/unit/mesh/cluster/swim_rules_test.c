@@ -452,6 +452,19 @@ TEST(a_host_whose_certificate_is_over_has_left_as_long_as_it_is) {
     destroy(w);
 }
 
+TEST(no_word_of_its_own_brings_back_a_host_whose_certificate_is_over) {
+    world *w = cluster(3);
+    host_at(w, 0, 1)->not_after_s = 1; // the others still pass on what it says
+    world_run(w, 70000);
+    EXPECT_EQ(MESH_HOST_LEFT, world_state(w, 0, 1));
+    mesh_swim_belief_issue(swim_of(w, 1), true);
+    world_carry_out(w, &w->machines[1]);
+    world_run(w, 5000);
+    EXPECT_EQ(MESH_HOST_LEFT, world_state(w, 0, 1));
+    EXPECT_EQ(MESH_HOST_UP, world_state(w, 2, 1));
+    destroy(w);
+}
+
 TEST(what_a_host_says_of_its_load_reaches_all) {
     world *w = cluster(4);
     mesh_payload payload = {.registry_version = 7, .load = 250, .node_count = 12};
