@@ -151,6 +151,16 @@ static void put_output(binding *b, const mesh_output *out) {
         e.arg = out->code;
         e.flags |= out->is_maybe ? BINDING_FLAG_BOOL : 0;
         break;
+    case MESH_OUT_ITEM:
+        e.kind = BINDING_EV_ITEM;
+        e.id = out->slot;
+        e.arg = out->cost;
+        break;
+    case MESH_OUT_GRANT:
+        e.kind = BINDING_EV_GRANT;
+        e.id = out->slot;
+        e.arg = out->cost;
+        break;
     case MESH_OUT_DOWN:
         e.kind = BINDING_EV_DOWN;
         e.arg = (uint32_t)out->exit_code;
@@ -307,6 +317,8 @@ static int run_command(binding *b, const command *c, uint64_t now_ms) {
     case BINDING_LISTEN: return run_listen(b, c);
     case BINDING_FLUSH: mesh_node_flush(node); return 0;
     case BINDING_HOLD: return run_hold(b, c);
+    case BINDING_ITEM: return mesh_node_item(node, now_ms, c->id, c->flags, c->payload);
+    case BINDING_GRANT: mesh_node_grant(node, now_ms, c->id, c->arg); return 0;
     default: return MESH_EINVAL;
     }
 }

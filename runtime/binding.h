@@ -57,6 +57,8 @@ typedef enum binding_command {
     BINDING_LISTEN,    // id request, arg port, name address, extra backlog | ipv6_only << 31
     BINDING_FLUSH,     // FLUSHED follows, once for all before it, when nothing is unsent
     BINDING_HOLD,      // for tests (warren_hold): name node id in hex, arg 1 held or 0
+    BINDING_ITEM,      // id serve slot, payload (none: the answer begins to be a stream)
+    BINDING_GRANT,     // id slot, arg bytes
 } binding_command;
 
 // Events (inbox). flags bit 0: payload begins with headers; bit 1 of word 1's flags: is_up /
@@ -82,6 +84,8 @@ typedef enum binding_event {
     BINDING_EV_COMMAND_FAILED, // arg error (mesh_error), name sentence, id of the command: our bug
                                // or a limit; JavaScript turns it into an error
     BINDING_EV_FLUSHED,
+    BINDING_EV_ITEM,  // id slot, peer, arg cost, payload (none: it begins)
+    BINDING_EV_GRANT, // id serve slot, arg bytes
 } binding_event;
 
 enum { BINDING_FLAG_HEADERS = 1, BINDING_FLAG_BOOL = 2, BINDING_FLAG_BULK = 4 };

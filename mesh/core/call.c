@@ -27,6 +27,7 @@ mesh_made_call *mesh_calls_open(mesh_calls *calls, uint32_t slot, uint32_t peer,
         .prev = MESH_CALL_NONE,
         .next = *head,
     };
+    mesh_stream_init(&call->stream);
     if (*head != MESH_CALL_NONE) calls->slots[*head].prev = slot;
     *head = slot;
     calls->open_count++;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/link.h"
+#include "core/stream.h"
 
 enum { MESH_CALL_NONE = 0xffffffff }; // end of a list of slots
 
@@ -12,6 +13,7 @@ typedef struct mesh_made_call {
     uint32_t peer;
     uint32_t prev, next; // the open calls to that peer
     mesh_link_place place;
+    mesh_stream stream;
 } mesh_made_call;
 
 typedef struct mesh_calls {

@@ -17,6 +17,8 @@ typedef struct mesh_ready {
     uint64_t features, node_id, request_credit, publish_credit;
 } mesh_ready;
 
+enum { MESH_FEATURE_STREAMS = 1 }; // it understands ITEM
+
 // wire.md, link codes
 typedef enum mesh_goaway_code {
     MESH_GOAWAY_NORMAL,

@@ -29,6 +29,8 @@ enum {
     MESH_FRAME_REPLY = 0x22,
     MESH_FRAME_ERROR = 0x23,
     MESH_FRAME_CANCEL = 0x24,
+    MESH_FRAME_ITEM = 0x30,  // of an answer that is a stream
+    MESH_FRAME_GRANT = 0x31, // its reader takes more
     MESH_FRAME_PUB = 0x42,
     MESH_FRAME_AGENT = 0x60, // on links of agents, and nothing else there
 };
@@ -60,7 +62,7 @@ int mesh_record_take(mesh_bytes *input, mesh_bytes *out_record);
 //   MESH_ETOOBIG  its body is over `len_max`
 int mesh_frame_take(mesh_bytes *record, uint32_t len_max, mesh_frame *out_frame);
 
-// Of a message: REQUEST, REPLY, ERROR, PUB or AGENT.
+// Of a message: REQUEST, REPLY, ERROR, ITEM, PUB or AGENT.
 uint32_t mesh_channel_of(uint8_t type, mesh_lane lane);
 mesh_lane mesh_channel_lane(uint32_t channel);
 bool mesh_channel_has_credit(uint32_t channel);

@@ -16,10 +16,12 @@ enum {
     MESH_MESSAGE_LEN_MAX = 16 << 20,
     MESH_MESSAGE_HEAD_MAX = 1024, // head of a message, on top of the payload
     MESH_CREDIT_DEFAULT = 1 << 20,
-    MESH_ASSEMBLED_MAX = 64 << 20,  // bytes of unfinished messages, of all links of a process
-    MESH_ASSEMBLY_STALE_MS = 30000, // one that did not grow for so long gives way to others
-    MESH_LANE_QUANTUM = 16 << 10,   // bulk bytes that a normal message may find before it
-    MESH_LANE_WEIGHT = 4,           // bytes of the normal lane for each one of bulk
+    MESH_STREAM_WINDOW = 64 << 10,    // bytes of items that need no word of their reader
+    MESH_STREAM_RAISE_MAX = 32 << 20, // by one GRANT
+    MESH_ASSEMBLED_MAX = 64 << 20,    // bytes of unfinished messages, of all links of a process
+    MESH_ASSEMBLY_STALE_MS = 30000,   // one that did not grow for so long gives way to others
+    MESH_LANE_QUANTUM = 16 << 10,     // bulk bytes that a normal message may find before it
+    MESH_LANE_WEIGHT = 4,             // bytes of the normal lane for each one of bulk
     MESH_NAME_LEN_MAX = 255,
     MESH_TAGS_LEN_MAX = 255, // all tags of one entry; also: a key that chooses
     MESH_SUBJECT_TOKENS_MAX = 16,

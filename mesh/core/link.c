@@ -79,6 +79,7 @@ void mesh_link_up(mesh_link *link) {
     mesh_ready ready = {
         .minor_min = minors.min,
         .minor_max = minors.max,
+        .features = link->options.is_agent ? 0 : MESH_FEATURE_STREAMS,
         .node_id = link->options.self_id,
         .max_frame = MESH_FRAME_LEN_DEFAULT,
         .max_message = link->options.max_message,

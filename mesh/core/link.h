@@ -51,6 +51,7 @@ typedef struct mesh_link {
     bool is_closing; // GOAWAY follows what waits
     bool is_mute;    // nobody reads any more: what is in the output stays there
     bool has_control;
+    bool has_streams;                // the peer understands ITEM
     uint32_t max_frame, max_message; // of both sides the smaller one
 
     uint8_t *input;
@@ -108,7 +109,7 @@ bool mesh_link_close(mesh_link *link, uint64_t now_ms);
 
 // ---- receiving (link_receive.c)
 typedef struct mesh_link_message {
-    uint8_t type; // READY, GOAWAY, CREDIT, SHAPE, CANCEL, or a message
+    uint8_t type; // READY, GOAWAY, CREDIT, SHAPE, CANCEL, GRANT, or a message
     uint32_t channel;
     uint32_t cost;   // bytes of credit to return by mesh_link_consumed
     bool is_dropped; // there was no memory for it: body is its first MESH_MESSAGE_HEAD_MAX bytes
@@ -125,7 +126,7 @@ void mesh_link_consumed(mesh_link *link, uint32_t channel, uint64_t cost);
 
 // ---- sending (link_send.c)
 typedef struct mesh_link_send_options {
-    uint8_t type; // REQUEST, REPLY, ERROR or PUB; between agents AGENT
+    uint8_t type; // REQUEST, REPLY, ERROR, ITEM or PUB; between agents AGENT
     mesh_lane lane;
     uint32_t tag;           // the sender's, to find it among what waits
     uint64_t expires_at_ms; // REQUEST: its deadline is rewritten when it leaves the queue late
@@ -148,6 +149,7 @@ bool mesh_link_take_back(mesh_link *link, mesh_link_place place);
 bool mesh_link_may_be_sent(const mesh_link *link, mesh_link_place place);
 bool mesh_link_is_waiting(const mesh_link *link, mesh_link_place place); // no byte of it has gone
 void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel);
+void mesh_link_grant(mesh_link *link, const mesh_grant *grant);
 void mesh_link_ping(mesh_link *link); // the peer says PONG: a sign of life
 // Moves what waits into the output as far as credit and room go.
 void mesh_link_pump(mesh_link *link, uint64_t now_ms);

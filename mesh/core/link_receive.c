@@ -50,6 +50,7 @@ static int take_ready(mesh_link *link, const mesh_frame *frame) {
         link->outbound[mesh_channel_of(MESH_FRAME_REQUEST, i)].limit = ready.request_credit;
         link->outbound[mesh_channel_of(MESH_FRAME_PUB, i)].limit = ready.publish_credit;
     }
+    link->has_streams = ready.features & MESH_FEATURE_STREAMS;
     link->state = MESH_LINK_OPEN;
     return 1;
 }
@@ -102,7 +103,7 @@ static int take_control(mesh_link *link, const mesh_frame *frame, mesh_link_mess
     if (!is_single || frame->body.len > MESH_CONTROL_LEN_MAX) return MESH_EPROTO;
     *out = (mesh_link_message){.type = frame->type, .body = frame->body};
     if (frame->type == MESH_FRAME_CREDIT) return take_credit(link, frame);
-    if (frame->type == MESH_FRAME_CANCEL)
+    if (frame->type == MESH_FRAME_CANCEL || frame->type == MESH_FRAME_GRANT)
         return frame->channel == MESH_CHANNEL_REQUEST ? 1 : MESH_EPROTO;
     if (frame->channel != MESH_CHANNEL_CONTROL) return MESH_EPROTO;
     switch (frame->type) {
@@ -153,8 +154,9 @@ static int take_fragment(mesh_link *link, const mesh_frame *frame, mesh_link_mes
     return 1;
 }
 
-// Agents have but one lane.
+// Agents have but one lane, and so have items.
 static bool is_channel_right(const mesh_frame *frame) {
+    if (frame->type == MESH_FRAME_ITEM) return frame->channel == MESH_CHANNEL_BULK_REPLY;
     return frame->channel == mesh_channel_of(frame->type, MESH_LANE_NORMAL) ||
            (frame->channel == mesh_channel_of(frame->type, MESH_LANE_BULK) &&
             frame->type != MESH_FRAME_AGENT);
@@ -203,6 +205,7 @@ static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_messag
     case MESH_FRAME_REQUEST:
     case MESH_FRAME_REPLY:
     case MESH_FRAME_ERROR:
+    case MESH_FRAME_ITEM:
     case MESH_FRAME_PUB:
     case MESH_FRAME_AGENT: return take_message(link, frame, out);
     case MESH_FRAME_READY:
@@ -212,7 +215,8 @@ static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_messag
     case MESH_FRAME_REKEY:
     case MESH_FRAME_CREDIT:
     case MESH_FRAME_SHAPE:
-    case MESH_FRAME_CANCEL: return take_control(link, frame, out);
+    case MESH_FRAME_CANCEL:
+    case MESH_FRAME_GRANT: return take_control(link, frame, out);
     default: return frame->flags & MESH_FRAME_IGNORABLE ? 0 : MESH_EPROTO;
     }
 }

@@ -117,9 +117,9 @@ static void write_control(mesh_link *link) {
     mesh_queue_entry *entry;
     uint8_t *message;
     while (pending(link) < MESH_LINK_OUTPUT_MAX && (entry = mesh_queue_front(queue, &message))) {
-        bool is_cancel = entry->type == MESH_FRAME_CANCEL;
+        bool is_of_call = entry->type == MESH_FRAME_CANCEL || entry->type == MESH_FRAME_GRANT;
         if (entry->type == MESH_FRAME_PONG) link->pong_count--;
-        add_control(link, entry->type, is_cancel ? MESH_CHANNEL_REQUEST : MESH_CHANNEL_CONTROL,
+        add_control(link, entry->type, is_of_call ? MESH_CHANNEL_REQUEST : MESH_CHANNEL_CONTROL,
                     (mesh_bytes){message, entry->len});
         mesh_queue_pop(queue);
     }
@@ -147,6 +147,15 @@ void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel) {
         }
     }
     queue_cancel(link, cancel);
+}
+
+void mesh_link_grant(mesh_link *link, const mesh_grant *grant) {
+    if (link->state != MESH_LINK_OPEN) return;
+    uint8_t body[MESH_GRANT_LEN];
+    mesh_queue_entry entry = {.type = MESH_FRAME_GRANT};
+    mesh_bytes bytes = {body, mesh_grant_write(body, grant)};
+    (void)mesh_queue_push(&link->queues[MESH_CHANNEL_CONTROL], entry, bytes, (mesh_bytes){0});
+    link->has_control = true;
 }
 
 void mesh_link_ping(mesh_link *link) {

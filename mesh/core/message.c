@@ -66,6 +66,12 @@ int mesh_cancel_parse(mesh_bytes body, mesh_cancel *out) {
     return 0;
 }
 
+int mesh_grant_parse(mesh_bytes body, mesh_grant *out) {
+    if (body.len != MESH_GRANT_LEN) return MESH_EPROTO;
+    *out = (mesh_grant){load_be64(body.data), load_be64(body.data + sizeof(uint64_t))};
+    return 0;
+}
+
 int mesh_pub_parse(mesh_bytes body, mesh_pub *out) {
     if (body.len < MESH_PUB_HEAD_LEN) return MESH_EPROTO;
     uint8_t flags = body.data[0], count = body.data[1];
@@ -131,6 +137,11 @@ size_t mesh_reply_write(uint8_t *out, const mesh_reply *reply) {
 size_t mesh_cancel_write(uint8_t *out, const mesh_cancel *cancel) {
     uint8_t *at = store_be64(out, cancel->call_id);
     return (size_t)(store_be16(at, cancel->code) - out);
+}
+
+size_t mesh_grant_write(uint8_t *out, const mesh_grant *grant) {
+    uint8_t *at = store_be64(out, grant->call_id);
+    return (size_t)(store_be64(at, grant->limit) - out);
 }
 
 size_t mesh_pub_write(uint8_t *out, uint8_t flags, const uint32_t *targets, size_t target_count,

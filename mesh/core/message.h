@@ -1,5 +1,5 @@
-// The heads of messages (proto/wire.md): REQUEST, REPLY, ERROR, CANCEL, PUB and SHAPE bodies to
-// structs and back. Views borrow the body. What a peer sends is judged here, completely.
+// The heads of messages (proto/wire.md): REQUEST, REPLY, ERROR, CANCEL, GRANT, PUB and SHAPE bodies
+// to structs and back. Views borrow the body. What a peer sends is judged here, completely.
 #pragma once
 
 #include <stdbool.h>
@@ -29,6 +29,10 @@ typedef struct mesh_cancel {
     uint16_t code;
 } mesh_cancel;
 
+typedef struct mesh_grant {
+    uint64_t call_id, limit;
+} mesh_grant;
+
 typedef struct mesh_pub {
     uint8_t flags;
     uint8_t target_count;
@@ -38,9 +42,10 @@ typedef struct mesh_pub {
 
 // 0, or MESH_EPROTO for anything wire.md does not allow.
 int mesh_request_parse(mesh_bytes body, mesh_request *out);
-int mesh_reply_parse(mesh_bytes body, mesh_reply *out);
+int mesh_reply_parse(mesh_bytes body, mesh_reply *out); // and an ITEM
 int mesh_error_parse(mesh_bytes body, mesh_reply *out);
 int mesh_cancel_parse(mesh_bytes body, mesh_cancel *out);
+int mesh_grant_parse(mesh_bytes body, mesh_grant *out);
 int mesh_pub_parse(mesh_bytes body, mesh_pub *out);
 // `id_next`: the id this shape must have.
 int mesh_shape_check(mesh_bytes body, uint32_t id_next);
@@ -53,6 +58,7 @@ enum {
     MESH_REPLY_HEAD_LEN = 9,
     MESH_ERROR_HEAD_LEN = 12,
     MESH_CANCEL_LEN = 10,
+    MESH_GRANT_LEN = 16,
     MESH_PUB_HEAD_LEN = 3, // without targets and subject
     MESH_SHAPE_HEAD_LEN = 3,
 };
@@ -62,5 +68,6 @@ enum {
 size_t mesh_request_write(uint8_t *out, const mesh_request *request);
 size_t mesh_reply_write(uint8_t *out, const mesh_reply *reply); // an ERROR when code is not 0
 size_t mesh_cancel_write(uint8_t *out, const mesh_cancel *cancel);
+size_t mesh_grant_write(uint8_t *out, const mesh_grant *grant);
 size_t mesh_pub_write(uint8_t *out, uint8_t flags, const uint32_t *targets, size_t target_count,
                       mesh_bytes subject);

@@ -140,6 +140,17 @@ void mesh_node_cancel(mesh_node *node, uint64_t now_ms,
 // gone: then the answer is dropped). code 0: a reply; else an error.
 void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32_t code,
                       uint32_t flags, mesh_bytes payload);
+// An answer may be a stream: any number of items before `answer`, which then comes behind them. The
+// first item is empty and begins it: deadlines end there, at both sides. Others may be sent while
+// those before, with MESH_REPLY_HEAD_LEN bytes for each, are below MESH_STREAM_WINDOW and what
+// GRANT said since: MESH_EFLOW is only to wait for that. After another error only an error can end
+// the call: MESH_EPROTO, MESH_ETOOBIG; MESH_EQUOTA: too much waits for this caller; MESH_EVERSION:
+// it knows no streams. 0 when nobody waits any more.
+int mesh_node_item(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32_t flags,
+                   mesh_bytes payload);
+// The application, which made the call, takes so many bytes (event.cost) more; at most
+// MESH_STREAM_RAISE_MAX.
+void mesh_node_grant(mesh_node *node, uint64_t now_ms, uint32_t slot, uint32_t bytes);
 // The application took this many bytes (event.cost) of publications from this peer; own ones too
 // (peer 0), also of subscriptions it has withdrawn: what is never consumed stops the sender for
 // good.
@@ -180,6 +191,8 @@ typedef enum mesh_output_kind {
                       // answer() to free it
     MESH_OUT_REPLY,   // slot called, peer, flags, payload
     MESH_OUT_ERROR,   // slot called, peer (or ANY), code, is_maybe, flags, payload
+    MESH_OUT_ITEM,    // slot called, peer, flags, payload, cost: of an answer that is a stream
+    MESH_OUT_GRANT,   // slot served: cost bytes of items more may be sent
     MESH_OUT_DOWN,    // peer that was monitored: name = reason, exit_code, exit_signal
     MESH_OUT_DRAIN,   // flags: the lane whose stats.queued_bytes was above MESH_QUEUE_HIGH; every
                       // queue that was is below MESH_QUEUE_LOW now

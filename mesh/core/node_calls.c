@@ -116,8 +116,14 @@ static void end_call(mesh_node *node, uint32_t slot, uint32_t code, uint16_t can
 }
 
 void mesh_node_calls_expire(mesh_node *node, uint32_t slot) {
-    // No CANCEL: the deadline travelled with the request, and ends it there too.
-    if (mesh_calls_get(&node->calls, slot)) end_call(node, slot, MESH_CALL_TIMEOUT, 0);
+    // The deadline travelled with the request and ends it there too, but not when the answer began
+    // to be a stream right before.
+    if (mesh_calls_get(&node->calls, slot))
+        end_call(node, slot, MESH_CALL_TIMEOUT, MESH_CALL_TIMEOUT);
+}
+
+void mesh_node_calls_give_up(mesh_node *node, uint32_t slot, uint32_t code) {
+    end_call(node, slot, code, MESH_CALL_CANCELLED);
 }
 
 void mesh_node_cancel(mesh_node *node, uint64_t now_ms, uint32_t slot) {
@@ -324,6 +330,10 @@ void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uin
     mesh_served_call served;
     bool is_awaited = close_served(node, serve_slot, &served);
     if (code > MESH_CALL_NO_METHOD) code = MESH_CALL_APPLICATION;
+    if (served.stream.is_broken && code == 0) { // an end would hide what is missing
+        code = MESH_CALL_OVERLOADED;
+        payload = (mesh_bytes){0};
+    }
     mesh_reply reply = {
         .call_id = served.call_id,
         .code = (uint16_t)code,
@@ -339,7 +349,9 @@ void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uin
     if (!peer || !peer->link || peer->epoch != served.epoch) return;
     peer->serve_count--;
     mesh_link_consumed(peer->link, served.channel, served.cost);
-    if (is_awaited) answer_peer(node, peer, &reply, mesh_channel_lane(served.channel));
+    // Behind the items of a stream.
+    mesh_lane lane = served.stream.is_begun ? MESH_LANE_BULK : mesh_channel_lane(served.channel);
+    if (is_awaited) answer_peer(node, peer, &reply, lane);
     mesh_link_pump(peer->link, now_ms);
     mesh_node_links_settle(node, peer);
 }

@@ -178,6 +178,8 @@ static int dispatch(mesh_node *node, mesh_peer *peer, mesh_link_message *message
     case MESH_FRAME_READY: drop_oversized(node, peer); return 0;
     case MESH_FRAME_SHAPE: take_shape(node, peer, message); return 0;
     case MESH_FRAME_CANCEL: return take_cancel(node, peer, message);
+    case MESH_FRAME_GRANT: return mesh_node_streams_take_grant(node, peer, message->body);
+    case MESH_FRAME_ITEM: return mesh_node_streams_take_item(node, peer, message);
     case MESH_FRAME_REQUEST: return take_request(node, peer, message);
     case MESH_FRAME_REPLY:
     case MESH_FRAME_ERROR: return take_reply(node, peer, message);

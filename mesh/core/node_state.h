@@ -1,6 +1,6 @@
 // What the files of a node share. node.c composes; node_peers.c: members and their death;
 // node_links.c: links; node_receive.c: what comes in; node_choose.c: who of several;
-// node_calls.c: calls both ways;
+// node_calls.c: calls both ways; node_streams.c: answers that are streams;
 // node_publish.c: publications.
 #pragma once
 
@@ -127,8 +127,14 @@ void mesh_node_calls_fail(mesh_node *node, uint32_t slot, uint32_t code, bool is
 void mesh_node_calls_complete(mesh_node *node, uint32_t slot, const mesh_reply *reply, void *owned);
 bool mesh_node_calls_is_unsent(mesh_node *node, uint32_t slot); // an open call: it waits in a queue
 void mesh_node_calls_fail_of(mesh_node *node, mesh_peer *peer, bool has_queue); // its link is gone
+// Ends a call that was sent, for a reason on this side; its handler is told to stop.
+void mesh_node_calls_give_up(mesh_node *node, uint32_t slot, uint32_t code);
 void mesh_node_calls_expire(mesh_node *node, uint32_t slot);
 void mesh_node_calls_close(mesh_node *node);
+// node_streams.c
+int mesh_node_streams_take_item(mesh_node *node, const mesh_peer *peer, mesh_link_message *message);
+int mesh_node_streams_take_grant(mesh_node *node, const mesh_peer *peer, mesh_bytes body);
+
 // Ends a call served before its answer.
 void mesh_node_calls_abort(mesh_node *node, uint32_t serve_slot, uint32_t code);
 void mesh_node_calls_abort_of(mesh_node *node, mesh_peer *peer, uint32_t code);

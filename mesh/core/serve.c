@@ -44,6 +44,7 @@ uint32_t mesh_serves_open(mesh_serves *serves, const mesh_served_call *call, uin
     mesh_served_call *served = &serves->slots[slot];
     *served = *call;
     served->is_used = served->is_live = true;
+    mesh_stream_init(&served->stream);
     served->prev = MESH_SERVE_NONE;
     served->next = *head;
     if (*head != MESH_SERVE_NONE) serves->slots[*head].prev = slot;

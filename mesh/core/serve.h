@@ -6,6 +6,7 @@
 
 #include "core/limits.h"
 #include "core/map.h"
+#include "core/stream.h"
 
 enum { MESH_SERVE_NONE = 0xffffffff };
 
@@ -17,6 +18,7 @@ typedef struct mesh_served_call {
     uint32_t prev, next;  // the live calls of that peer; next: also the list of free slots
     bool is_used;
     bool is_live; // the caller still waits
+    mesh_stream stream;
 } mesh_served_call;
 
 typedef struct mesh_serves {

@@ -3,17 +3,21 @@
 'use strict'
 
 const { MeshError } = require('./errors.js')
-const { CODE, COMMAND, LIMIT, PEER_ANY } = require('./contract.js')
+const { CODE, COMMAND, LIMIT, PEER_ANY, STREAM } = require('./contract.js')
 const { laneOf, optionsOf, signalOf, timeoutOf } = require('./options.js')
 const { pickOf } = require('./pick.js')
 const { retrying } = require('./retry.js')
 const { changeable, outgoing, request, sent } = require('./tracing.js')
+const { Reading } = require('./reading.js')
+const { Reply } = require('./reply.js')
 
 class Call {
   resolve = null
   reject = null
   subject = ''
   signal = undefined
+  timeout = 0
+  stream = null // the answer, when it is one
 }
 
 // The open calls that one AbortSignal cancels: a signal often serves for many calls, and gets one listener for all.
@@ -30,6 +34,7 @@ class Calls {
   #slots = []
   #free = []
   #open = 0
+  #streams = 0
   #starting = null
   #watches = new Map() // by signal, while calls are open
   // One executor for all promises: it hands over what the new one is settled with.
@@ -45,10 +50,12 @@ class Calls {
   // `target`: {name, method, isSubject, label}; `options` as users give them.
   start(target, input, options, defaults) {
     try {
-      if (options?.retries > 0 || defaults?.retries > 0 || request.isOn) return this.#startWith(target, input, options, defaults)
+      if (options?.retries > 0 || defaults?.retries > 0 || request.isOn) {
+        return Reply.resolve(this.#startWith(target, input, options, defaults))
+      }
       return this.#start(target, input, options, defaults)
     } catch (err) {
-      return Promise.reject(err)
+      return Reply.reject(err)
     }
   }
 
@@ -82,10 +89,11 @@ class Calls {
     }
     call.subject = target.label
     call.signal = signal
+    call.timeout = route.timeout
     if (signal !== undefined) this.#watch(slot, signal)
     if (this.#open++ === 0) this.#channel.hold()
     this.#starting = call
-    return new Promise(this.#executor)
+    return new Reply(this.#executor)
   }
 
   #take(label) {
@@ -123,11 +131,37 @@ class Calls {
     if (call.signal !== undefined) this.#unwatch(slot, call.signal)
     this.#free.push(slot)
     if (--this.#open === 0) this.#channel.release()
+    if (call.stream !== null) this.#streams--
     return call
+  }
+
+  // An ITEM event. The first one is empty and says that the answer is a stream.
+  item(event) {
+    const call = this.#slots[event.id]
+    if (event.payloadLen === 0) return this.#begin(event.id, call)
+    let value
+    try {
+      value = event.value()
+    } catch (error) {
+      return call.stream.stop({ error })
+    }
+    call.stream.take(value, event.arg)
+  }
+
+  #begin(slot, call) {
+    const { subject, timeout } = call
+    const window = ++this.#streams > STREAM.WIDE_MAX ? STREAM.WINDOW : STREAM.READ_WINDOW
+    const timedOut = () => {
+      const text = `${subject}: no item in time`
+      return new MeshError('ERR_WARREN_TIMEOUT', text, { delivered: 'maybe', subject })
+    }
+    call.stream = new Reading(this.#channel.outbox, slot, { window, timeout, timedOut })
+    call.resolve(call.stream)
   }
 
   // A REPLY event.
   reply(event) {
+    if (this.#slots[event.id].stream !== null) return this.#finish(event.id)
     let value
     try {
       value = event.value()
@@ -138,6 +172,14 @@ class Calls {
     const { resolve } = call
     clear(call)
     resolve(value)
+  }
+
+  // Of a stream: its end.
+  #finish(slot) {
+    const call = this.#end(slot)
+    const { stream } = call
+    clear(call)
+    stream.finish()
   }
 
   // An ERROR event.
@@ -160,9 +202,11 @@ class Calls {
 
   #settle(slot, error) {
     const call = this.#end(slot)
-    const { reject } = call
+    const { reject, signal, stream } = call
     clear(call)
-    reject(error)
+    if (stream === null) return reject(error)
+    if (signal?.aborted) stream.drop()
+    stream.fail(error)
   }
 
   // The mesh is closed; C has ended every call it knew.
@@ -180,6 +224,7 @@ function clear(call) {
   call.resolve = null
   call.reject = null
   call.signal = undefined
+  call.stream = null
 }
 
 function cancelled(subject, delivered, cause) {

@@ -52,7 +52,7 @@ class Channel {
   #state
   mesh = null // gets the events that are for users
   endpoints = new Map() // entry id -> Service or Subscription
-  running = [] // serve slot -> Context or Msg that may be aborted
+  running = [] // serve slot -> Context, Sending or Msg that may be aborted
   isLost = false // the agent is gone
   isClosed = false
 
@@ -236,6 +236,8 @@ class Channel {
       case EVENT.REPLY: return this.calls.reply(event)
       case EVENT.ERROR: return this.calls.fail(event)
       case EVENT.ABORT: return this.running[event.id]?.abort(event.arg)
+      case EVENT.ITEM: return this.calls.item(event)
+      case EVENT.GRANT: return this.running[event.id]?.grant?.(event.arg)
       case EVENT.SHAPE: return this.#shape(event)
       case EVENT.PEER: return this.#peer(event)
       case EVENT.SERVICE: return this.peers.takeService(event)
@@ -327,6 +329,7 @@ class Channel {
     switch (event.extra) {
       case COMMAND.JOIN: return this.#joined?.reject(err)
       case COMMAND.CALL: return this.calls.refuse(event.id, err)
+      case COMMAND.ITEM: return this.running[event.id]?.refuse?.(err)
       case COMMAND.ANNOUNCE: return this.#announceFailed(event.id, err)
       case COMMAND.LISTEN: return this.#settle(this.#listening, event.id, err)
       default: return this.tellError(err)

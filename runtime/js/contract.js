@@ -27,6 +27,8 @@ const COMMAND = {
   LISTEN: 12,
   FLUSH: 13,
   HOLD: 14,
+  ITEM: 15,
+  GRANT: 16,
 }
 
 const EVENT = {
@@ -48,6 +50,8 @@ const EVENT = {
   CLOSED: 16,
   COMMAND_FAILED: 17,
   FLUSHED: 18,
+  ITEM: 19,
+  GRANT: 20,
 }
 
 const ENTRY = { SERVICE: 0, SUBSCRIPTION: 1 }
@@ -76,4 +80,13 @@ const LIMIT = {
   QUEUE_MAX: 8 << 20,
 }
 
-module.exports = { HEAD_LEN, WORD, FLAG, LANE, PEER_SELF, PEER_ANY, COMMAND, EVENT, ENTRY, CODE, LIMIT }
+// Answers that are streams, in bytes.
+const STREAM = {
+  WINDOW: 64 << 10, // that the sender may send before it hears of the reader (MESH_STREAM_WINDOW)
+  READ_WINDOW: 256 << 10, // what the reader makes of it,
+  WIDE_MAX: 16, // while no more streams than so many are open
+  GRANT_STEP: 64 << 10, // the reader tells what it took in pieces of this size
+  ITEM_HEAD_LEN: 9, // what an item counts beside its payload
+}
+
+module.exports = { HEAD_LEN, WORD, FLAG, LANE, PEER_SELF, PEER_ANY, COMMAND, EVENT, ENTRY, CODE, LIMIT, STREAM }

@@ -276,15 +276,30 @@ type HandlersOf<S> = S extends Service<infer H> ? H : S
 export type Client<S> = {
   readonly [K in keyof HandlersOf<S>]: HandlersOf<S>[K] extends (input: infer I, ...rest: never[]) => infer R
     ? unknown extends I
-      ? (input?: I, options?: CallOptions & Route) => Promise<Awaited<R>>
+      ? (input?: I, options?: CallOptions & Route) => Answer<Awaited<R>>
       : undefined extends I
-        ? (input?: I, options?: CallOptions & Route) => Promise<Awaited<R>>
-        : (input: I, options?: CallOptions & Route) => Promise<Awaited<R>>
+        ? (input?: I, options?: CallOptions & Route) => Answer<Awaited<R>>
+        : (input: I, options?: CallOptions & Route) => Answer<Awaited<R>>
     : never
+}
+type Answer<R> = unknown extends R ? Promise<R> : R extends AsyncIterable<infer T> ? Stream<T> : Promise<R>
+
+/**
+ * What a handler answers with an async generator, a Readable or a web ReadableStream: `for await (const item of
+ * client.list())`. Items come in order; behind them the loop ends, or throws once: what the source threw, or a
+ * MeshError. Leaving the loop, or an abort of the call's `signal`, ends the source: the handler's signal aborts, and a
+ * generator runs its `finally`. The server is never more than 256 KiB and one item ahead of the reader. `timeout` is
+ * for the answer to begin, and then for each item that is awaited. Whoever has called reads it to its end or leaves: one
+ * that nobody reads stays open. `Readable.from(stream)` and `ReadableStream.from(stream)` make it what other code reads.
+ */
+export type Stream<T> = AsyncIterable<T> & PromiseLike<StreamReader<T>>
+/** What a stream is when it was awaited: the handler has answered with it. */
+export interface StreamReader<T> extends AsyncIterableIterator<T> {
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 export interface CallOptions {
-  /** From now to the answer. Default 5,000; 0: no limit. */
+  /** From now to the answer; of a stream, to each item that is awaited. Default 5,000; 0: no limit. */
   timeout?: number
   signal?: AbortSignal
   headers?: Headers

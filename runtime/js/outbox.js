@@ -82,6 +82,15 @@ class Outbox {
     this.#answer(slot, CODE.REPLY, value)
   }
 
+  // An item of an answer that is a stream. Returns the bytes of its payload.
+  item(slot, value) {
+    const at = this.#open(NONE, NONE)
+    this.#payload(value, undefined)
+    const len = this.#pos - this.#payloadAt
+    this.#close(at, COMMAND.ITEM, slot, 0, 0, 0)
+    return len
+  }
+
   // Whatever was thrown. An Error that cannot travel whole (many hold sockets and functions) goes without what hinders it.
   fail(slot, thrown) {
     try {

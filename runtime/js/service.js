@@ -6,6 +6,7 @@ const { performance } = require('perf_hooks')
 const { asyncDispose } = require('./dispose.js')
 const { MeshError } = require('./errors.js')
 const { methods } = require('./names.js')
+const { Sending, isStream } = require('./sending.js')
 const { handle, within } = require('./tracing.js')
 const { CODE } = require('./contract.js')
 
@@ -26,6 +27,10 @@ class Context {
     this.from = from
     this.headers = headers
     this.#deadline = deadline
+  }
+
+  get isAborted() {
+    return this.#abortedBy !== 0
   }
 
   // Made when a handler asks for it: most do not.
@@ -100,14 +105,15 @@ class Service {
   // A result that is there at once is answered at once.
   #run(handler, { method, input, context, slot }) {
     let result
+    const resource = new AsyncResource('WARREN_REQUEST', RESOURCE_OPTIONS)
+    const stream = (source) => resource.runInAsyncScope(this.#stream, this, { source, context, slot })
     try {
-      const resource = new AsyncResource('WARREN_REQUEST', RESOURCE_OPTIONS)
       const isPlain = context.headers.traceparent === undefined && !handle.isOn
       if (isPlain) result = resource.runInAsyncScope(handler, this.handlers, input, context)
       else result = resource.runInAsyncScope(() => this.#runTraced(handler, method, input, context))
       if (typeof result?.then === 'function') {
         result.then(
-          (value) => this.#reply(slot, value),
+          (value) => (isStream(value) ? stream(value) : this.#reply(slot, value)),
           (err) => this.#fail(slot, err),
         )
         return
@@ -115,7 +121,20 @@ class Service {
     } catch (err) {
       return this.#fail(slot, err)
     }
-    this.#reply(slot, result)
+    if (isStream(result)) stream(result)
+    else this.#reply(slot, result)
+  }
+
+  // In the scope of its request and as part of its trace, like the handler.
+  async #stream({ source, context, slot }) {
+    try {
+      const sending = new Sending(this.#channel.outbox, { source, context, slot })
+      this.#channel.running[slot] = sending
+      await within(context.headers, () => sending.run())
+    } catch (err) {
+      return this.#fail(slot, err)
+    }
+    this.#reply(slot, undefined)
   }
 
   // As part of the caller's trace, and told to those who watch.

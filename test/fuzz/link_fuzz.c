@@ -102,6 +102,7 @@ static void link_up(target *t, bool has_ready) {
     if (!has_ready) return;
     mesh_ready ready = {.minor_min = 1,
                         .minor_max = 1,
+                        .features = MESH_FEATURE_STREAMS,
                         .node_id = PEER_ID,
                         .max_frame = MESH_FRAME_LEN_DEFAULT,
                         .max_message = MESH_MESSAGE_LEN_MIN,
@@ -128,6 +129,14 @@ static void answer(target *t, uint8_t code) {
     if (t->serve_count == 0) return;
     mesh_node_answer(t->node, t->now_ms, t->serves[--t->serve_count], code, 0,
                      mesh_bytes_text("answer"));
+}
+
+// Of the request that came last, and credit for the call that it is not.
+static void stream(target *t, uint8_t command) {
+    if (t->serve_count == 0) return;
+    mesh_bytes payload = {(const uint8_t *)"item", command & 8 ? 4 : 0};
+    (void)mesh_node_item(t->node, t->now_ms, t->serves[t->serve_count - 1], 0, payload);
+    mesh_node_grant(t->node, t->now_ms, command / 8 % CALLS, command);
 }
 
 static void setup(target *t) {
@@ -169,7 +178,7 @@ static void program_step(target *t, uint8_t command) {
     switch (command % 8) {
     case 0: call(t, command / 8 % CALLS); break;
     case 1: mesh_node_cancel(t->node, t->now_ms, command / 8 % CALLS); break;
-    case 2: answer(t, command / 8); break;
+    case 2: command & 64 ? stream(t, command) : answer(t, command / 8); break;
     case 3:
         for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++)
             mesh_node_consumed(t->node, t->peer, lane, t->held[lane]);
@@ -195,8 +204,9 @@ static void run_commands(target *t, const uint8_t *data, size_t size) {
     static const uint8_t types[] = {MESH_FRAME_READY,   MESH_FRAME_PING,   MESH_FRAME_PONG,
                                     MESH_FRAME_GOAWAY,  MESH_FRAME_CREDIT, MESH_FRAME_SHAPE,
                                     MESH_FRAME_REQUEST, MESH_FRAME_REPLY,  MESH_FRAME_ERROR,
-                                    MESH_FRAME_CANCEL,  MESH_FRAME_PUB,    0x50};
-    static const uint8_t channels[] = {0, 0, 0, 0, 1, 0, 1, 3, 3, 1, 2, 0};
+                                    MESH_FRAME_CANCEL,  MESH_FRAME_PUB,    0x50,
+                                    MESH_FRAME_ITEM,    MESH_FRAME_GRANT};
+    static const uint8_t channels[] = {0, 0, 0, 0, 1, 0, 1, 3, 3, 1, 2, 0, 6, 1};
     while (size > 0) {
         uint8_t command = data[0];
         if (command < 128) {

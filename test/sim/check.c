@@ -47,9 +47,9 @@ static void mix_bytes(world *w, mesh_bytes bytes) {
         mix(w, bytes.data[i]);
 }
 
-static const char *const kind_names[] = {"CONNECT", "WRITE",   "CLOSE",   "PEER",  "SERVICE",
-                                         "SHAPE",   "MESSAGE", "REQUEST", "ABORT", "REPLY",
-                                         "ERROR",   "DOWN",    "DRAIN"};
+static const char *const kind_names[] = {
+    "CONNECT", "WRITE", "CLOSE", "PEER", "SERVICE", "SHAPE", "MESSAGE", "REQUEST",
+    "ABORT",   "REPLY", "ERROR", "ITEM", "GRANT",   "DOWN",  "DRAIN",   "FLUSHED"};
 
 void check_event(world *w, uint32_t index, const mesh_output *out) {
     w->result.events++;
@@ -67,7 +67,8 @@ void check_event(world *w, uint32_t index, const mesh_output *out) {
                      out->name.len ? (const char *)out->name.data : "", out->payload.len);
 
     bool is_from_peer = out->kind == MESH_OUT_MESSAGE || out->kind == MESH_OUT_REQUEST ||
-                        out->kind == MESH_OUT_REPLY || out->kind == MESH_OUT_SHAPE;
+                        out->kind == MESH_OUT_REPLY || out->kind == MESH_OUT_ITEM ||
+                        out->kind == MESH_OUT_SHAPE;
     if (!is_from_peer || out->peer == MESH_PEER_SELF) return;
     const member *m = w->members[index];
     for (uint32_t i = 0; i < w->member_count; i++) {

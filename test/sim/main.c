@@ -29,12 +29,14 @@ static int report(const sim_options *options, const sim_result *result) {
 static int run_one(const sim_options *options) {
     sim_result result = sim_run(options);
     (void)printf("seed %llu: hash %016llx, %llu steps, %llu events, %llu calls, %llu publications, "
+                 "%llu items, "
                  "%llu received, %llu deaths, %llu breaks, %llu replaced links\n",
                  (unsigned long long)options->seed, (unsigned long long)result.hash,
                  (unsigned long long)result.steps, (unsigned long long)result.events,
                  (unsigned long long)result.calls, (unsigned long long)result.publications,
-                 (unsigned long long)result.received, (unsigned long long)result.deaths,
-                 (unsigned long long)result.breaks, (unsigned long long)result.replaced);
+                 (unsigned long long)result.items, (unsigned long long)result.received,
+                 (unsigned long long)result.deaths, (unsigned long long)result.breaks,
+                 (unsigned long long)result.replaced);
     return report(options, &result);
 }
 

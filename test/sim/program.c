@@ -185,6 +185,20 @@ static void add_shape(world *w, uint32_t index) {
     m->shapes++;
 }
 
+static void answer_or_send(world *w, uint32_t index, size_t at) {
+    if (chance(w, 40))
+        streams_send(w, index, at);
+    else
+        program_answer(w, index, at);
+}
+
+static void take_or_grant(world *w, uint32_t index) {
+    if (chance(w, 40))
+        streams_grant(w, index);
+    else
+        program_consume(w, index, pick(w, w->member_count));
+}
+
 void program_act(world *w, uint32_t index) {
     uint32_t kind = pick(w, 100);
     if (kind < 25)
@@ -196,9 +210,9 @@ void program_act(world *w, uint32_t index) {
     else if (kind < 52)
         cancel(w, index);
     else if (kind < 68)
-        program_answer(w, index, pick(w, SERVES_MAX) % 32);
+        answer_or_send(w, index, pick(w, SERVES_MAX) % 32);
     else if (kind < 84)
-        program_consume(w, index, pick(w, w->member_count));
+        take_or_grant(w, index);
     else if (kind < 90)
         announce(w, index);
     else if (kind < 92)
@@ -288,7 +302,7 @@ static void take_outcome(world *w, uint32_t index, const mesh_output *out) {
     m->slots[out->slot] = 0;
     call_record *record = &w->calls[number];
     record->outcome_count++;
-    if (record->deadline_ms < w->now_ms - STEP_MS_MAX)
+    if (!record->is_stream && record->deadline_ms < w->now_ms - STEP_MS_MAX)
         check_fail(w, "call %u was not over at its deadline", number);
     bool has_content = out->kind == MESH_OUT_REPLY || out->code == MESH_CALL_APPLICATION;
     uint32_t answered, by, mark;
@@ -296,6 +310,8 @@ static void take_outcome(world *w, uint32_t index, const mesh_output *out) {
         check_fail(w, "an answer arrived changed");
     else if (has_content && (answered != number || by != record->ran_at))
         check_fail(w, "call %u got the answer of call %u", number, answered);
+    if (out->kind == MESH_OUT_REPLY && record->items_received != record->items_sent)
+        check_fail(w, "call %u ended without all of its items", number);
     bool is_certain = out->kind == MESH_OUT_ERROR && !out->is_maybe;
     if (is_certain && record->run_count > 0)
         check_fail(w, "call %u ran and was told 'not delivered'", number);
@@ -324,6 +340,7 @@ void program_take(world *w, uint32_t index, const mesh_output *out) {
     case MESH_OUT_MESSAGE: take_message(w, index, out); break;
     case MESH_OUT_REQUEST: take_request(w, index, out); break;
     case MESH_OUT_ABORT: take_abort(w, index, out); break;
+    case MESH_OUT_ITEM: streams_take(w, index, out); break;
     case MESH_OUT_REPLY:
     case MESH_OUT_ERROR: take_outcome(w, index, out); break;
     case MESH_OUT_DOWN: take_down(w, index, out); break;

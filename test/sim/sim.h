@@ -37,7 +37,8 @@ enum { SIM_VIOLATION_MAX = 256 };
 
 typedef struct sim_result {
     uint64_t hash; // of all events
-    uint64_t steps, events, calls, publications, received, deaths, breaks, replaced, corruptions;
+    uint64_t steps, events, calls, publications, received, items, deaths, breaks, replaced,
+        corruptions;
     char violation[SIM_VIOLATION_MAX]; // a sentence; empty: every rule held
 } sim_result;
 

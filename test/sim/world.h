@@ -1,6 +1,7 @@
 // What the files of the simulator share. sim.c: which thing happens next; network.c: bytes on their
 // way; abroad.c: those between hosts; agent.c: the model of the agent; member.c: driver and program
-// of a node; check.c: the rules; bug.c: bugs that are planted in the state of a core.
+// of a node; streams.c: answers that are streams; check.c: the rules; bug.c: bugs that are planted
+// in the state of a core.
 #pragma once
 
 #include "core/mem.h"
@@ -169,12 +170,20 @@ void program_take(world *w, uint32_t index, const mesh_output *out); // an event
 void program_consume(world *w, uint32_t index, uint32_t peer_member);
 void program_monitor(world *w, uint32_t index, uint32_t peer_member);
 
+// ---- streams.c
+void streams_send(world *w, uint32_t index, size_t at); // items of a call that is served
+void streams_grant(world *w, uint32_t index);
+void streams_take(world *w, uint32_t index, const mesh_output *out);
+
 // ---- check.c
 typedef struct call_record {
     uint32_t caller;
     uint8_t outcome_count, run_count;
     bool is_certainly_not_run;
+    bool is_stream;
     uint32_t ran_at;
+    uint32_t items_sent, items_received;
+    uint32_t held; // bytes of items that the caller has not taken
     uint64_t deadline_ms;
 } call_record;
 

@@ -2,6 +2,9 @@
 import { join, testCluster, MeshError } from 'warren'
 import type { Client, Context, Down, Mesh, Msg, Peer, Service } from 'warren'
 import { on, once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import { ReadableStream } from 'node:stream/web'
 
 export const billing = {
   async charge(input: { cents: bigint; at: Date }, { signal, from, timeLeft }: Context) {
@@ -13,6 +16,11 @@ export const billing = {
   },
   sync: (text: string) => text.length,
   maybe: (n?: number) => n ?? 0,
+  async *lines({ path }: { path: string }) {
+    yield path.length
+  },
+  file: (path: string) => createReadStream(path),
+  later: async () => new ReadableStream<string>(),
   anything: (_input: unknown, { headers }: Context) => headers['trace'],
 }
 
@@ -46,6 +54,22 @@ export async function services(mesh: Mesh) {
   // @ts-expect-error timeout is a number of milliseconds
   await api.ping(undefined, { timeout: '5s' })
   return { stats, id, ok, pong, length, answer }
+}
+
+export async function streams(mesh: Mesh) {
+  const api = mesh.client<typeof billing>('billing')
+  let total = 0
+  for await (const length of api.lines({ path: '/' }, { timeout: 0 })) total += length
+  for await (const text of api.later()) total += text.length
+  await using reader = await api.lines({ path: '/' })
+  const first: IteratorResult<number> = await reader.next()
+  await reader.return?.()
+  Readable.from(api.file('/')).pipe(process.stdout)
+  // @ts-expect-error items are numbers
+  for await (const text of api.lines({ path: '/' })) text.trim()
+  // @ts-expect-error an answer that is no stream is not read
+  for await (const _ of api.sync('a')) total++
+  return total + (first.done ? 0 : first.value)
 }
 
 export async function subjects(mesh: Mesh) {
