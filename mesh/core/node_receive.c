@@ -44,6 +44,13 @@ static int take_cancel(mesh_node *node, mesh_peer *peer, const mesh_link_message
     return 0;
 }
 
+// Scopes are judged by the subject, so it must be one that the subscription asked for: else any
+// allowed subject would open every subscription.
+static bool is_for(const mesh_entry *entry, mesh_bytes subject) {
+    return entry && entry->kind == MESH_ENTRY_SUBSCRIPTION &&
+           mesh_subject_matches(entry->name, subject);
+}
+
 static bool may_request(const mesh_peer *peer, const mesh_entry *entry, mesh_bytes name) {
     if (!peer->cert) return true;
     return entry->kind == MESH_ENTRY_SERVICE
@@ -77,6 +84,7 @@ static int take_request(mesh_node *node, mesh_peer *peer, mesh_link_message *mes
         mesh_registry_find(node->registry, node->options.node_id, request.endpoint);
     bool is_subject = entry && entry->kind == MESH_ENTRY_SUBSCRIPTION;
     if (is_subject && !mesh_subject_is_valid(request.name)) return MESH_EPROTO;
+    if (is_subject && !is_for(entry, request.name)) entry = NULL;
     uint32_t refusal = judge_request(node, peer, entry, request.name);
     if (refusal == 0 && message->is_dropped) refusal = MESH_CALL_OVERLOADED;
     if (refusal != 0) {
@@ -155,7 +163,7 @@ static int take_pub(mesh_node *node, mesh_peer *peer, mesh_link_message *message
         uint32_t entry_id = mesh_pub_target(&pub, i);
         const mesh_entry *entry =
             mesh_registry_find(node->registry, node->options.node_id, entry_id);
-        if (entry && entry->kind == MESH_ENTRY_SUBSCRIPTION) {
+        if (is_for(entry, pub.subject)) {
             last = push_message(node, peer, entry_id, &pub, lane);
         } else {
             node->stats.unknown_targets++;

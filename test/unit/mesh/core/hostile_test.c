@@ -281,6 +281,24 @@ TEST(a_request_by_subject_names_a_valid_one) {
     duo_destroy(d);
 }
 
+// A host's scopes name the subjects that it may publish: one that is allowed opens no subscription
+// to others.
+TEST(a_subject_reaches_no_subscription_that_did_not_ask_for_it) {
+    duo *d = linked();
+    uint8_t body[MESH_MESSAGE_HEAD_MAX];
+    const uint32_t target = SUBSCRIPTION_ID; // to "a"
+    size_t len = mesh_pub_write(body, 0, &target, 1, mesh_bytes_text("b"));
+    EXPECT_OK(inject_one(d, MESH_FRAME_PUB, 1, 2, body, len));
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_MESSAGE));
+    EXPECT_EQ(1, mesh_node_stats_get(d->sides[0].node).unknown_targets);
+    EXPECT_OK(
+        inject_one(d, MESH_FRAME_REQUEST, 1, 1, body, request(body, 1, SUBSCRIPTION_ID, "b")));
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_REQUEST));
+    EXPECT_OK(inject_one(d, MESH_FRAME_PUB, 1, 2, body, pub(body, SUBSCRIPTION_ID)));
+    EXPECT_EQ(1, duo_count(d, 0, MESH_OUT_MESSAGE));
+    duo_destroy(d);
+}
+
 TEST(calls_that_are_cancelled_at_once_still_count_until_they_are_answered) {
     mesh_node_options options = {.credit = 1 << 20};
     duo *d = duo_create(&options);
