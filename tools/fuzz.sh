@@ -4,6 +4,10 @@
 # memory.
 set -euo pipefail
 seconds=$1 seed=$2 fuzzer=$3
+[[ $seconds =~ ^[1-9][0-9]{0,6}$ && $seed =~ ^[0-9]{1,9}$ ]] || {
+    printf 'make fuzz: TIME is seconds from 1 up and SEED a number, not "%s" and "%s"\n' "$seconds" "$seed" >&2
+    exit 255 # xargs begins nothing more
+}
 name=${fuzzer##*/}
 build=$(dirname "$(dirname "$fuzzer")")
 log=$build/$name.log

@@ -4,6 +4,10 @@
 # that replays it.
 set -euo pipefail
 count=$1 from=${2:-1}
+[[ $count =~ ^[1-9][0-9]{0,8}$ && $from =~ ^[0-9]{1,15}$ ]] || {
+    printf 'make seeds: N is a count from 1 up and FROM the first seed, not "%s" and "%s"\n' "$count" "$from" >&2
+    exit 2
+}
 cd "$(dirname "${BASH_SOURCE[0]}")/../build/bin"
 
 run_part() { # SIMULATOR FROM COUNT

@@ -166,14 +166,29 @@ static void forget_old(ticket_list *list, uint64_t now_s) {
     list->count = kept;
 }
 
+// Those that are over are kept for who comes late and should hear why, but never keep out a new
+// one.
+static void make_room(ticket_list *list, uint64_t now_s) {
+    mesh_ticket *oldest = NULL;
+    if (list->count < AGENT_TICKETS_MAX) return;
+    for (size_t i = 0; i < list->count; i++) {
+        mesh_ticket *ticket = &list->tickets[i];
+        bool is_over = ticket->used_s != 0 || ticket->expires_s < now_s;
+        if (is_over && (oldest == NULL || ticket->expires_s < oldest->expires_s)) oldest = ticket;
+    }
+    if (oldest != NULL) *oldest = list->tickets[--list->count];
+}
+
 static int keep(const agent_identity *id, const mesh_ticket *ticket, uint64_t now_s,
                 char text[AGENT_VAULT_TEXT_MAX]) {
     ticket_list *list = create_list();
     int lock = agent_vault_lock(id->vault, text);
     int err = lock < 0 ? lock : read_list(id->vault, list, text);
     if (err == 0) forget_old(list, now_s);
+    if (err == 0) make_room(list, now_s);
     if (err == 0 && list->count == AGENT_TICKETS_MAX)
-        err = fail(text, "there are 64 already: wait until some of them have expired", "");
+        err =
+            fail(text, "64 are open already: wait until some of them are used or have expired", "");
     if (err == 0) {
         list->tickets[list->count++] = *ticket;
         err = write_list(id->vault, list, text);

@@ -31,6 +31,12 @@ const titles = {
 }
 const peers = options.peers.split(',')
 const only = options.only.split(',')
+for (const [option, given, known] of [['--only', only, Object.keys(workloads)], ['--peers', peers, Object.keys(titles)]]) {
+  const strange = given.find((name) => !known.includes(name))
+  if (strange === undefined) continue
+  console.error(`bench: ${option} knows ${known.join(', ')}, not "${strange}"`)
+  process.exit(2)
+}
 
 // --- what is measured: one line of the table per figure -------------------------------------------------------------
 
