@@ -11,6 +11,7 @@
 #include "agent/tickets.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "io/sockaddr.h"
 
 enum { ENROL_MS = 10000, INPUT_LEN = 8 << 10, HANDLES = 2 };
 
@@ -72,8 +73,18 @@ static void answer(cluster_enrol *e) {
                                  .seeds = seeds,
                                  .seed_count = count,
                                  .now_s = cluster_now_s()};
-    (void)agent_tickets_admit(c->identity, &admission, text);
-    agent_say("enrolment: %s", text);
+    char from[MESH_ADDR_TEXT_MAX] = "-";
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    if (getpeername(e->fd, (struct sockaddr *)&peer, &len) == 0) {
+        mesh_addr address = mesh_sockaddr_addr((struct sockaddr *)&peer);
+        mesh_addr_text(&address, from);
+    }
+    // Each host that comes in is in the log: there are no more of them than tokens were made.
+    if (agent_tickets_admit(c->identity, &admission, text) == 0)
+        agent_say_event("enrolment: %s, from %s", text, from);
+    else
+        agent_say("enrolment: %s (from %s)", text, from);
     e->is_answered = true;
 }
 

@@ -269,18 +269,20 @@ static void put_host(const mesh_enrol_request *request, char out[HEX_LEN]) {
 
 static int refuse(const mesh_ticket *ticket, const mesh_enrol_request *request, const char *why,
                   char text[AGENT_VAULT_TEXT_MAX]) {
-    char by[HEX_LEN], first[HEX_LEN] = "nobody";
+    char by[HEX_LEN], first[HEX_LEN] = "";
+    bool is_used = ticket->used_s != 0;
     put_host(request, by);
-    if (ticket->used_s != 0) put_id(ticket->used_by, first);
+    if (is_used) put_id(ticket->used_by, first);
     (void)snprintf(text, AGENT_VAULT_TEXT_MAX,
-                   "refused host \"%s\" (%s) with ticket %016" PRIx64 ", used before by %s: %s",
-                   request->name, by, ticket->keys.id, first, why);
+                   "refused host \"%s\" (%s) with ticket %016" PRIx64 "%s%s: %s", request->name, by,
+                   ticket->keys.id, is_used ? ", used before by " : "", first, why);
     return MESH_EREFUSED;
 }
 
 typedef struct verdict {
     mesh_signed cert;
-    const char *why; // not
+    char name[MESH_CERT_NAME_LEN_MAX + 1]; // that the certificate gives
+    const char *why;                       // not
 } verdict;
 
 // Judges, and marks the ticket on disk.
@@ -301,6 +303,8 @@ static int use(const agent_identity *id, const agent_admission *a, ticket_list *
         out->why = why;
         return refuse(ticket, request, why, text);
     }
+    (void)snprintf(out->name, sizeof out->name, "%s",
+                   ticket->name[0] != '\0' ? ticket->name : request->name);
     ticket->used_s = a->now_s;
     mesh_host_id_of(request->ed25519, ticket->used_by);
     return write_list(id->vault, list, text);
@@ -340,9 +344,8 @@ int agent_tickets_admit(const agent_identity *id, const agent_admission *a,
         return err;
     }
     answer(id, a, &v.cert);
-    const mesh_enrol_request *request = mesh_enrol_asked(a->enrol);
-    put_host(request, by);
+    put_host(mesh_enrol_asked(a->enrol), by);
     (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "let host \"%s\" (%s) in with ticket %016" PRIx64,
-                   request->name, by, a->ticket_id);
+                   v.name, by, a->ticket_id);
     return 0;
 }

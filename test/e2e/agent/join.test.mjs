@@ -99,6 +99,7 @@ test('the name of a token goes before the one of the machine, and not before --n
   const { code, stdout } = await host.done(['join', token, '--json'])
   assert.equal(code, 0)
   assert.equal(JSON.parse(stdout).name, 'db-1')
+  await issuer.door.until(/let host "db-1" \([0-9a-f]{32}\) in with ticket [0-9a-f]{16}, from 127\.0\.0\.1:\d+/)
 })
 
 test('what is no token, and what has expired, is told', async (t) => {
