@@ -128,7 +128,8 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_init = {
     .name = "init",
-    .usage = "[--name NAME] [--listen ADDR:PORT] [--advertise HOST:PORT] [--json]",
+    .usage = "[--name NAME] [--listen ADDR:PORT] [--advertise HOST:PORT] [--discover SOURCE]... "
+             "[--json]",
     .summary = "Makes this host the first one of a new cluster",
     .example = "  warren init --advertise db-1.example.com:7400\n"
                "  warren token create        # lets the next host in\n",

@@ -195,8 +195,11 @@ static int join(join_request *r) {
     agent_identity *identity;
     err = agent_identity_load(dir, &identity, text);
     if (err == 0) {
-        cli_say("this host (%s) is in a cluster already: `warren leave` first",
-                identity->host.cert.name);
+        cli_say("this host (%s) is in a cluster already: `warren leave` first%s",
+                identity->host.cert.name,
+                identity->is_issuer ? ", but it is the host that lets others in: when it has left, "
+                                      "that cluster ends"
+                                    : "");
         agent_identity_free(identity);
         return CLI_FAILED;
     }
@@ -229,7 +232,8 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_join = {
     .name = "join",
-    .usage = "TOKEN|- [--name NAME] [--advertise HOST:PORT]",
+    .usage = "TOKEN|- [--name NAME] [--listen ADDR:PORT] [--advertise HOST:PORT] "
+             "[--discover SOURCE]... [--json]",
     .summary = "Makes this host one of a cluster, with a token from `warren token create`",
     .example = "  warren join warren1:CiBx...\n  ssh ada warren token create | warren join -\n",
     .options = options,

@@ -138,7 +138,7 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_logs = {
     .name = "logs",
-    .usage = "[TARGET] [-f] [-n N]",
+    .usage = "[TARGET] [-f] [-n N] [--no-prefix] [--json]",
     .summary = "Prints what nodes wrote",
     .example = "  warren logs -f app\n  warren logs app.2 -n 1000 --no-prefix\n",
     .options = options,

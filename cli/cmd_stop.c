@@ -61,7 +61,7 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_stop = {
     .name = "stop",
-    .usage = "TARGET | --all  [--kill]",
+    .usage = "TARGET|--all [--kill] [--json]",
     .summary = "Stops a service, or one instance of it, and waits until it has ended",
     .example = "  warren stop app       # SIGTERM, then SIGKILL after the grace time\n"
                "  warren stop app.2 --kill\n",

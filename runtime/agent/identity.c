@@ -283,9 +283,12 @@ static int refuse_second(const char *state, char text[AGENT_VAULT_TEXT_MAX]) {
     if (err == -ENOENT) return 0;
     if (err != 0) return err;
     (void)snprintf(text, AGENT_VAULT_TEXT_MAX,
-                   "this host is in a cluster already: its keys are in %s (`warren leave` forgets "
-                   "them)",
-                   vault);
+                   "this host is in a cluster already: its keys are in %s (`warren leave` %s)",
+                   vault,
+                   agent_vault_has(vault, AGENT_VAULT_ISSUER)
+                       ? "puts them aside, but this is the host that lets others in: when it has "
+                         "left, the cluster ends"
+                       : "puts them aside");
     return -EEXIST;
 }
 

@@ -303,11 +303,16 @@ test('bad usage says what is wrong and what was meant', async (t) => {
 
 test('every command has help with an example', async (t) => {
   const box = await Sandbox.open(t)
-  for (const command of ['run', 'agent', 'ps', 'logs', 'stop', 'version']) {
+  for (const command of ['run', 'agent', 'ps', 'logs', 'stop', 'version', 'init', 'issuer', 'token', 'join', 'leave', 'hosts', 'doctor']) {
     const { code, stdout } = await box.done([command, '--help'])
     assert.equal(code, 0)
     assert.match(stdout, /^Usage: warren /m)
     assert.match(stdout, /^Example:\n {2}warren /m)
+    const [usage] = stdout.match(/^Usage: .*/m)
+    if (usage.includes('OPTIONS')) continue
+    for (const [, letter, name] of stdout.matchAll(/^ {2}(-.|  )[ ,] --([a-z-]+)/gm)) {
+      if (name !== 'help') assert.ok(usage.includes(`--${name}`) || usage.includes(letter.trim() || `--${name}`), `${usage} lacks --${name}`)
+    }
   }
   assert.equal((await box.done(['version'])).stdout.split(' ')[0], 'warren')
 })
