@@ -182,8 +182,9 @@ test('a disk that is slow stops no agent, and whoever leaves waits until nothing
   const { issuer, host } = await scene(t)
   const { code, stderr } = await host.done(['join', await issuer.token(), '--listen', `127.0.0.1:${await freePort()}`])
   assert.equal(code, 0, stderr)
-  const asan = process.env.ASAN_OPTIONS && { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS}:verify_asan_link_order=0` }
-  const agent = await host.agent({ env: { LD_PRELOAD: process.env.SLOW_DISK, SLOW_DISK: host.dir, ...asan } })
+  // A build with ASan wants to be the first library.
+  const ASAN_OPTIONS = `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0`
+  const agent = await host.agent({ env: { LD_PRELOAD: process.env.SLOW_DISK, SLOW_DISK: host.dir, ASAN_OPTIONS } })
   const blocked = fs.watch(host.dir)
   let leaving
   try {
