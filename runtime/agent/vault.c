@@ -45,6 +45,23 @@ static int fail(char text[AGENT_VAULT_TEXT_MAX], int err, const char *what, cons
     return -err;
 }
 
+// What stands at `path` where something else is meant to be: in words, for what open() says of it
+// ("Too many levels of symbolic links", "No such device") tells nobody what to look for.
+static const char *kind_of(const char *path, mode_t wanted) {
+    struct stat info;
+    if (lstat(path, &info) != 0 || (info.st_mode & S_IFMT) == wanted) return NULL;
+    if (S_ISLNK(info.st_mode)) return "it is a symbolic link";
+    return wanted == S_IFDIR ? "it is no directory" : "it is no ordinary file";
+}
+
+static int fail_open(char text[AGENT_VAULT_TEXT_MAX], int err, const char *path, mode_t wanted,
+                     const char *hint) {
+    const char *kind = kind_of(path, wanted);
+    if (kind == NULL) return fail(text, err, wanted == S_IFDIR ? "open" : "read", path, hint);
+    (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "will not use %s: %s (%s)", path, kind, hint);
+    return -err;
+}
+
 static void path_of(const char *vault, const char *name, char out[PATH_LEN_MAX]) {
     (void)snprintf(out, PATH_LEN_MAX, "%s/%s", vault, name);
 }
@@ -89,7 +106,9 @@ int agent_vault_check(const char *vault, char text[AGENT_VAULT_TEXT_MAX]) {
     // The directory itself, not what a link points to.
     int fd = open(vault, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) return -ENOENT;
-    if (fd < 0) return fail(text, errno, "open", vault, "");
+    if (fd < 0)
+        return fail_open(text, errno, vault, S_IFDIR,
+                         "the keys are in a directory of this name itself: put it back there");
     int err = fstat(fd, &info) != 0 ? errno : 0;
     close(fd);
     if (err != 0) return fail(text, err, "look at", vault, "");
@@ -100,8 +119,9 @@ int agent_vault_check(const char *vault, char text[AGENT_VAULT_TEXT_MAX]) {
 
 bool agent_vault_has(const char *vault, const char *name) {
     char path[PATH_LEN_MAX];
+    struct stat info;
     path_of(vault, name, path);
-    return access(path, F_OK) == 0 || errno != ENOENT;
+    return lstat(path, &info) == 0 || errno != ENOENT; // a link to nothing is something, too
 }
 
 agent_vault_stamp agent_vault_stamp_of(const char *vault, const char *name) {
@@ -120,9 +140,10 @@ static int open_file(const char *path, const char *name, size_t *out_len,
     struct stat info;
     // Not to wait for the writer of a pipe that somebody put there.
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return fail(text, errno, "read", path, advice_of(name));
+    if (fd < 0) return fail_open(text, errno, path, S_IFREG, advice_of(name));
     int err = fstat(fd, &info) != 0 ? fail(text, errno, "look at", path, "") : 0;
-    if (err == 0 && !S_ISREG(info.st_mode)) err = fail(text, EINVAL, "read", path, "no file");
+    if (err == 0 && !S_ISREG(info.st_mode))
+        err = fail_open(text, EINVAL, path, S_IFREG, advice_of(name));
     if (err == 0) err = judge_owner(&info, path, "600", text);
     if (err == 0 && info.st_size > FILE_LEN_MAX)
         err = fail(text, EFBIG, "read", path, advice_of(name));

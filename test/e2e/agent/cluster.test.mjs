@@ -166,6 +166,26 @@ test('a file that is damaged, missing or open to others is told, with what to do
   assert.equal((await box.done(['token', 'create'])).code, 0)
 })
 
+test('a link or a pipe in place of the keys is called so, and nothing waits for it', async (t) => {
+  const box = await initialized(t)
+  const key = path.join(box.vault, 'host.key')
+  const whole = path.join(box.vault, 'moved')
+  fs.renameSync(key, whole)
+  fs.symlinkSync('moved', key)
+  await refused(box, ['token', 'create'], 1, /will not use .*host\.key: it is a symbolic link \(restore it/)
+  fs.unlinkSync(key)
+  execFileSync('mkfifo', ['-m', '600', key])
+  await refused(box, ['token', 'create'], 1, /will not use .*host\.key: it is no ordinary file \(restore it/)
+  fs.renameSync(whole, key)
+  const away = path.join(box.state, 'away')
+  fs.renameSync(box.vault, away)
+  fs.symlinkSync('away', box.vault)
+  for (const args of [['token', 'create'], ['init']]) await refused(box, args, 1, /will not use .*cluster: it is a symbolic link \(/)
+  fs.unlinkSync(box.vault)
+  fs.writeFileSync(box.vault, '')
+  for (const args of [['token', 'create'], ['init']]) await refused(box, args, 1, /will not use .*cluster: it is no directory \(/)
+})
+
 test('a full disk leaves what was there', { skip: !isRoot && 'needs root' }, async (t) => {
   const box = await Sandbox.open(t)
   fs.mkdirSync(box.state, { mode: 0o700 })

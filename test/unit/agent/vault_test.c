@@ -105,12 +105,15 @@ TEST(what_others_may_read_is_not_used) {
 TEST(a_link_a_pipe_or_a_directory_is_no_file) {
     make_vault();
     EXPECT_OK(symlink(AGENT_VAULT_HOST, path_of(AGENT_VAULT_PEERS)));
-    expect_unread(-ELOOP, AGENT_VAULT_PEERS, "remove it: it is a list of addresses");
+    expect_unread(-ELOOP, AGENT_VAULT_PEERS,
+                  "peers: it is a symbolic link (remove it: it is a list");
     EXPECT_OK(mkfifo(path_of(AGENT_VAULT_TICKETS), 0600));
-    expect_unread(-EINVAL, AGENT_VAULT_TICKETS, "no file");
+    expect_unread(-EINVAL, AGENT_VAULT_TICKETS, "tickets: it is no ordinary file (remove it");
     EXPECT_OK(mkdir(path_of(AGENT_VAULT_GENERATION), 0700));
-    expect_unread(-EINVAL, AGENT_VAULT_GENERATION, "no file");
+    expect_unread(-EINVAL, AGENT_VAULT_GENERATION, "it is no ordinary file (restore it");
     EXPECT_OK(rmdir(path_of(AGENT_VAULT_GENERATION)));
+    EXPECT_OK(symlink("nowhere", path_of(AGENT_VAULT_ISSUER)));
+    EXPECT_TRUE(agent_vault_has(vault, AGENT_VAULT_ISSUER));
     remove_vault();
 }
 
