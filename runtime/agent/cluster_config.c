@@ -116,19 +116,43 @@ bool agent_cluster_config_discover(agent_cluster_config *config, const char *sou
 }
 
 static const char *take_sources(const json_t *list, agent_cluster_config *out) {
-    static char text[AGENT_VAULT_TEXT_MAX]; // borrowed by the one sentence that it becomes part of
+    // Borrowed by the one sentence that it becomes part of.
+    static char text[AGENT_VAULT_TEXT_MAX + 16];
+    char why[AGENT_VAULT_TEXT_MAX];
     size_t i;
     json_t *source;
     if (list != NULL && !json_is_array(list)) return "\"discover\" is no list";
     json_array_foreach(list, i, source) {
         if (!json_is_string(source)) return "\"discover\" has something in it that is no text";
-        if (!agent_cluster_config_discover(out, json_string_value(source), text)) return text;
+        if (agent_cluster_config_discover(out, json_string_value(source), why)) continue;
+        (void)snprintf(text, sizeof text, "\"discover\": %s", why);
+        return text;
     }
     return NULL;
 }
 
-static const char *take(const json_t *root, agent_cluster_config *out) {
-    if (root == NULL) return "it is no JSON";
+// A key that nobody reads is a wish that would not be heard: a typing error, or of another release.
+static const char *find_strange(json_t *root) {
+    static char text[256]; // borrowed, as the one of take_sources
+    const char *key;
+    json_t *value;
+    json_object_foreach(root, key, value) {
+        if (strcmp(key, "listen") == 0 || strcmp(key, "advertise") == 0 ||
+            strcmp(key, "discover") == 0)
+            continue;
+        (void)snprintf(text, sizeof text,
+                       "there is no setting \"%.80s\", but \"listen\", \"advertise\" and "
+                       "\"discover\"",
+                       key);
+        return text;
+    }
+    return NULL;
+}
+
+static const char *take(json_t *root, agent_cluster_config *out) {
+    if (!json_is_object(root)) return "it is no JSON object";
+    const char *strange = find_strange(root);
+    if (strange != NULL) return strange;
     if (!take_text(root, "listen", agent_is_listen_address, out->listen))
         return "\"listen\" is no IP address and port";
     if (json_object_get(root, "advertise") != NULL &&

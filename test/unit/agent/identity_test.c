@@ -331,7 +331,10 @@ TEST(config_says_what_is_wrong_with_it) {
         {"{}", "\"listen\" is no IP address"},
         {"{\"listen\": \"h:1\"}", "\"listen\" is no IP address"},
         {"{\"listen\": \"1.2.3.4:1\", \"advertise\": 5}", "\"advertise\" is no host"},
-        {"{\"listen\": \"1.2.3.4:1\"", "it is no JSON"}};
+        {"{\"listen\": \"1.2.3.4:1\"", "it is no JSON object"},
+        {"[]", "it is no JSON object"},
+        {"{\"listen\": \"1.2.3.4:1\", \"discover\": [\"x\"]}", "\"discover\": "},
+        {"{\"listen\": \"1.2.3.4:1\", \"suspicion_ms\": 1}", "no setting \"suspicion_ms\""}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         agent_identity *id = NULL;
         make_cluster();
