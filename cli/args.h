@@ -14,6 +14,7 @@ typedef struct cli_option {
 typedef struct cli_command {
     const char *name, *usage, *summary, *example;
     const cli_option *options;
+    bool has_secrets;                  // keys or tokens in its memory: it leaves no core file
     int (*run)(int argc, char **argv); // argv[0] is the first word after the command's name
 } cli_command;
 

@@ -236,5 +236,6 @@ const cli_command cli_doctor = {
     .summary = "Looks for what keeps this host from its cluster, and says what to do",
     .example = "  warren doctor\n",
     .options = options,
+    .has_secrets = true,
     .run = run,
 };

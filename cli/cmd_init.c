@@ -134,5 +134,6 @@ const cli_command cli_init = {
     .example = "  warren init --advertise db-1.example.com:7400\n"
                "  warren token create        # lets the next host in\n",
     .options = options,
+    .has_secrets = true,
     .run = run,
 };

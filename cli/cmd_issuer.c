@@ -76,5 +76,6 @@ const cli_command cli_issuer = {
     .summary = "Renews, once a year, this host's right to let others in",
     .example = "  warren issuer renew --root-key /media/safe/root.key\n",
     .options = options,
+    .has_secrets = true,
     .run = run,
 };

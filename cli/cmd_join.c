@@ -14,6 +14,7 @@
 #include "cli/args.h"
 #include "cli/client.h"
 #include "cli/cluster.h"
+#include "cli/duration.h"
 #include "cli/enrol.h"
 #include "cli/json.h"
 #include "core/error.h"
@@ -97,10 +98,11 @@ static bool read_token(join_request *r, uint64_t now_s) {
         return false;
     }
     if (now_s <= r->token.expires_s) return true;
-    cli_say(
-        "the token has expired %llu minutes ago, or the clock here is wrong: `warren token create` "
-        "makes a new one",
-        (unsigned long long)(now_s - r->token.expires_s) / 60);
+    char ago[CLI_DURATION_MAX];
+    cli_duration_format(ago, (now_s - r->token.expires_s) * 1000);
+    cli_say("the token expired %s ago, or the clock here is wrong: `warren token create` makes a "
+            "new one",
+            ago);
     return false;
 }
 
@@ -178,7 +180,8 @@ static int enrol(const join_request *r, const char *dir) {
     if (err == 0)
         exit_code = keep(r, dir, &keys, &answer);
     else
-        cli_say("not joined: %s", text);
+        cli_say("not joined: %s%s", text,
+                err > MESH_EAGAIN ? " (the issuer's agent must run there: `warren agent`)" : "");
     sodium_memzero(&keys, sizeof keys);
     sodium_memzero(&answer, sizeof answer);
     return exit_code;
@@ -237,5 +240,6 @@ const cli_command cli_join = {
     .summary = "Makes this host one of a cluster, with a token from `warren token create`",
     .example = "  warren join warren1:CiBx...\n  ssh ada warren token create | warren join -\n",
     .options = options,
+    .has_secrets = true,
     .run = run,
 };

@@ -62,7 +62,7 @@ static int run(int argc, char **argv) {
     err = agent_identity_load(dir, &identity, text);
     if (err != 0) {
         cli_say("%s", err == -ENOENT ? "this host is in no cluster" : text);
-        return err == -ENOENT ? CLI_NOT_FOUND : CLI_FAILED;
+        return CLI_FAILED;
     }
     int exit_code = may_go(identity, is_forced) ? leave(identity, dir, is_json) : CLI_FAILED;
     agent_identity_free(identity);
@@ -75,5 +75,6 @@ const cli_command cli_leave = {
     .summary = "Takes this host out of its cluster, and puts its keys aside",
     .example = "  warren leave\n",
     .options = options,
+    .has_secrets = true,
     .run = run,
 };

@@ -149,5 +149,6 @@ const cli_command cli_token = {
     .example = "  warren token create --name db-1 --scope serve:db --scope 'call:*'\n"
                "  warren join warren1:...    # on that host\n",
     .options = options,
+    .has_secrets = true,
     .run = run,
 };

@@ -136,6 +136,12 @@ static void explain(int err, const char *address, const mesh_enrol *enrol,
                        "is wrong",
                        address);
         return;
+    case MESH_ETOOBIG: // a host with another token's keys closes without a word
+    case MESH_EPROTO:
+    case MESH_ESEAL:
+        (void)snprintf(text, CLI_ENROL_TEXT_MAX, "what answers at %.200s is no Warren host",
+                       address);
+        return;
     case -ETIMEDOUT:
         (void)snprintf(text, CLI_ENROL_TEXT_MAX, "%.200s took the connection and does not answer",
                        address);

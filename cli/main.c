@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -47,8 +48,12 @@ static int unknown(const char *name) {
     return CLI_USAGE;
 }
 
+static bool is_help(const char *word) {
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static int help(int argc, char **argv) {
-    if (argc == 0) {
+    if (argc == 0 || is_help(argv[0])) {
         print_commands(stdout);
         return CLI_DONE;
     }
@@ -84,11 +89,11 @@ static int dispatch(int argc, char **argv) {
         return CLI_USAGE;
     }
     const char *name = argv[1];
-    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-        return help(argc - 2, argv + 2);
+    if (is_help(name)) return help(argc - 2, argv + 2);
     if (strcmp(name, "--version") == 0 || strcmp(name, "-v") == 0) name = "version";
     const cli_command *command = find(name);
     if (command == NULL) return unknown(name);
+    if (command->has_secrets) (void)prctl(PR_SET_DUMPABLE, 0);
     int err = make_dir_absolute();
     return err != 0 ? err : command->run(argc - 2, argv + 2);
 }

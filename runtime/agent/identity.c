@@ -158,10 +158,13 @@ int agent_identity_renew_issuer(agent_identity *id, const char *path, uint64_t n
     char directory[AGENT_VAULT_PATH_MAX] = ".";
     mesh_signed chain[2];
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    if (!id->is_issuer || strcmp(name, AGENT_VAULT_ROOT) != 0 || strlen(path) >= sizeof directory) {
-        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "%s",
-                       id->is_issuer ? "the file with the root key is called " AGENT_VAULT_ROOT
-                                     : "this host has no issuer.key: it is no issuer");
+    if (!id->is_issuer) {
+        (void)snprintf(text, AGENT_VAULT_TEXT_MAX, "this host has no issuer.key: it is no issuer");
+        return MESH_ENOTFOUND;
+    }
+    if (strcmp(name, AGENT_VAULT_ROOT) != 0 || strlen(path) >= sizeof directory) {
+        (void)snprintf(text, AGENT_VAULT_TEXT_MAX,
+                       "the file with the root key is called " AGENT_VAULT_ROOT);
         return -EINVAL;
     }
     if (slash != NULL)

@@ -91,6 +91,13 @@ test('each token is another one, and the secret of none is kept', async (t) => {
   for (const [name, hex] of Object.entries(contents(box.vault))) assert.ok(!hex.includes(secret), name)
 })
 
+test('who is in no cluster cannot leave one', async (t) => {
+  const box = await Sandbox.open(t)
+  const { code, stderr } = await box.done(['leave'])
+  assert.match(stderr, /this host is in no cluster/)
+  assert.equal(code, 1)
+})
+
 test('tokens need no root key', async (t) => {
   const box = await initialized(t)
   fs.renameSync(path.join(box.vault, 'root.key'), path.join(box.dir, 'safe'))

@@ -301,6 +301,14 @@ test('bad usage says what is wrong and what was meant', async (t) => {
   }
 })
 
+test('help asked for help lists the commands', async (t) => {
+  const box = await Sandbox.open(t)
+  const whole = await box.done(['help'])
+  for (const args of [['help', '--help'], ['help', '-h'], ['--help']]) assert.deepEqual(await box.done(args), whole)
+  assert.match(whole.stdout, /^Commands:$/m)
+  assert.equal(whole.code, 0)
+})
+
 test('every command has help with an example', async (t) => {
   const box = await Sandbox.open(t)
   for (const command of ['run', 'agent', 'ps', 'logs', 'stop', 'version', 'init', 'issuer', 'token', 'join', 'leave', 'hosts', 'doctor']) {
