@@ -115,17 +115,18 @@ static void check_certificate(doctor *d, const agent_identity *id) {
                  : "");
 }
 
-// Whether something takes connections there.
-static verdict check_address(doctor *d, const char *check, const char *address, const char *what) {
+// Whether something takes connections there. `but` is what is wrong even so, or NULL.
+static void check_address(doctor *d, const char *check, const char *address, const char *what,
+                          const char *but) {
     char text[CLI_ENROL_TEXT_MAX] = "";
     int fd = cli_enrol_connect(address, text);
     if (fd < 0) {
         tell(d, ILL, check, "%s: %s", what, text);
-        return ILL;
+        return;
     }
     close(fd);
-    tell(d, WELL, check, "%s: %s takes connections", what, address);
-    return WELL;
+    tell(d, but == NULL ? WELL : ILL, check, "%s: %s takes connections%s", what, address,
+         but == NULL ? "" : but);
 }
 
 static void check_own_addresses(doctor *d, const agent_identity *id) {
@@ -136,7 +137,18 @@ static void check_own_addresses(doctor *d, const agent_identity *id) {
         tell(d, ILL, "address", "others cannot reach this host: `advertise` in %.200s/config.json",
              id->vault);
     for (size_t i = 0; i < count; i++)
-        (void)check_address(d, "address", addresses[i], "advertised");
+        check_address(d, "address", addresses[i], "advertised", NULL);
+}
+
+static void check_host(doctor *d, const Warren__Agent__HostInfo *host) {
+    bool is_gone = strcmp(host->state, "down") == 0 || strcmp(host->state, "unreachable") == 0;
+    char what[TEXT_MAX];
+    (void)snprintf(what, sizeof what, "%.63s is %s", host->name, host->state);
+    // The kernel takes connections for an agent that is stuck, too.
+    check_address(d, "host", host->address, what,
+                  is_gone ? ", but its agent is not heard: say `warren doctor` there (is it stuck, "
+                            "has another program the port?), and open UDP, same port as TCP"
+                          : NULL);
 }
 
 static bool on_hosts(const Warren__Agent__Reply *reply, void *user) {
@@ -148,10 +160,8 @@ static bool on_hosts(const Warren__Agent__Reply *reply, void *user) {
     if (reply->kind_case != WARREN__AGENT__REPLY__KIND_HOSTS) return false;
     for (size_t i = 0; i < reply->hosts->n_hosts; i++) {
         const Warren__Agent__HostInfo *host = reply->hosts->hosts[i];
-        char what[TEXT_MAX];
         if (host->is_self || strcmp(host->state, "left") == 0) continue;
-        (void)snprintf(what, sizeof what, "%.63s is %s", host->name, host->state);
-        (void)check_address(d, "host", host->address, what);
+        check_host(d, host);
         if (host->is_foreign)
             tell(d, ILL, "release",
                  "%.63s speaks no version of the protocol that this host speaks, so there are no "

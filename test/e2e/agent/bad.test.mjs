@@ -33,6 +33,21 @@ test('doctor only looks', async (t) => {
   assert.ok(!fs.existsSync(box.state))
 })
 
+test('doctor shows damaged keys and settings though no agent is running', async (t) => {
+  const box = await Sandbox.open(t)
+  assert.equal((await box.done(['init', '--name', 'ada', '--listen', '127.0.0.1:7434'])).code, 0)
+  for (const [name, why] of [['host.key', 'it is damaged or not whole'], ['config.json', 'it is no JSON object']]) {
+    const file = path.join(box.state, 'cluster', name)
+    const whole = fs.readFileSync(file)
+    fs.writeFileSync(file, whole.subarray(0, 20))
+    const { code, stdout } = await box.done(['doctor'])
+    assert.equal(code, 1)
+    assert.match(stdout, /^problem +agent +none is running/m)
+    assert.match(stdout, new RegExp(`^problem +cluster +cannot use ${file}: ${why} \\(`, 'm'))
+    fs.writeFileSync(file, whole)
+  }
+})
+
 test('a state directory that is a symbolic link or a file is told as such', async (t) => {
   const box = await Sandbox.open(t)
   fs.mkdirSync(path.join(box.dir, 'real'), { mode: 0o700 })

@@ -184,3 +184,17 @@ test('a node that ran before its host was in a cluster is seen with the id that 
     return mesh.instances('early').length
   }), 0)
 })
+
+test('a host that is gone is a problem for doctor though its port takes connections', async (t) => {
+  const cluster = await Cluster.open(t, ['ada', 'bob'])
+  const [ada, bob] = cluster.hosts
+  bob.agentProcess.kill('SIGSTOP')
+  try {
+    await cluster.until(ada, { bob: ['down', 'unreachable'] })
+    const { code, stdout } = await ada.done(['doctor'])
+    assert.equal(code, 1)
+    assert.match(stdout, /^problem +host +bob is (down|unreachable): .*:7400 takes connections, but its agent is not heard: /m)
+  } finally {
+    bob.agentProcess.kill('SIGCONT')
+  }
+})
