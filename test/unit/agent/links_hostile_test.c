@@ -294,7 +294,9 @@ static void expect_spoilt(int way, uint64_t at) {
     hosts[1].wire = &w.address;
     turn_until_served(&p.a, "service");
     EXPECT_EQ(0, p.a.replies);
-    EXPECT_EQ(MESH_CALL_PEER_LOST, p.a.error_code); // never another answer, and no waiting
+    // Never another answer, and no waiting; but when the last record says that it is longer than it
+    // is, nobody knows before the call's own time is up: lengths are not sealed.
+    EXPECT_TRUE(p.a.error_code == MESH_CALL_PEER_LOST || p.a.error_code == MESH_CALL_TIMEOUT);
     close_wire(&w);
     close_pair(&p);
 }
