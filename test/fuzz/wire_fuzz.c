@@ -206,7 +206,7 @@ static size_t step(uint8_t command, mesh_bytes args) {
     case 1: deliver(e, WIRE_MAX); return 0;
     case 2:
         if (args.len == 0) return 0;
-        say(e, args.data[0] * (TEXT_MAX / 256));
+        say(e, (size_t)args.data[0] * (TEXT_MAX / 256));
         return 1;
     case 3: ping(e); return 0;
     default: return touch(e, command >> 1 & 3, args);

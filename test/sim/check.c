@@ -156,6 +156,15 @@ void check_message(world *w, uint32_t index, uint32_t sender, const mesh_output 
 
 // ---- bounds
 
+static void check_held(world *w, uint32_t index, size_t lane) {
+    const member *m = w->members[index];
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        bool is_over = i != index && m->peers[i].link_held[lane] > w->credit + PAYLOAD_MAX + 4096;
+        if (is_over)
+            check_fail(w, "member %u holds more of member %u than it gave credit for", index, i);
+    }
+}
+
 void check_bounds(world *w, uint32_t index) {
     member *m = w->members[index];
     mesh_node_stats stats = mesh_node_stats_get(m->node);
@@ -163,11 +172,7 @@ void check_bounds(world *w, uint32_t index) {
         if (stats.queued_bytes[lane] > MESH_QUEUE_MAX + MESH_MESSAGE_LEN_DEFAULT + 65536)
             check_fail(w, "a queue of member %u is over its bound", index);
         m->awaits_drain[lane] |= stats.queued_bytes[lane] > MESH_QUEUE_HIGH;
-        for (uint32_t i = 0; i < w->member_count; i++) {
-            if (i != index && m->peers[i].link_held[lane] > w->credit + PAYLOAD_MAX + 4096)
-                check_fail(w, "member %u holds more of member %u than it gave credit for", index,
-                           i);
-        }
+        check_held(w, index, lane);
     }
 }
 
@@ -175,6 +180,14 @@ void check_bounds(world *w, uint32_t index) {
 
 static bool is_steady(const world *w, uint32_t index) {
     return w->members[index]->is_alive && !w->members[index]->is_leaving;
+}
+
+static void check_lost(world *w, uint32_t sender, uint32_t index, const expected *exp,
+                       uint64_t told) {
+    size_t lost = exp->count - exp->received;
+    if (lost > told)
+        check_fail(w, "member %u lost %zu of %zu messages of member %u silently", index, lost,
+                   exp->count, sender);
 }
 
 static void check_losses(world *w, uint32_t sender) {
@@ -186,11 +199,8 @@ static void check_losses(world *w, uint32_t sender) {
         if (may_lose) continue;
         // The receiver counts what it had no memory for.
         uint64_t told = mesh_node_stats_get(w->members[e->member]->node).lost_publications;
-        for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
-            if (exps[lane].count - exps[lane].received > told)
-                check_fail(w, "member %u lost %zu of %zu messages of member %u silently", e->member,
-                           exps[lane].count - exps[lane].received, exps[lane].count, sender);
-        }
+        for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++)
+            check_lost(w, sender, e->member, &exps[lane], told);
     }
 }
 
@@ -205,6 +215,18 @@ static void check_deaths(world *w, uint32_t index) {
     if (m->noproc_due > 0) check_fail(w, "DOWN of an unknown peer never came");
 }
 
+static void check_peer_leaks(world *w, uint32_t index, const mesh_peer *peer) {
+    if (peer->in_flight > 0 || peer->serve_count > 0)
+        check_fail(w, "member %u counts calls of a peer", index);
+    for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
+        if (peer->held_cost[lane] > 0 || peer->debt[lane] > 0)
+            check_fail(w, "member %u holds messages of a peer", index);
+    }
+    if (mesh_link_unsent(peer->link) > 0)
+        check_fail(w, "member %u has %zu bytes left for peer %u in link state %d", index,
+                   mesh_link_unsent(peer->link), peer->handle, (int)peer->link->state);
+}
+
 // Inside the core nothing may be left over when nothing goes on.
 static void check_leaks(world *w, uint32_t index) {
     const mesh_node *node = w->members[index]->node;
@@ -217,18 +239,8 @@ static void check_leaks(world *w, uint32_t index) {
         if (node->self_held[lane] > 0) check_fail(w, "member %u holds own messages", index);
     }
     if (node->self.in_flight > 0) check_fail(w, "member %u counts calls to itself", index);
-    for (size_t i = 0; i < node->linked_count; i++) {
-        const mesh_peer *peer = node->linked[i];
-        if (peer->in_flight > 0 || peer->serve_count > 0)
-            check_fail(w, "member %u counts calls of a peer", index);
-        for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
-            if (peer->held_cost[lane] > 0 || peer->debt[lane] > 0)
-                check_fail(w, "member %u holds messages of a peer", index);
-        }
-        if (mesh_link_unsent(peer->link) > 0)
-            check_fail(w, "member %u has %zu bytes left for peer %u in link state %d", index,
-                       mesh_link_unsent(peer->link), peer->handle, (int)peer->link->state);
-    }
+    for (size_t i = 0; i < node->linked_count; i++)
+        check_peer_leaks(w, index, node->linked[i]);
 }
 
 void check_end(world *w) {
