@@ -55,6 +55,20 @@ static void on_timer(uv_timer_t *timer) {
     end(e);
 }
 
+// One that is down or has left may come back as a new host of the same name; so may one that too
+// few can tell to be down, or nobody could take its place in a cluster of two.
+static bool is_taken(void *user, const char *name, const uint8_t host_id[MESH_ID_LEN]) {
+    const agent_cluster *c = user;
+    mesh_swim_host host;
+    for (uint32_t cursor = 0; mesh_swim_each(c->swim, &cursor, &host);) {
+        bool is_there =
+            host.is_self || host.state == MESH_HOST_UP || host.state == MESH_HOST_SUSPECT;
+        if (is_there && strcmp(host.name, name) == 0 && !cluster_is_same(host.host_id, host_id))
+            return true;
+    }
+    return false;
+}
+
 // Seeds for the new host: ourselves, and who else is up.
 static void answer(cluster_enrol *e) {
     agent_cluster *c = e->cluster;
@@ -72,7 +86,9 @@ static void answer(cluster_enrol *e) {
                                  .ticket_id = e->ticket_id,
                                  .seeds = seeds,
                                  .seed_count = count,
-                                 .now_s = cluster_now_s()};
+                                 .now_s = cluster_now_s(),
+                                 .is_taken = is_taken,
+                                 .user = c};
     char from[MESH_ADDR_TEXT_MAX] = "-";
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;

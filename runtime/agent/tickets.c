@@ -283,6 +283,7 @@ typedef struct verdict {
     mesh_signed cert;
     char name[MESH_CERT_NAME_LEN_MAX + 1]; // that the certificate gives
     const char *why;                       // not
+    char taken[MESH_ENROL_REFUSAL_LEN_MAX + 1];
 } verdict;
 
 // Judges, and marks the ticket on disk.
@@ -305,8 +306,18 @@ static int use(const agent_identity *id, const agent_admission *a, ticket_list *
     }
     (void)snprintf(out->name, sizeof out->name, "%s",
                    ticket->name[0] != '\0' ? ticket->name : request->name);
+    uint8_t host_id[MESH_ID_LEN];
+    mesh_host_id_of(request->ed25519, host_id);
+    if (a->is_taken(a->user, out->name, host_id)) {
+        (void)snprintf(out->taken, sizeof out->taken,
+                       "a host named %s is in the cluster already: choose another --name, or wait "
+                       "until `warren hosts` shows that one as down or left",
+                       out->name);
+        out->why = out->taken;
+        return refuse(ticket, request, out->why, text);
+    }
     ticket->used_s = a->now_s;
-    mesh_host_id_of(request->ed25519, ticket->used_by);
+    memcpy(ticket->used_by, host_id, sizeof host_id);
     return write_list(id->vault, list, text);
 }
 

@@ -40,6 +40,9 @@ typedef struct agent_admission {
     const char *const *seeds; // addresses of hosts, this one's first
     size_t seed_count;
     uint64_t now_s;
+    // Whether another host that is there has this name.
+    bool (*is_taken)(void *user, const char *name, const uint8_t host_id[MESH_ID_LEN]);
+    void *user;
 } agent_admission;
 
 // What the issuer does when mesh_enrol_receive returned 0 for this ticket: judges, marks the ticket

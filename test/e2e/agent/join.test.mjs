@@ -105,6 +105,14 @@ test('the name of a token goes before the one of the machine, and not before --n
   await issuer.door.until(/let host "db-1" \([0-9a-f]{32}\) in with ticket [0-9a-f]{16}, from 127\.0\.0\.1:\d+/)
 })
 
+test('a name that a host has is refused, and the token stays good', async (t) => {
+  const { issuer, host } = await scene(t)
+  const token = await issuer.token()
+  await refused(host, [token, '--name', 'first'], 1, /refuses: a host named first is in the cluster already: choose another --name/)
+  await issuer.door.until(/refused host "first" \([0-9a-f]{32}\) with ticket [0-9a-f]{16}: a host named first/)
+  assert.equal((await host.done(['join', token, '--name', 'second'])).code, 0)
+})
+
 test('what is no token, and what has expired, is told', async (t) => {
   const { issuer, host } = await scene(t)
   const token = await issuer.token()

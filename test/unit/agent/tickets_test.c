@@ -99,9 +99,20 @@ static void end(joining *j) {
     mesh_enrol_destroy(j->listener);
 }
 
+static const char *name_taken = "";
+
+static bool is_taken(void *user, const char *name, const uint8_t host_id[MESH_ID_LEN]) {
+    uint8_t asking[MESH_ID_LEN];
+    mesh_host_id_of(mesh_enrol_asked(user)->ed25519, asking);
+    assert_memory_equal(asking, host_id, sizeof asking);
+    return strcmp(name, name_taken) == 0;
+}
+
 static int admit(joining *j, const mesh_token *token, uint64_t now_s) {
     return agent_tickets_admit(
-        issuer, &(agent_admission){j->listener, token->ticket_id, seeds, 1, now_s}, text);
+        issuer,
+        &(agent_admission){j->listener, token->ticket_id, seeds, 1, now_s, is_taken, j->listener},
+        text);
 }
 
 TEST(a_token_makes_a_host_of_a_stranger_from_file_to_file) {
@@ -195,6 +206,22 @@ TEST(names_and_scopes_of_a_ticket_are_the_hosts) {
     EXPECT_TEXT("call:>", chain.host.scopes[1]);
     end(&wrong);
     end(&right);
+    remove_issuer();
+}
+
+TEST(a_name_that_a_host_has_is_refused_and_the_ticket_stays_good) {
+    make_issuer();
+    mesh_token token = create(&(agent_ticket_wish){.life_s = 60});
+    joining ada = ask(&token, "ada"), bob = ask(&token, "bob");
+    name_taken = "ada";
+    EXPECT_EQ(MESH_EREFUSED, admit(&ada, &token, NOW_S));
+    assert_non_null(strstr(text, "a host named ada is in the cluster already"));
+    EXPECT_EQ(MESH_EREFUSED, carry(ada.listener, ada.joiner));
+    assert_non_null(strstr(mesh_enrol_refusal(ada.joiner), "choose another --name"));
+    EXPECT_OK(admit(&bob, &token, NOW_S));
+    name_taken = "";
+    end(&ada);
+    end(&bob);
     remove_issuer();
 }
 
