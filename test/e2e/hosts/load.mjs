@@ -35,6 +35,10 @@ const end = async (mesh, keep) => {
   return keep.outcomes
 }
 
+const reachAll = async (mesh) => {
+  for (const to of mesh.instances('count')) await mesh.client('count').run(`${mesh.self.name} to ${to.name}`, { to, timeout: 30_000 })
+}
+
 // Once this member hears that nobody of that name serves any more.
 const withdrawn = async (mesh, keep, name) => {
   while (mesh.instances('count').some((instance) => instance.name === name)) await new Promise((resolve) => setTimeout(resolve, 5))
@@ -51,6 +55,11 @@ export class Load {
     await Promise.all(load.members.map((member) => member.run(serve)))
     await Promise.all(load.members.map((member) => member.run(start, load.members.length)))
     return load
+  }
+
+  // Resolves when there is a link between every two: what happens then finds no handshake under way.
+  async linked() {
+    await Promise.all(this.members.map((member) => member.run(reachAll)))
   }
 
   // The member of this host leaves in good order; after `between` another one comes in its place.
