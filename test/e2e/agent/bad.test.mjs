@@ -176,7 +176,7 @@ test('a reader that went away is no failure to tell of', async (t) => {
 
 // Everything of the program is seen, and the agent says once that it could not be kept.
 async function checkFullLog(box, agent) {
-  const { code, stdout } = await box.done(['run', 'last_words.js', '--no-prefix'])
+  const { code, stdout } = await box.done(['run', 'last_words.js', '--no-prefix', '--restart', 'never'])
   assert.equal(code, 3)
   assert.equal(stdout.split('\n').length, 20_001)
   assert.equal(agent.output.match(/cannot write .*last_words\.log/g).length, 1)
