@@ -25,11 +25,11 @@ static double cpu_us(void) {
     return (double)at.tv_sec * 1e6 + (double)at.tv_nsec / 1e3;
 }
 
-static void make(side *s, uint8_t host_key, uint8_t link_key, uint64_t node_id) {
+static void make(side *s, uint8_t host_key, uint8_t link_key, uint64_t number) {
     mesh_cert issuer = pki_cert(MESH_ROLE_ISSUER, PKI_ISSUER, 0);
     mesh_cert node = pki_cert(MESH_ROLE_NODE, host_key, link_key);
     s->host = pki_cert(MESH_ROLE_HOST, host_key, link_key);
-    node.node_id = node_id;
+    node.node_number = number;
     s->chain[0] = pki_issue(&issuer, PKI_ROOT, s->certs[0]);
     s->chain[1] = pki_issue(&s->host, PKI_ISSUER, s->certs[1]);
     s->chain[2] = pki_issue(&node, host_key, s->certs[2]);
@@ -38,8 +38,8 @@ static void make(side *s, uint8_t host_key, uint8_t link_key, uint64_t node_id) 
                                  .link_secret = {link_key},
                                  .psk_id = 1,
                                  .trust = pki_trust(),
-                                 .node_id = node_id,
-                                 .boot_id = node_id,
+                                 .node_id = mesh_node_id_of(s->host.host_id, number),
+                                 .boot_id = number,
                                  .minor_min = 1,
                                  .minor_max = 1};
     memcpy(s->self.cluster_id, s->host.cluster_id, MESH_ID_LEN);
