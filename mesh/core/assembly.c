@@ -2,6 +2,10 @@
 
 #include "core/mem.h"
 
+// From the second fragment on, room is made for so many times what has come: a message of 64 KiB is
+// moved once, and pages that nothing was written to cost nothing.
+enum { GROWTH = 8 };
+
 static void enlist(mesh_assemblies *all, mesh_assembly *a) {
     a->newer = NULL;
     a->older = all->newest;
@@ -47,7 +51,7 @@ static bool grow(mesh_assemblies *all, mesh_assembly *a, uint64_t now_ms, size_t
         if (oldest == a || now_ms < oldest->moved_at_ms + MESH_ASSEMBLY_STALE_MS) return false;
         drop(all, oldest);
     }
-    size_t wanted = least(a->cap * 2 > need ? a->cap * 2 : need, a->total);
+    size_t wanted = least(a->cap == 0 ? need : GROWTH * need, a->total);
     size_t more = least(wanted - a->cap, room(all));
     a->cap += more;
     all->bytes += more;
