@@ -5,7 +5,7 @@ CONFIGURE_FLAGS = $(if $(WERROR),-DWARREN_WERROR=$(WERROR)) -DWARREN_TEST_NODES=
 JOBS := $(shell nproc)
 C_FILES = $(shell find mesh runtime cli test -name '*.[ch]' -o -name '*.cc')
 
-.PHONY: build demo test test-nodes bench asan format tidy seeds fuzz faults clean help
+.PHONY: build demo test test-nodes compat bench asan format tidy seeds fuzz faults clean help
 build: ## build/bin/warren and build/bin/warren-node (the default)
 	@tools/setup.sh
 	@mkdir -p build
@@ -25,11 +25,18 @@ test-nodes: ## run the tests of the package in stock Node.js 20, 22, 24 and 26
 	@$(MAKE) build NODES='20;22;24;26'
 	@ctest --preset release -j $(JOBS) -R '^stock/'
 
+compat: ## run the same programs forked, cold and in stock Node.js 18, print and keep the table (ONLY='fs net': these alone)
+	@tools/setup.sh test
+	@$(MAKE) build
+	@cmake -DSOURCE=$(CURDIR) -DOUT=$(CURDIR)/build/compat -P test/compat/packages/install.cmake
+	@COMPAT_PACKAGES=$(CURDIR)/build/compat WARREN=$(CURDIR)/build/bin/warren WARREN_NODE=$(CURDIR)/build/bin/warren-node STOCK_NODE=/usr/local/lib/warren/nodes/18/bin/node \
+	    /usr/local/lib/warren/nodes/18/bin/node test/compat/compat.mjs $(if $(ONLY),$(ONLY),--write docs/compatibility.md)
+
 bench: ## measure Warren beside others, print tables (test/bench)
-	@tools/setup.sh bench
+	@tools/setup.sh test bench
 	@$(MAKE) build
 	@node test/bench/run.mjs $(BENCH)
-	@$(if $(BENCH),,node test/bench/hosts.mjs)
+	@$(if $(BENCH),,for bench in hosts starts/launch starts/first starts/cpu starts/many reload; do node test/bench/$$bench.mjs || exit 1; done)
 
 asan: ## build with ASan and UBSan into build/asan, run the tests
 	@tools/setup.sh test

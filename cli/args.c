@@ -120,7 +120,8 @@ int cli_args_next(cli_args *args) {
         return cli_args_next(args);
     }
     args->value = word;
-    if (args->is_rest || word[0] != '-' || word[1] == '\0') return CLI_ARG_WORD;
+    bool is_number = word[0] == '-' && word[1] >= '0' && word[1] <= '9';
+    if (args->is_rest || word[0] != '-' || word[1] == '\0' || is_number) return CLI_ARG_WORD;
     if (word[1] == '-') return take_long(args, word + 2);
     args->cluster = word + 1;
     return take_letter(args);

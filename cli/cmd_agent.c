@@ -7,15 +7,28 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/keeper.h"
+#include "agent/successor.h"
+#include "cli/agent_replace.h"
 #include "cli/args.h"
 #include "cli/client.h"
 #include "cli/ephemeral.h"
 #include "io/paths.h"
 
-enum { OPTION_STOP, END_TRIES = 500 };
+enum { OPTION_STOP, OPTION_FORCE, OPTION_JSON, END_TRIES = 500 };
 
 static const cli_option options[] = {
-    {0, "stop", NULL, "stop all services, then the agent that is running"}, {0, NULL, NULL, NULL}};
+    {0, "stop", NULL, "stop all services, then the agent that is running"},
+    {0, "force", NULL, "restart: also when runs in the foreground end with it"},
+    {0, "json", NULL,
+     "restart: as JSON: {\"pid\", \"from\", \"to\", \"nodes\", \"services\", \"program\"}"},
+    {0, NULL, NULL, NULL},
+};
+
+typedef struct wish {
+    const char *word; // what to do with the agent; NULL: be it
+    bool is_stop, is_forced, is_json;
+} wish;
 
 static bool on_reply(const Warren__Agent__Reply *reply, void *user) {
     (void)reply;
@@ -44,32 +57,84 @@ static int stop(void) {
     return exit_code;
 }
 
-static int run(int argc, char **argv) {
-    cli_args args = {.command = &cli_agent, .argc = argc, .argv = argv};
-    bool is_stop = false, is_ephemeral = argc == 1 && strcmp(argv[0], CLI_EPHEMERAL_WORD) == 0;
-    for (int arg; !is_ephemeral && (arg = cli_args_next(&args)) != CLI_ARG_END;) {
-        if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
-        if (arg == CLI_ARG_WORD) {
-            cli_say("agent takes no word: \"%.40s\" (`warren run` runs programs)", args.value);
-            return CLI_USAGE;
-        }
-        is_stop = true;
+// What no person says: `warren` starts itself so.
+typedef struct hidden {
+    const char *word;
+    int (*main)(const char *dir);
+} hidden;
+
+static const hidden hidden_words[] = {
+    {CLI_EPHEMERAL_WORD, cli_ephemeral_main},
+    {AGENT_KEEPER_WORD, agent_keeper_main},
+    {AGENT_CHECK_WORD, agent_successor_check_main},
+};
+
+static const hidden *find_hidden(int argc, char **argv) {
+    for (size_t i = 0; i < sizeof hidden_words / sizeof hidden_words[0]; i++)
+        if (argc == 1 && strcmp(argv[0], hidden_words[i].word) == 0) return &hidden_words[i];
+    return NULL;
+}
+
+static bool take(const cli_args *args, int option, wish *w) {
+    switch (option) {
+    case OPTION_STOP: w->is_stop = true; return true;
+    case OPTION_FORCE: w->is_forced = true; return true;
+    case OPTION_JSON: w->is_json = true; return true;
+    default: break;
     }
-    if (is_stop) return stop();
+    if (w->word == NULL && strcmp(args->value, "restart") == 0) {
+        w->word = args->value;
+        return true;
+    }
+    cli_say("agent: `restart` is all it can be told, not \"%.40s\" (`warren run` runs programs)",
+            args->value);
+    return false;
+}
+
+static bool judge(const wish *w) {
+    if (w->is_stop && w->word != NULL) {
+        cli_say("--stop and `%s`: say one of them", w->word);
+        return false;
+    }
+    if ((w->is_forced || w->is_json) && w->word == NULL) {
+        cli_say("%s belongs to `warren agent restart`", w->is_forced ? "--force" : "--json");
+        return false;
+    }
+    return true;
+}
+
+static int be_agent(const hidden *role) {
     char dir[MESH_PATHS_LEN_MAX], path[MESH_PATHS_LEN_MAX];
     int err = mesh_paths_socket(path);
     if (err == 0) err = mesh_paths_dir(dir);
     if (err != 0) return cli_client_explain(err);
-    if (is_ephemeral) return cli_ephemeral_main(dir);
+    if (role != NULL) return role->main(dir);
     return agent_run(&(agent_options){.dir = dir, .ready_fd = -1});
+}
+
+static int run(int argc, char **argv) {
+    cli_args args = {.command = &cli_agent, .argc = argc, .argv = argv};
+    wish w = {0};
+    const hidden *role = find_hidden(argc, argv);
+    if (role != NULL) return be_agent(role);
+    for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
+        if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
+        if (!take(&args, arg, &w)) return CLI_USAGE;
+    }
+    if (!judge(&w)) return CLI_USAGE;
+    if (w.is_stop) return stop();
+    if (w.word != NULL) return cli_agent_replace(w.is_forced, w.is_json);
+    return be_agent(NULL);
 }
 
 const cli_command cli_agent = {
     .name = "agent",
-    .usage = "[--stop]",
-    .summary = "Runs the agent of this host in the foreground, until SIGTERM or Ctrl-C",
+    .usage = "[--stop | restart [--force] [--json]]",
+    .summary = "Runs the agent of this host in the foreground, until SIGTERM or Ctrl-C; `restart` "
+               "replaces the one that runs by the program that is on disk now, and nodes run on",
     .example = "  warren agent &            # a system service would run this\n"
                "  warren run -d app.js -i 4\n"
+               "  warren agent restart      # after a new version was installed\n"
                "  warren agent --stop\n",
     .options = options,
     .run = run,

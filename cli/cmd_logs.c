@@ -1,17 +1,37 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
 #include "agent/logs.h"
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/duration.h"
 #include "cli/printer.h"
+#include "cli/resume.h"
+#include "core/mem.h"
 
-enum { OPTION_FOLLOW, OPTION_LINES, OPTION_NO_PREFIX, OPTION_JSON, LINES_DEFAULT = 100 };
+enum {
+    OPTION_FOLLOW,
+    OPTION_LINES,
+    OPTION_TAIL,
+    OPTION_SINCE,
+    OPTION_NO_PREFIX,
+    OPTION_JSON,
+    LINES_DEFAULT = 100,
+    AGAIN_MS = 200,      // an agent that is gone is looked for so often
+    PATIENCE_MS = 30000, // and so long
+    SETTLED_MS = 5000,   // one that has been there so long is back
+};
+
+static const uint64_t SINCE_MAX_MS = 3650ULL * 86400 * 1000;
 
 static const cli_option options[] = {
     {'f', "follow", NULL, "go on with what comes, until Ctrl-C or the service ends"},
     {'n', "lines", "N", "begin with the last N lines (default 100, at most 10000)"},
+    {0, "tail", "N", "the same as --lines"},
+    {0, "since", "TIME", "only what was written since, e.g. 10m, or 2026-11-23T10:51:49Z"},
     {0, "no-prefix", NULL, "without the names of the nodes"},
     {0, "json", NULL, "one JSON object per line or piece of a line"},
     {0, NULL, NULL, NULL},
@@ -22,7 +42,12 @@ typedef struct reading {
     cli_client *client;
     cli_printer *printer;
     uv_signal_t interrupt;
+    uv_timer_t again; // until an agent that is gone is looked for once more
+    Warren__Agent__Logs *body;
+    cli_resume *resume;
     bool is_paused, is_ended, is_over;
+    uint64_t lost_at_ms;  // 0: the agent is there
+    uint64_t asked_at_ms; // for the last time
     int exit_code;
 } reading;
 
@@ -33,6 +58,7 @@ static void finish(reading *r, int exit_code) {
     cli_client_close(r->client);
     cli_printer_close(r->printer);
     uv_close((uv_handle_t *)&r->interrupt, NULL);
+    uv_close((uv_handle_t *)&r->again, NULL);
 }
 
 static void end(reading *r, int exit_code) {
@@ -56,28 +82,99 @@ static void look(reading *r) {
     if (r->is_ended || (r->is_paused ? queued >= CLI_OUTPUT_LOW : queued <= CLI_OUTPUT_HIGH))
         return;
     r->is_paused = !r->is_paused;
-    cli_client_pause(r->client, r->is_paused);
+    if (r->client != NULL) cli_client_pause(r->client, r->is_paused);
 }
 
 static void on_printed(void *user) {
     look(user);
 }
 
+// ---- an agent that ends, and comes back
+
+static void on_again(uv_timer_t *timer);
+
+static void wait_for_agent(reading *r) {
+    bool was_back = uv_now(&r->loop) - r->asked_at_ms > SETTLED_MS;
+    if (r->lost_at_ms == 0 || (r->client != NULL && was_back)) {
+        cli_printer_say(r->printer, "the agent is gone: waiting for it to be back");
+        r->lost_at_ms = uv_now(&r->loop);
+    }
+    cli_client_close(r->client);
+    r->client = NULL;
+    if (uv_now(&r->loop) - r->lost_at_ms < PATIENCE_MS) {
+        uv_timer_start(&r->again, on_again, AGAIN_MS, 0);
+        return;
+    }
+    cli_say("the agent ended");
+    end(r, CLI_NO_AGENT);
+}
+
+// What a following reader takes for the end of its service while the agent may just not have
+// found it again.
+static bool may_come_back(reading *r, const Warren__Agent__Reply *reply) {
+    bool is_gone = reply->kind_case == WARREN__AGENT__REPLY__KIND_DONE ||
+                   (reply->kind_case == WARREN__AGENT__REPLY__KIND_ERROR &&
+                    reply->error->exit_code == CLI_NOT_FOUND);
+    return is_gone && r->lost_at_ms != 0 && uv_now(&r->loop) - r->lost_at_ms < PATIENCE_MS;
+}
+
+static void take_reply(reading *r, const Warren__Agent__Reply *reply) {
+    switch (reply->kind_case) {
+    case WARREN__AGENT__REPLY__KIND_ERROR:
+        if (may_come_back(r, reply)) {
+            wait_for_agent(r);
+            return;
+        }
+        cli_say("%s", reply->error->text);
+        end(r, (int)reply->error->exit_code);
+        return;
+    case WARREN__AGENT__REPLY__KIND_OUTPUT:
+        if (r->resume != NULL && !cli_resume_take(r->resume, reply->output)) return;
+        cli_printer_output(r->printer, reply->output);
+        return;
+    case WARREN__AGENT__REPLY__KIND_SKIPPED:
+        cli_printer_skipped(r->printer, reply->skipped->lines);
+        return;
+    case WARREN__AGENT__REPLY__KIND_DONE:
+        if (may_come_back(r, reply))
+            wait_for_agent(r);
+        else
+            end(r, CLI_DONE);
+        return;
+    case WARREN__AGENT__REPLY__KIND_ENDED: end(r, CLI_DONE); return;
+    default: return;
+    }
+}
+
 static void on_reply(const Warren__Agent__Reply *reply, void *user) {
     reading *r = user;
     if (r->is_ended) return;
-    if (reply == NULL) {
+    if (reply != NULL) {
+        take_reply(r, reply);
+    } else if (r->body->follow) {
+        wait_for_agent(r);
+    } else {
         cli_say("the agent ended");
         end(r, CLI_NO_AGENT);
-    } else if (reply->kind_case == WARREN__AGENT__REPLY__KIND_ERROR) {
-        cli_say("%s", reply->error->text);
-        end(r, (int)reply->error->exit_code);
-    } else if (reply->kind_case == WARREN__AGENT__REPLY__KIND_OUTPUT) {
-        cli_printer_output(r->printer, reply->output);
-    } else if (reply->kind_case == WARREN__AGENT__REPLY__KIND_DONE ||
-               reply->kind_case == WARREN__AGENT__REPLY__KIND_ENDED) {
-        end(r, CLI_DONE);
     }
+    look(r);
+}
+
+static int ask(reading *r) {
+    int err = cli_client_open(&r->loop, on_reply, r, &r->client);
+    if (err != 0) return err;
+    r->asked_at_ms = uv_now(&r->loop);
+    CLI_REQUEST(request, LOGS, logs, r->body);
+    if (r->is_paused) cli_client_pause(r->client, true);
+    return cli_client_send(r->client, &request, -1);
+}
+
+static void on_again(uv_timer_t *timer) {
+    reading *r = timer->data;
+    r->body->since_ms = cli_resume_since_ms(r->resume);
+    r->body->tail_lines = AGENT_LOG_TAIL_LINES_MAX;
+    cli_resume_again(r->resume);
+    if (ask(r) != 0) wait_for_agent(r);
     look(r);
 }
 
@@ -85,30 +182,58 @@ static void on_interrupt(uv_signal_t *handle, int number) {
     finish(handle->data, 128 + number);
 }
 
+static uint64_t wall_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static int read_logs(Warren__Agent__Logs *body, const cli_printer_options *printer) {
-    reading r = {0};
+    reading r = {.body = body};
     cli_printer_options own = *printer;
     own.on_change = on_printed;
     own.user = &r;
     uv_loop_init(&r.loop);
-    int err = cli_client_open(&r.loop, on_reply, &r, &r.client);
-    if (err != 0) {
+    int err = ask(&r);
+    if (r.client == NULL) {
         uv_loop_close(&r.loop);
         return cli_client_explain(err);
     }
+    if (body->follow) r.resume = cli_resume_create(wall_ms());
     uv_signal_init(&r.loop, &r.interrupt);
-    r.interrupt.data = &r;
+    uv_timer_init(&r.loop, &r.again);
+    r.interrupt.data = r.again.data = &r;
     (void)uv_signal_start(&r.interrupt, on_interrupt, SIGINT); // without it Ctrl-C just ends us
-    CLI_REQUEST(request, LOGS, logs, body);
-    err = cli_printer_open(&r.loop, &own, &r.printer);
-    if (err == 0) err = cli_client_send(r.client, &request, -1);
+    if (err == 0) err = cli_printer_open(&r.loop, &own, &r.printer);
     if (err != 0) {
         cli_say("the request is too long");
         finish(&r, CLI_USAGE);
     }
     uv_run(&r.loop, UV_RUN_DEFAULT);
     uv_loop_close(&r.loop);
+    cli_resume_destroy(r.resume);
     return r.exit_code;
+}
+
+// "10m" ago, or a time of day in UTC.
+static bool take_since(const char *text, uint64_t *out_ms) {
+    struct tm parts = {0};
+    const char *rest =
+        strchr(text, '-') == NULL ? NULL : strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
+    if (rest != NULL) {
+        size_t digits = rest[0] == '.' ? 1 + strspn(rest + 1, "0123456789") : 0;
+        if (strcmp(rest + digits, "Z") == 0) {
+            char ms[5] = "000";
+            for (size_t i = 0; i < 3 && i + 1 < digits; i++)
+                ms[i] = rest[1 + i];
+            *out_ms = (uint64_t)timegm(&parts) * 1000 + strtoul(ms, NULL, 10);
+            return true;
+        }
+    }
+    uint64_t ago_ms, now_ms = wall_ms();
+    if (!cli_duration_parse("since", text, SINCE_MAX_MS, &ago_ms)) return false;
+    *out_ms = ago_ms < now_ms ? now_ms - ago_ms : 1;
+    return true;
 }
 
 static int run(int argc, char **argv) {
@@ -117,6 +242,7 @@ static int run(int argc, char **argv) {
     cli_printer_options printer = {.has_prefix = true};
     body.tail_lines = LINES_DEFAULT;
     const char *target = NULL;
+    bool has_lines = false;
     for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         switch (arg) {
         case CLI_ARG_BAD: return cli_args_exit_code(&args);
@@ -125,22 +251,29 @@ static int run(int argc, char **argv) {
             break;
         case OPTION_FOLLOW: body.follow = true; break;
         case OPTION_LINES:
+        case OPTION_TAIL:
+            has_lines = true;
             if (!cli_args_number(&args, "lines", 0, AGENT_LOG_TAIL_LINES_MAX, &body.tail_lines))
                 return CLI_USAGE;
+            break;
+        case OPTION_SINCE:
+            if (!take_since(args.value, &body.since_ms)) return CLI_USAGE;
             break;
         case OPTION_NO_PREFIX: printer.has_prefix = false; break;
         default: printer.is_json = true;
         }
     }
+    if (body.since_ms != 0 && !has_lines) body.tail_lines = AGENT_LOG_TAIL_LINES_MAX;
     body.target = (char *)(uintptr_t)(target != NULL ? target : "all");
     return read_logs(&body, &printer);
 }
 
 const cli_command cli_logs = {
     .name = "logs",
-    .usage = "[TARGET] [-f] [-n N] [--no-prefix] [--json]",
+    .usage = "[TARGET] [-f] [-n N | --tail N] [--since TIME] [--no-prefix] [--json]",
     .summary = "Prints what nodes wrote",
-    .example = "  warren logs -f app\n  warren logs app.2 -n 1000 --no-prefix\n",
+    .example = "  warren logs -f app\n  warren logs app.2 -n 1000 --no-prefix\n"
+               "  warren logs --since 10m --json\n",
     .options = options,
     .run = run,
 };

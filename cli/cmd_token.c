@@ -8,6 +8,7 @@
 #include "cli/args.h"
 #include "cli/client.h"
 #include "cli/cluster.h"
+#include "cli/duration.h"
 #include "cli/json.h"
 #include "io/paths.h"
 
@@ -30,17 +31,12 @@ typedef struct wish {
 
 // ---- words to wishes
 
-static bool take_ttl(const char *text, uint64_t *out) {
-    static const struct {
-        char unit;
-        uint64_t seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    size_t len = strspn(text, "0123456789");
-    if (len >= 1 && len <= 7 && text[len] != '\0' && text[len + 1] == '\0')
-        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-            if (units[i].unit == text[len]) *out = strtoull(text, NULL, 10) * units[i].seconds;
-    if (*out >= 1 && *out <= TTL_MAX_S) return true;
-    cli_say("--ttl is a time like 90s, 30m, 1h or 7d, at most 30d, not \"%.40s\"", text);
+static bool take_ttl(const char *text, uint64_t *out_s) {
+    uint64_t ms;
+    if (!cli_duration_parse("ttl", text, (uint64_t)TTL_MAX_S * 1000, &ms)) return false;
+    *out_s = ms / 1000;
+    if (*out_s > 0) return true;
+    cli_say("--ttl is at least 1s");
     return false;
 }
 

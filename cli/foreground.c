@@ -7,6 +7,7 @@
 
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/json.h"
 #include "cli/printer.h"
 
 enum { SIGNAL_COUNT = 3 };
@@ -86,8 +87,14 @@ static void on_started(foreground *f, const Warren__Agent__Started *started) {
     f->is_started = true;
     (void)snprintf(f->service, sizeof f->service, "%s", started->service);
     cli_printer_set_width(f->printer, started->service, started->instances);
-    cli_printer_json(f->printer, json_pack("{s:s, s:s, s:i}", "type", "started", "service",
-                                           started->service, "instances", (int)started->instances));
+    cli_printer_json(f->printer, json_pack("{s:s, s:s, s:i, s:o}", "type", "started", "service",
+                                           started->service, "instances", (int)started->instances,
+                                           "limits", cli_json_limits(started->limits)));
+    if (started->limits != NULL) {
+        char limits[640];
+        (void)snprintf(limits, sizeof limits, "each instance has %s", started->limits->text);
+        cli_printer_say(f->printer, limits);
+    }
     if (!f->run->detach) return;
     char text[256];
     (void)snprintf(text, sizeof text, "%s runs with %u %s (`warren logs -f %s`, `warren stop %s`)",

@@ -50,8 +50,8 @@ static size_t write_some(cli_output *output, mesh_bytes bytes, int step_max) {
             done += (size_t)written;
         else if (errno == EAGAIN) // somebody made it non-blocking, and it is full after all
             break;
-        else if (errno != EINTR)
-            output->err = -errno;
+        else if (errno != EINTR) // a socket whose reader left something unread is reset
+            output->err = errno == ECONNRESET ? -EPIPE : -errno;
     }
     return done;
 }

@@ -1,5 +1,6 @@
 #include "cli/printer.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -83,6 +84,16 @@ void cli_printer_event(cli_printer *printer, const Warren__Agent__NodeEvent *eve
         cli_printer_json(printer, cli_json_event(event));
     else if (event->text[0] != '\0')
         cli_printer_say(printer, event->text);
+}
+
+void cli_printer_skipped(cli_printer *printer, uint64_t lines) {
+    char text[128];
+    (void)snprintf(text, sizeof text,
+                   "%" PRIu64 " lines are left out here: they came faster than they were read",
+                   lines);
+    cli_printer_json(printer,
+                     json_pack("{s:s, s:I}", "type", "skipped", "lines", (json_int_t)lines));
+    cli_printer_say(printer, text);
 }
 
 size_t cli_printer_queued(const cli_printer *printer) {

@@ -18,6 +18,7 @@ int cli_printer_open(uv_loop_t *loop, const cli_printer_options *options, cli_pr
 // The names to come, so that all lines begin in one column.
 void cli_printer_set_width(cli_printer *printer, const char *service, uint32_t instances);
 void cli_printer_output(cli_printer *printer, const Warren__Agent__Output *output);
+void cli_printer_skipped(cli_printer *printer, uint64_t lines); // ... which are not printed
 void cli_printer_event(cli_printer *printer, const Warren__Agent__NodeEvent *event);
 // A sentence of our own, on stderr; nothing when JSON is printed.
 void cli_printer_say(cli_printer *printer, const char *text);

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/clean.h"
 #include "core/mem.h"
 
 enum { GAP = 2 };
@@ -12,11 +13,8 @@ enum { GAP = 2 };
 void cli_table_add(cli_table *table, const char *cell) {
     table->cells = mem_grow(table->cells, sizeof(char *), table->cell_count + 1, &table->cell_cap);
     char *copy = mem_copy(cell, strlen(cell) + 1);
-    // Names of files may hold anything; what a terminal would obey, or a line break, is shown and
-    // not done.
-    for (char *at = copy; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f) *at = '?';
-    table->cells[table->cell_count++] = copy;
+    // Names of files may hold anything.
+    table->cells[table->cell_count++] = cli_clean_text(copy);
 }
 
 // Columns that a text takes: its code points. Wide and joined characters are rare in what we print.

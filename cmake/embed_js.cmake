@@ -1,4 +1,5 @@
-# cmake -DOUT=file.c -DROOT=dir -DFILES=a.js|x/b.js -P embed_js.cmake: the files as one C table (runtime/engine_builtin.h).
+# cmake -DOUT=file.c -DROOT=dir -DFILES=a.js|x/b.js -P embed_js.cmake: the files as one C table (runtime/engine_builtin.h). A
+# file of JSON becomes a module that exports it.
 set(table "")
 set(arrays "")
 set(count 0)
@@ -6,6 +7,10 @@ string(REPLACE "|" ";" files "${FILES}")
 foreach(file ${files})
   string(REGEX REPLACE "\\.js$" "" name ${file})
   file(READ ${ROOT}/${file} hex HEX)
+  if(file MATCHES "\\.json$")
+    string(HEX "module.exports = " exports)
+    string(PREPEND hex ${exports})
+  endif()
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
   string(APPEND arrays "static const char text_${count}[] = {${bytes}0};\n")
   string(APPEND table "    {\"${name}\", text_${count}, sizeof text_${count} - 1},\n")

@@ -9,19 +9,22 @@
 
 #include "core/error.h"
 #include "core/mem.h"
+#include "io/member.h"
+#include "object.h"
 #include "poll.h"
 #include "secure/cipher_openssl.h"
-#include "warren.h"
 
 typedef struct binding {
     napi_env env;
     napi_ref on_events, receiver;
     napi_async_context async;
-    warren *w;
+    mesh_member *w;
     uv_prepare_t prepare;
     uint8_t *inbox, *outbox;
     uint32_t *state;
     size_t box_len, inbox_len;
+    uint32_t turn_calls;       // requests and replies in the inbox
+    uint32_t listening_memory; // 1 + descriptor, for the LISTENING that follows
     bool is_in_js;
     bool is_message_likely; // one came, or an answer was asked for, since the loop last slept
 } binding;
@@ -33,7 +36,14 @@ void binding_set_control_fd(int fd) {
     control_fd = fd;
 }
 
-enum { FAILURE_LEN_MAX = 1024 };
+enum {
+    FAILURE_LEN_MAX = 1024,
+    // So much JavaScript gets at once. What it makes of more would be out of the cache when the
+    // program reads it; and what is asked or answered goes out before the rest is looked at, so
+    // that both ends of a link work at the same time.
+    TURN_LEN = 32 << 10,
+    TURN_CALLS = 24,
+};
 
 static const size_t HEAD_LEN = BINDING_WORDS * sizeof(uint32_t);
 
@@ -66,6 +76,7 @@ static void call_js_once(binding *b) {
     b->is_in_js = false;
     napi_close_handle_scope(b->env, scope);
     // A flush inside may have added what failed.
+    b->turn_calls = 0;
     b->inbox_len -= told;
     memmove(b->inbox, b->inbox + told, b->inbox_len);
 }
@@ -95,6 +106,18 @@ static void put_event(binding *b, const event *e) {
     if (e->name.len > 0) memcpy(at + HEAD_LEN, e->name.data, e->name.len);
     if (e->payload.len > 0) memcpy(at + HEAD_LEN + e->name.len, e->payload.data, e->payload.len);
     b->inbox_len += len;
+}
+
+// JavaScript gets what is there once it is enough for a turn, and what it asked or answered goes
+// out.
+static void end_full_turn(binding *b) {
+    if (b->inbox_len < TURN_LEN && b->turn_calls < TURN_CALLS) return;
+    call_js(b);
+    mesh_member_write(b->w);
+    // Its handlers may have taken long: calls behind them that are too late by now never run.
+    uv_loop_t *loop = b->prepare.loop;
+    uv_update_time(loop);
+    mesh_node_tick(mesh_member_node(b->w), uv_now(loop));
 }
 
 static void put_peer(binding *b, const mesh_output *out) {
@@ -161,6 +184,16 @@ static void put_output(binding *b, const mesh_output *out) {
         e.id = out->slot;
         e.arg = out->cost;
         break;
+    case MESH_OUT_INPUT:
+        e.kind = BINDING_EV_INPUT;
+        e.id = out->slot;
+        e.arg = out->cost;
+        break;
+    case MESH_OUT_TAKE:
+        e.kind = BINDING_EV_TAKE;
+        e.id = out->slot;
+        e.arg = out->cost;
+        break;
     case MESH_OUT_DOWN:
         e.kind = BINDING_EV_DOWN;
         e.arg = (uint32_t)out->exit_code;
@@ -170,13 +203,15 @@ static void put_output(binding *b, const mesh_output *out) {
     case MESH_OUT_FLUSHED: e.kind = BINDING_EV_FLUSHED; break;
     default: return; // the driver's
     }
-    b->is_message_likely |= out->kind == MESH_OUT_MESSAGE || out->kind == MESH_OUT_REQUEST ||
-                            out->kind == MESH_OUT_REPLY;
     put_event(b, &e);
+    bool is_call = out->kind == MESH_OUT_REQUEST || out->kind == MESH_OUT_REPLY;
+    b->turn_calls += is_call;
+    b->is_message_likely |= is_call || out->kind == MESH_OUT_MESSAGE;
+    end_full_turn(b);
 }
 
 static void update_state(binding *b) {
-    mesh_node_stats stats = mesh_node_stats_get(warren_node(b->w));
+    mesh_node_stats stats = mesh_node_stats_get(mesh_member_node(b->w));
     for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
         uint64_t queued = stats.queued_bytes[lane];
         b->state[BINDING_WORD_QUEUED + lane] = queued < UINT32_MAX ? (uint32_t)queued : UINT32_MAX;
@@ -193,20 +228,31 @@ static void on_output(const mesh_output *out, void *user) {
     call_js(b);
 }
 
-static void on_agent(warren_agent_event kind, uint32_t id, int status, const char *text,
+static void on_agent(mesh_member_agent_event kind, uint32_t id, int status, const char *text,
                      void *user) {
     binding *b = user;
+    if (kind == MESH_MEMBER_BALANCE) {
+        b->listening_memory = (uint32_t)status + 1;
+        return;
+    }
     static const uint32_t kinds[] = {
-        [WARREN_JOINED] = BINDING_EV_JOINED,       [WARREN_ANNOUNCED] = BINDING_EV_ANNOUNCED,
-        [WARREN_LISTENING] = BINDING_EV_LISTENING, [WARREN_REFUSED] = BINDING_EV_REFUSED,
-        [WARREN_LOST] = BINDING_EV_LOST,           [WARREN_CLOSED] = BINDING_EV_CLOSED,
+        [MESH_MEMBER_JOINED] = BINDING_EV_JOINED,
+        [MESH_MEMBER_ANNOUNCED] = BINDING_EV_ANNOUNCED,
+        [MESH_MEMBER_LISTENING] = BINDING_EV_LISTENING,
+        [MESH_MEMBER_DRAIN] = BINDING_EV_RETIRE,
+        [MESH_MEMBER_REFUSED] = BINDING_EV_REFUSED,
+        [MESH_MEMBER_LOST] = BINDING_EV_LOST,
+        [MESH_MEMBER_CLOSED] = BINDING_EV_CLOSED,
     };
     event e = {.kind = kinds[kind], .id = id, .name = mesh_bytes_text(text)};
-    if (kind == WARREN_LISTENING) {
+    if (kind == MESH_MEMBER_LISTENING) {
         e.arg = status < 0 ? (uint32_t)status : 0;
         e.extra = status < 0 ? 0 : (uint32_t)status;
+        e.peer = b->listening_memory;
+        b->listening_memory = 0;
     }
-    if (kind == WARREN_CLOSED) b->state[BINDING_WORD_IS_CLOSED] = 1;
+    if (kind == MESH_MEMBER_DRAIN) e.arg = id;
+    if (kind == MESH_MEMBER_CLOSED) b->state[BINDING_WORD_IS_CLOSED] = 1;
     put_event(b, &e);
 }
 
@@ -245,7 +291,7 @@ static int run_publish(binding *b, const command *c, uint64_t now_ms) {
                             .flags = c->flags,
                             .payload = c->payload,
                             .pick = take_pick(&aux, c->extra)};
-    return mesh_node_publish_to(warren_node(b->w), now_ms, &pub);
+    return mesh_node_publish_to(mesh_member_node(b->w), now_ms, &pub);
 }
 
 static int run_announce(binding *b, const command *c) {
@@ -256,7 +302,7 @@ static int run_announce(binding *b, const command *c) {
                         .name = c->name,
                         .queue = queue,
                         .tags = pick.tags};
-    return warren_announce(b->w, &entry);
+    return mesh_member_announce(b->w, &entry);
 }
 
 static int run_call(binding *b, const command *c, uint64_t now_ms) {
@@ -272,7 +318,7 @@ static int run_call(binding *b, const command *c, uint64_t now_ms) {
                       .timeout_ms = c->arg,
                       .flags = c->flags,
                       .payload = c->payload};
-    return mesh_node_call(warren_node(b->w), now_ms, &call);
+    return mesh_node_call(mesh_member_node(b->w), now_ms, &call);
 }
 
 static int run_listen(binding *b, const command *c) {
@@ -280,7 +326,7 @@ static int run_listen(binding *b, const command *c) {
     if (c->name.len >= sizeof address) return MESH_EINVAL;
     memcpy(address, c->name.data, c->name.len);
     address[c->name.len] = '\0';
-    return warren_listen(b->w, c->id, address, c->arg, c->extra & 0x7fffffff, c->extra >> 31);
+    return mesh_member_listen(b->w, c->id, address, c->arg, c->extra & 0x7fffffff, c->extra >> 31);
 }
 
 static int run_hold(binding *b, const command *c) {
@@ -288,14 +334,14 @@ static int run_hold(binding *b, const command *c) {
     if (c->name.len >= sizeof id) return MESH_EINVAL;
     memcpy(id, c->name.data, c->name.len);
     id[c->name.len] = '\0';
-    warren_hold(b->w, strtoull(id, NULL, 16), c->arg == 1);
+    mesh_member_hold(b->w, strtoull(id, NULL, 16), c->arg == 1);
     return 0;
 }
 
 static int run_command(binding *b, const command *c, uint64_t now_ms) {
-    mesh_node *node = warren_node(b->w);
+    mesh_node *node = mesh_member_node(b->w);
     switch ((binding_command)c->kind) {
-    case BINDING_JOIN: return warren_join(b->w);
+    case BINDING_JOIN: return mesh_member_join(b->w);
     case BINDING_PUBLISH: return run_publish(b, c, now_ms);
     case BINDING_CALL: return run_call(b, c, now_ms);
     case BINDING_CANCEL: mesh_node_cancel(node, now_ms, c->id); return 0;
@@ -303,7 +349,7 @@ static int run_command(binding *b, const command *c, uint64_t now_ms) {
         mesh_node_answer(node, now_ms, c->id, c->arg, c->flags, c->payload);
         return 0;
     case BINDING_ANNOUNCE: return run_announce(b, c);
-    case BINDING_WITHDRAW: warren_withdraw(b->w, c->id); return 0;
+    case BINDING_WITHDRAW: mesh_member_withdraw(b->w, c->id); return 0;
     case BINDING_CONSUMED:
         mesh_node_consumed(node, c->peer,
                            c->flags & BINDING_FLAG_BULK ? MESH_LANE_BULK : MESH_LANE_NORMAL,
@@ -319,6 +365,11 @@ static int run_command(binding *b, const command *c, uint64_t now_ms) {
     case BINDING_HOLD: return run_hold(b, c);
     case BINDING_ITEM: return mesh_node_item(node, now_ms, c->id, c->flags, c->payload);
     case BINDING_GRANT: mesh_node_grant(node, now_ms, c->id, c->arg); return 0;
+    case BINDING_INPUT: return mesh_node_input(node, now_ms, c->id, c->flags, c->payload);
+    case BINDING_TAKE: mesh_node_take(node, now_ms, c->id, c->arg); return 0;
+    case BINDING_RETIRE: mesh_member_retire(b->w, c->id); return 0;
+    case BINDING_RETIRED: mesh_member_drained(b->w, c->arg); return 0;
+    case BINDING_READY: mesh_member_ready(b->w, c->arg == 1); return 0;
     default: return MESH_EINVAL;
     }
 }
@@ -363,7 +414,7 @@ static void run_commands(binding *b) {
 static void on_prepare(uv_prepare_t *prepare) {
     binding *b = prepare->data;
     run_commands(b);
-    warren_flush(b->w);
+    mesh_member_flush(b->w);
     call_js(b); // what a command failed with, where nothing else came
     runtime_poll_expect(b->prepare.loop, b->is_message_likely);
     b->is_message_likely = false;
@@ -384,7 +435,7 @@ static napi_value js_flush(napi_env env, napi_callback_info info) {
     binding *b = binding_of(env, info, &argc, NULL);
     if (b->w == NULL) return NULL;
     run_commands(b);
-    warren_write(b->w);
+    mesh_member_write(b->w);
     update_state(b);
     return NULL;
 }
@@ -395,7 +446,7 @@ static napi_value js_ref(napi_env env, napi_callback_info info) {
     bool is_ref = false;
     binding *b = binding_of(env, info, &argc, argv);
     if (b->w == NULL || napi_get_value_bool(env, argv[0], &is_ref) != napi_ok) return NULL;
-    warren_ref(b->w, is_ref);
+    mesh_member_ref(b->w, is_ref);
     return NULL;
 }
 
@@ -406,20 +457,8 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
     binding *b = binding_of(env, info, &argc, argv);
     if (b->w == NULL || napi_get_value_uint32(env, argv[0], &timeout_ms) != napi_ok) return NULL;
     run_commands(b);
-    warren_close(b->w, timeout_ms);
+    mesh_member_close(b->w, timeout_ms);
     return NULL;
-}
-
-static void set_number(napi_env env, napi_value object, const char *name, uint64_t number) {
-    napi_value value;
-    napi_create_double(env, (double)number, &value);
-    napi_set_named_property(env, object, name, value);
-}
-
-static void set_text(napi_env env, napi_value object, const char *name, const char *text) {
-    napi_value value;
-    napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
-    napi_set_named_property(env, object, name, value);
 }
 
 static napi_value js_stats(napi_env env, napi_callback_info info) {
@@ -428,15 +467,15 @@ static napi_value js_stats(napi_env env, napi_callback_info info) {
     napi_value object;
     napi_create_object(env, &object);
     if (b->w == NULL) return object;
-    mesh_node_stats stats = mesh_node_stats_get(warren_node(b->w));
-    set_number(env, object, "queuedBytes", stats.queued_bytes[MESH_LANE_NORMAL]);
-    set_number(env, object, "queuedBulkBytes", stats.queued_bytes[MESH_LANE_BULK]);
-    set_number(env, object, "unsentBytes", stats.unsent_bytes);
-    set_number(env, object, "lateReplies", stats.late_replies);
-    set_number(env, object, "lostPublications", stats.lost_publications);
-    set_number(env, object, "unknownTargets", stats.unknown_targets);
-    set_number(env, object, "sentMessages", stats.sent_messages);
-    set_number(env, object, "receivedMessages", stats.received_messages);
+    mesh_node_stats stats = mesh_node_stats_get(mesh_member_node(b->w));
+    object_set_number(env, object, "queuedBytes", stats.queued_bytes[MESH_LANE_NORMAL]);
+    object_set_number(env, object, "queuedBulkBytes", stats.queued_bytes[MESH_LANE_BULK]);
+    object_set_number(env, object, "unsentBytes", stats.unsent_bytes);
+    object_set_number(env, object, "lateReplies", stats.late_replies);
+    object_set_number(env, object, "lostPublications", stats.lost_publications);
+    object_set_number(env, object, "unknownTargets", stats.unknown_targets);
+    object_set_number(env, object, "sentMessages", stats.sent_messages);
+    object_set_number(env, object, "receivedMessages", stats.received_messages);
     return object;
 }
 
@@ -460,42 +499,22 @@ static void set_box(napi_env env, napi_value object, const char *name, void *mem
     napi_set_named_property(env, object, name, box);
 }
 
-// Reads a text option into `buffer`; NULL when it is not there.
-static const char *text_option(napi_env env, napi_value options, const char *name, char *buffer,
-                               size_t cap) {
-    napi_value value;
-    napi_valuetype type;
-    size_t len;
-    if (napi_get_named_property(env, options, name, &value) != napi_ok ||
-        napi_typeof(env, value, &type) != napi_ok || type != napi_string ||
-        napi_get_value_string_utf8(env, value, buffer, cap, &len) != napi_ok)
-        return NULL;
-    return buffer;
-}
-
-static uint32_t number_option(napi_env env, napi_value options, const char *name) {
-    napi_value value;
-    uint32_t number = 0;
-    if (napi_get_named_property(env, options, name, &value) == napi_ok)
-        napi_get_value_uint32(env, value, &number);
-    return number;
-}
-
 static int open_mesh(binding *b, napi_value js_options) {
     char agent_path[256], name[MESH_NAME_LEN_MAX + 1];
     uv_loop_t *loop;
     napi_get_uv_event_loop(b->env, &loop);
-    warren_options options = {
+    mesh_member_options options = {
         .control_fd = control_fd,
-        .agent_path = text_option(b->env, js_options, "agentPath", agent_path, sizeof agent_path),
-        .name = text_option(b->env, js_options, "name", name, sizeof name),
-        .max_message_len = number_option(b->env, js_options, "maxMessage"),
+        .agent_path =
+            object_get_text(b->env, js_options, "agentPath", agent_path, sizeof agent_path),
+        .name = object_get_text(b->env, js_options, "name", name, sizeof name),
+        .max_message_len = object_get_number(b->env, js_options, "maxMessage"),
     };
     size_t message_len =
         options.max_message_len != 0 ? options.max_message_len : MESH_MESSAGE_LEN_DEFAULT;
     b->box_len = message_len + BINDING_BOX_SLACK;
     mesh_cipher_use(&mesh_aead_openssl); // Node.js brings it
-    int err = warren_open(loop, &options, on_output, on_agent, b, &b->w);
+    int err = mesh_member_open(loop, &options, on_output, on_agent, b, &b->w);
     if (options.control_fd >= 0) control_fd = -1; // used up, also by a failure
     if (err != 0) return err;
     uv_prepare_init(loop, &b->prepare);
@@ -506,17 +525,17 @@ static int open_mesh(binding *b, napi_value js_options) {
 }
 
 static napi_value describe_self(binding *b) {
-    const warren_self *self = warren_self_get(b->w);
+    const mesh_member_self *self = mesh_member_self_get(b->w);
     napi_value object;
     char id[17];
     (void)snprintf(id, sizeof id, "%016llx", (unsigned long long)self->node_id);
     napi_create_object(b->env, &object);
-    set_text(b->env, object, "id", id);
-    set_text(b->env, object, "name", self->name);
-    set_text(b->env, object, "service", self->service);
-    set_text(b->env, object, "host", self->host);
-    set_number(b->env, object, "instance", self->instance);
-    set_number(b->env, object, "incarnation", self->incarnation);
+    object_set_text(b->env, object, "id", id);
+    object_set_text(b->env, object, "name", self->name);
+    object_set_text(b->env, object, "service", self->service);
+    object_set_text(b->env, object, "host", self->host);
+    object_set_number(b->env, object, "instance", self->instance);
+    object_set_number(b->env, object, "incarnation", self->incarnation);
     set_box(b->env, object, "inbox", b->inbox, b->box_len);
     set_box(b->env, object, "outbox", b->outbox, b->box_len);
     set_box(b->env, object, "state", b->state, BINDING_STATE_WORDS * sizeof(uint32_t));
@@ -555,10 +574,10 @@ static void on_env_end(void *data) {
     if (b->w == NULL) return;
     b->is_in_js = true; // no JavaScript runs any more
     run_commands(b);
-    warren_write(b->w);
+    mesh_member_write(b->w);
     uv_prepare_stop(&b->prepare);
     uv_close((uv_handle_t *)&b->prepare, NULL);
-    warren_destroy(b->w);
+    mesh_member_destroy(b->w);
     b->w = NULL;
     // The program may start and end Workers for as long as it lives.
     munmap(b->inbox, b->box_len);

@@ -1,4 +1,4 @@
-// Node-API face of the mesh: JavaScript call <-> warren.h. Linked into warren-node as
+// Node-API face of the mesh: JavaScript call <-> io/member.h. Linked into warren-node as
 // process._linkedBinding('warren'); as an addon, of a stock Node.js (addon/).
 //
 // JavaScript and C share three pieces of memory, so that a message costs no call across the
@@ -56,9 +56,14 @@ typedef enum binding_command {
     BINDING_DEMONITOR, // peer
     BINDING_LISTEN,    // id request, arg port, name address, extra backlog | ipv6_only << 31
     BINDING_FLUSH,     // FLUSHED follows, once for all before it, when nothing is unsent
-    BINDING_HOLD,      // for tests (warren_hold): name node id in hex, arg 1 held or 0
+    BINDING_HOLD,      // for tests (mesh_member_hold): name node id in hex, arg 1 held or 0
     BINDING_ITEM,      // id serve slot, payload (none: the answer begins to be a stream)
     BINDING_GRANT,     // id slot, arg bytes
+    BINDING_INPUT,     // id slot, payload (none: its end)
+    BINDING_TAKE,      // id serve slot, arg bytes (0: no more is read)
+    BINDING_READY,     // arg 1: by process.send
+    BINDING_RETIRE,    // id entry_id (mesh_member_retire)
+    BINDING_RETIRED,   // the answer to BINDING_EV_RETIRE; arg: connections that are left
 } binding_command;
 
 // Events (inbox). flags bit 0: payload begins with headers; bit 1 of word 1's flags: is_up /
@@ -77,15 +82,19 @@ typedef enum binding_event {
     BINDING_EV_DOWN,      // peer, arg exit code (int), extra signal, name reason
     BINDING_EV_DRAIN,     // bulk
     BINDING_EV_ANNOUNCED, // id entry_id
-    BINDING_EV_LISTENING, // id request, arg status (int: 0 or -errno), extra fd
+    BINDING_EV_LISTENING, // id request, arg status (int: 0 or -errno), extra fd, peer 0 or
+                          // 1 + descriptor of the memory of runtime/balance.h
     BINDING_EV_REFUSED,   // name text
     BINDING_EV_LOST,
     BINDING_EV_CLOSED,
     BINDING_EV_COMMAND_FAILED, // arg error (mesh_error), name sentence, id of the command: our bug
                                // or a limit; JavaScript turns it into an error
     BINDING_EV_FLUSHED,
-    BINDING_EV_ITEM,  // id slot, peer, arg cost, payload (none: it begins)
-    BINDING_EV_GRANT, // id serve slot, arg bytes
+    BINDING_EV_ITEM,   // id slot, peer, arg cost, payload (none: it begins)
+    BINDING_EV_GRANT,  // id serve slot, arg bytes
+    BINDING_EV_INPUT,  // id serve slot, peer, arg cost, payload (none: the end)
+    BINDING_EV_TAKE,   // id slot, arg bytes (0: no more is read)
+    BINDING_EV_RETIRE, // arg timeout_ms: finish what is there, then RETIRED
 } binding_event;
 
 enum { BINDING_FLAG_HEADERS = 1, BINDING_FLAG_BOOL = 2, BINDING_FLAG_BULK = 4 };

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,16 +13,23 @@
 #include <uv.h>
 
 #include "binding.h"
+#include "boot_key.h"
 #include "core/mem.h"
 #include "engine.h"
 #include "leash.h"
+#include "throttle.h"
+#include "watchdog.h"
 
 enum { EXIT_INTERNAL = 70 };
 
-// What the zygote tells a cold node, by environment: the numbers of two descriptors, and a title.
+// What the zygote tells a cold node, by environment: the numbers of descriptors, a title,
+// limits, and what to load first.
 static const char CONTROL_VARIABLE[] = "WARREN_CONTROL_FD";
 static const char LEASH_VARIABLE[] = "WARREN_LEASH_FD";
+static const char HEARTBEAT_VARIABLE[] = "WARREN_HEARTBEAT_FD";
 static const char TITLE_VARIABLE[] = "WARREN_TITLE";
+static const char LIMITS_VARIABLE[] = "WARREN_LIMITS";   // "HEAP_BYTES CPU_PERCENT"
+static const char PRELOAD_VARIABLE[] = "WARREN_PRELOAD"; // modules, one a line
 
 // The descriptor that the variable names, now close-on-exec; -1 when there is none. Removes the
 // variable: the program and its children have no use for it.
@@ -37,101 +45,65 @@ static int take_fd(const char *variable) {
     return is_good ? (int)fd : -1;
 }
 
+// Starts to keep to its limit of processor time; that of the heap is returned, 0: none.
+static uint64_t take_limits(void) {
+    const char *value = getenv(LIMITS_VARIABLE);
+    uint64_t heap_max = 0;
+    uint32_t cpu_percent = 0;
+    if (value == NULL) return 0;
+    if (sscanf(value, "%" SCNu64 " %" SCNu32, &heap_max, &cpu_percent) != 2) return 0;
+    unsetenv(LIMITS_VARIABLE);
+    if (runtime_throttle_start(cpu_percent) != 0) exit(EXIT_INTERNAL);
+    return heap_max;
+}
+
 int runtime_cold_main(int argc, char **argv) {
     int control_fd = take_fd(CONTROL_VARIABLE);
     int leash_fd = take_fd(LEASH_VARIABLE);
+    int heartbeat_fd = take_fd(HEARTBEAT_VARIABLE);
     if (leash_fd >= 0 && runtime_leash_start(leash_fd) != 0) return EXIT_INTERNAL;
     if (control_fd >= 0) binding_set_control_fd(control_fd);
+    uint64_t heap_max = take_limits();
+
+    const char *modules = control_fd >= 0 ? getenv(PRELOAD_VARIABLE) : NULL;
+    char *preload = modules != NULL ? mem_copy(modules, strlen(modules) + 1) : NULL;
+    if (modules != NULL) unsetenv(PRELOAD_VARIABLE);
 
     runtime_engine *engine;
     int exit_code;
-    int err = runtime_engine_boot_cold(argc, argv, control_fd >= 0, &engine, &exit_code);
+    int err = runtime_engine_boot_cold(argc, argv, control_fd >= 0, preload, &engine, &exit_code);
     if (err != 0) {
         fprintf(stderr, "cannot boot Node.js: %s\n", uv_strerror(err));
+        free(preload);
         return EXIT_INTERNAL;
     }
-    if (engine == NULL) return exit_code;
+    if (engine == NULL) {
+        free(preload);
+        return exit_code;
+    }
+    if (heap_max > 0) runtime_engine_limit_heap(engine, heap_max);
+    if (heartbeat_fd >= 0) runtime_watchdog_start(heartbeat_fd);
 
     const char *title = getenv(TITLE_VARIABLE);
     if (control_fd >= 0 && title != NULL) {
         uv_set_process_title(title);
         unsetenv(TITLE_VARIABLE);
     }
-    return runtime_engine_run(engine);
+    exit_code = runtime_engine_run(engine);
+    free(preload);
+    return exit_code;
 }
-
-// ---- what only a fresh process can follow
-
-// `env` is NULL-terminated, or ends after env_count.
-static const char *find(char *const *env, size_t env_count, const char *name) {
-    size_t len = strlen(name);
-    for (size_t i = 0; i < env_count && env[i] != NULL; i++)
-        if (strncmp(env[i], name, len) == 0 && env[i][len] == '=') return env[i] + len + 1;
-    return NULL;
-}
-
-// For one process and not for others: the zygote boots without them, whoever has one starts cold.
-static const char *const PROCESS_VARIABLES[] = {
-    "NODE_CHANNEL_FD",          "NODE_CLUSTER_SCHED_POLICY", "NODE_DEBUG",
-    "NODE_DEBUG_NATIVE",        "NODE_NO_WARNINGS",          "NODE_OPTIONS",
-    "NODE_PENDING_DEPRECATION", "NODE_PRESERVE_SYMLINKS",    "NODE_PRESERVE_SYMLINKS_MAIN",
-    "NODE_REDIRECT_WARNINGS",   "NODE_TEST_CONTEXT",         "NODE_UNIQUE_ID",
-    "NODE_V8_COVERAGE",
-};
-
-// Of the whole machine, as a rule: read by Node and OpenSSL, by the loader and by libc. A node
-// whose value is the zygote's can be forked.
-static const char *const SYSTEM_VARIABLES[] = {
-    "NODE_EXTRA_CA_CERTS", "NODE_ICU_DATA", "OPENSSL_CONF",   "OPENSSL_MODULES", "SSL_CERT_DIR",
-    "SSL_CERT_FILE",       "LD_PRELOAD",    "GLIBC_TUNABLES", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX",
-};
-
-// ICU takes its default locale from the first of these that is not empty.
-static const char *const LOCALE_VARIABLES[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
-
-enum {
-    PROCESS_VARIABLE_COUNT = sizeof PROCESS_VARIABLES / sizeof *PROCESS_VARIABLES,
-    SYSTEM_VARIABLE_COUNT = sizeof SYSTEM_VARIABLES / sizeof *SYSTEM_VARIABLES,
-    LOCALE_VARIABLE_COUNT = sizeof LOCALE_VARIABLES / sizeof *LOCALE_VARIABLES,
-};
 
 void runtime_cold_scrub(void) {
-    for (size_t i = 0; i < PROCESS_VARIABLE_COUNT; i++)
-        unsetenv(PROCESS_VARIABLES[i]);
-}
-
-static bool is_different(char *const *env, size_t env_count, const char *name) {
-    const char *theirs = find(env, env_count, name);
-    const char *ours = getenv(name);
-    return theirs == NULL || ours == NULL ? theirs != ours : strcmp(theirs, ours) != 0;
-}
-
-// The locale that programs with this environment see, without its encoding.
-typedef struct locale {
-    const char *variable, *name;
-    size_t len;
-} locale;
-
-static locale find_locale(char *const *env, size_t env_count) {
-    for (size_t i = 0; i < LOCALE_VARIABLE_COUNT; i++) {
-        const char *name = find(env, env_count, LOCALE_VARIABLES[i]);
-        if (name == NULL || *name == '\0') continue;
-        locale found = {LOCALE_VARIABLES[i], name, strcspn(name, ".@")};
-        bool is_plain = (found.len == 1 && *name == 'C') || strncmp(name, "POSIX", 5) == 0;
-        if (!is_plain) return found;
-        break;
+    for (size_t i = 0; environ[i] != NULL;) {
+        if (!runtime_boot_is_private(environ[i])) {
+            i++;
+            continue;
+        }
+        char name[64];
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(environ[i], "="), environ[i]);
+        unsetenv(name);
     }
-    return (locale){"LANG", "en_US", 5}; // as V8 shows the locale C
-}
-
-const char *runtime_cold_variable(char *const *env, size_t env_count) {
-    for (size_t i = 0; i < PROCESS_VARIABLE_COUNT; i++)
-        if (is_different(env, env_count, PROCESS_VARIABLES[i])) return PROCESS_VARIABLES[i];
-    for (size_t i = 0; i < SYSTEM_VARIABLE_COUNT; i++)
-        if (is_different(env, env_count, SYSTEM_VARIABLES[i])) return SYSTEM_VARIABLES[i];
-    locale theirs = find_locale(env, env_count), ours = find_locale(environ, SIZE_MAX);
-    bool is_same = theirs.len == ours.len && memcmp(theirs.name, ours.name, ours.len) == 0;
-    return is_same ? NULL : theirs.variable;
 }
 
 // ---- exec
@@ -143,10 +115,28 @@ static char *variable(const char *name, const char *value) {
     return out;
 }
 
+static char *limits_variable(uint64_t heap_max, uint32_t cpu_percent) {
+    char text[48];
+    snprintf(text, sizeof text, "%" PRIu64 " %" PRIu32, heap_max, cpu_percent);
+    return variable(LIMITS_VARIABLE, text);
+}
+
 static char *fd_variable(const char *name, int fd) {
     char number[16];
     snprintf(number, sizeof number, "%d", fd);
     return variable(name, number);
+}
+
+static char *preload_variable(char *const *names, size_t count) {
+    size_t len = 1;
+    for (size_t i = 0; i < count; i++)
+        len += strlen(names[i]) + 1;
+    char *lines = mem_alloc(len), *end = lines;
+    for (size_t i = 0; i < count; i++)
+        end += sprintf(end, "%s\n", names[i]);
+    char *out = variable(PRELOAD_VARIABLE, lines);
+    free(lines);
+    return out;
 }
 
 static int keep_on_exec(int fd) {
@@ -164,16 +154,23 @@ int runtime_cold_exec(const runtime_cold_options *options) {
         argv[argc++] = options->argv[i];
     argv[argc] = NULL;
 
-    char **env = mem_alloc((options->env_count + 3 + 1) * sizeof *env);
+    char **env = mem_alloc((options->env_count + 6 + 1) * sizeof *env);
     for (size_t i = 0; i < options->env_count; i++)
         env[env_count++] = options->env[i];
     env[env_count++] = fd_variable(CONTROL_VARIABLE, options->control_fd);
     env[env_count++] = fd_variable(LEASH_VARIABLE, options->leash_fd);
+    if (options->heartbeat_fd >= 0)
+        env[env_count++] = fd_variable(HEARTBEAT_VARIABLE, options->heartbeat_fd);
     env[env_count++] = variable(TITLE_VARIABLE, options->title);
+    if (options->heap_max > 0 || options->cpu_percent > 0)
+        env[env_count++] = limits_variable(options->heap_max, options->cpu_percent);
+    if (options->preload_count > 0)
+        env[env_count++] = preload_variable(options->preload, options->preload_count);
     env[env_count] = NULL;
 
     int err = keep_on_exec(options->control_fd);
     if (err == 0) err = keep_on_exec(options->leash_fd);
+    if (err == 0 && options->heartbeat_fd >= 0) err = keep_on_exec(options->heartbeat_fd);
     // The file this zygote runs, also when a newer one has taken its name.
     if (err == 0) {
         execve("/proc/self/exe", argv, env);

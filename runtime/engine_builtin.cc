@@ -1,5 +1,5 @@
-// Makes the files of runtime/js builtin modules of Node: `warren` for programs (index.js), and
-// `internal/warren/NAME`, which only they can require.
+// Makes the files of runtime/js builtin modules of Node: `warren` and `warren/config` for programs
+// (index.js, config/index.js), and `internal/warren/NAME`, which only they can require.
 //
 // Node fills its table of builtins when it makes an environment, for the main thread and for each
 // Worker, before any JavaScript runs. A libnode whose dependencies are packages of their own
@@ -39,6 +39,12 @@ std::string prologue(std::string_view dir) {
            "})(require); ";
 }
 
+std::string id_of(std::string_view name) {
+    if (name == "index") return "warren";
+    if (name == "config/index") return "warren/config";
+    return "internal/warren/" + std::string(name);
+}
+
 void add_scripts(node::builtins::BuiltinLoader *loader) {
     for (size_t i = 0; i < runtime_script_count; i++) {
         const runtime_script &script = runtime_scripts[i];
@@ -46,7 +52,7 @@ void add_scripts(node::builtins::BuiltinLoader *loader) {
         size_t slash = name.rfind('/');
         std::string source = prologue(slash == name.npos ? "." : name.substr(0, slash));
         source.append(script.text, script.len);
-        std::string id = name == "index" ? "warren" : "internal/warren/" + std::string(name);
+        std::string id = id_of(name);
         loader->Add(id.c_str(), source);
     }
 }

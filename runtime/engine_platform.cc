@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <libplatform/libplatform.h>
 #include <map>
 #include <mutex>
 #include <pthread.h>
@@ -16,9 +15,10 @@
 #include <uv.h>
 #include <vector>
 
+#include "engine_versions.h"
+
 namespace {
 
-using TaskPtr = std::unique_ptr<v8::Task>;
 using Lock = std::unique_lock<std::mutex>;
 using FinishedCallback = std::function<void()>;
 
@@ -82,7 +82,9 @@ class Workers {
     }
 
     void start_thread_if_needed() {
-        if (!may_start_ || idle_count_ > 0 || thread_count_ == kWorkerCount) return;
+        // One that is idle may have been woken for another task already.
+        bool is_needed = idle_count_ == 0 || idle_count_ < static_cast<int>(ready_.size());
+        if (!may_start_ || !is_needed || thread_count_ == kWorkerCount) return;
         // Signals are the main thread's; a worker that took one would run libuv's handler here.
         sigset_t all, old;
         sigfillset(&all);
@@ -149,7 +151,7 @@ class Workers {
 };
 
 // Tasks that must run on one isolate's own thread, carried there by its libuv loop.
-class Foreground : public v8::TaskRunner, public std::enable_shared_from_this<Foreground> {
+class Foreground : public EngineTaskRunner, public std::enable_shared_from_this<Foreground> {
   public:
     Foreground(v8::Isolate *isolate, uv_loop_t *loop)
         : isolate_(isolate), loop_(loop), wake_(new uv_async_t) {
@@ -159,33 +161,17 @@ class Foreground : public v8::TaskRunner, public std::enable_shared_from_this<Fo
         uv_unref(reinterpret_cast<uv_handle_t *>(wake_));
     }
 
-    void PostTask(TaskPtr task) override {
+    void post(TaskPtr task) override {
         Lock lock(mutex_);
         if (wake_ == nullptr) return;
         ready_.push_back(std::move(task));
         uv_async_send(wake_);
     }
-    void PostDelayedTask(TaskPtr task, double delay_s) override {
+    void post_delayed(TaskPtr task, double delay_s) override {
         Lock lock(mutex_);
         if (wake_ == nullptr) return;
         delayed_.emplace_back(std::move(task), delay_s);
         uv_async_send(wake_);
-    }
-    void PostNonNestableTask(TaskPtr task) override {
-        PostTask(std::move(task)); // we never run tasks inside tasks
-    }
-    void PostNonNestableDelayedTask(TaskPtr task, double delay_s) override {
-        PostDelayedTask(std::move(task), delay_s);
-    }
-    void PostIdleTask(std::unique_ptr<v8::IdleTask>) override {}
-    bool IdleTasksEnabled() override {
-        return false;
-    }
-    bool NonNestableTasksEnabled() const override {
-        return true;
-    }
-    bool NonNestableDelayedTasksEnabled() const override {
-        return true;
     }
 
     // Runs what is ready; tasks they post wait for the next flush. True when one ran.
@@ -301,7 +287,7 @@ class Foreground : public v8::TaskRunner, public std::enable_shared_from_this<Fo
     size_t open_handles_ = 0;
 };
 
-class LazyPlatform final : public EnginePlatform {
+class LazyPlatform final : public EnginePlatformBase {
   public:
     void settle(v8::Isolate *isolate) override {
         bool is_some = true;
@@ -353,22 +339,8 @@ class LazyPlatform final : public EnginePlatform {
             workers_.drain();
         } while (runner->flush());
     }
-    std::shared_ptr<v8::TaskRunner> GetForegroundTaskRunner(v8::Isolate *isolate) override {
-        return find(isolate);
-    }
-
     int NumberOfWorkerThreads() override {
         return kWorkerCount;
-    }
-    void CallOnWorkerThread(TaskPtr task) override {
-        workers_.post(std::move(task));
-    }
-    void CallDelayedOnWorkerThread(TaskPtr task, double delay_s) override {
-        workers_.post_delayed(std::move(task), delay_s);
-    }
-    std::unique_ptr<v8::JobHandle> PostJob(v8::TaskPriority priority,
-                                           std::unique_ptr<v8::JobTask> job) override {
-        return v8::platform::NewDefaultJobHandle(this, priority, std::move(job), kWorkerCount);
     }
     bool IdleTasksEnabled(v8::Isolate *) override {
         return false;
@@ -382,6 +354,17 @@ class LazyPlatform final : public EnginePlatform {
     }
     v8::TracingController *GetTracingController() override {
         return &tracing_;
+    }
+
+  protected:
+    std::shared_ptr<v8::TaskRunner> runner_of(v8::Isolate *isolate) override {
+        return find(isolate);
+    }
+    void post_to_worker(TaskPtr task) override {
+        workers_.post(std::move(task));
+    }
+    void post_to_worker_delayed(TaskPtr task, double delay_s) override {
+        workers_.post_delayed(std::move(task), delay_s);
     }
 
   private:

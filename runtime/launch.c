@@ -13,15 +13,18 @@
 
 #include "binding.h"
 #include "cold.h"
+#include "confine.h"
 #include "core/mem.h"
 #include "leash.h"
+#include "throttle.h"
+#include "watchdog.h"
 
 enum {
     EXIT_INTERNAL = 70,
     STRINGS_MAX = 4096, // of argv, of env, of exec_argv
     FD_CONTROL = 3,
     FD_LEASH,
-    FD_COUNT, // in the packet: stdin, stdout, stderr, then these
+    FD_HEARTBEAT, // only when has_heartbeat says so
 };
 
 // A sentence into one of the result's texts; a longer one is cut.
@@ -58,8 +61,10 @@ static bool is_possible(const Warren__Zygote__Launch *request, const mesh_packet
         say(result->error, "cannot start a node: warren-node may open no more files");
         return false;
     }
-    if (packet->fd_count != FD_COUNT || request->n_argv == 0 || request->n_argv > STRINGS_MAX ||
-        request->n_env > STRINGS_MAX || request->n_exec_argv > STRINGS_MAX) {
+    size_t fd_count = request->has_heartbeat ? FD_HEARTBEAT + 1 : FD_HEARTBEAT;
+    if (packet->fd_count != fd_count || request->n_argv == 0 || request->n_argv > STRINGS_MAX ||
+        request->n_env > STRINGS_MAX || request->n_exec_argv > STRINGS_MAX ||
+        request->n_preload > STRINGS_MAX) {
         say(result->error, "cannot start a node: the agent's request is malformed");
         return false;
     }
@@ -78,17 +83,21 @@ static bool is_possible(const Warren__Zygote__Launch *request, const mesh_packet
 }
 
 // False with the reason when a fork would not be what the launch asks for.
-static bool can_fork(runtime_engine *engine, const Warren__Zygote__Launch *request,
-                     runtime_launch_result *result) {
+static bool can_fork(runtime_engine *engine, const runtime_boot *boot,
+                     const Warren__Zygote__Launch *request, runtime_launch_result *result) {
+    runtime_boot wanted = {
+        .exec_argv = {request->exec_argv, request->n_exec_argv},
+        .env = {request->env, request->n_env},
+        .preload = {request->preload, request->n_preload},
+        .argv = {request->argv, request->n_argv},
+        .cwd = request->cwd,
+    };
     const char *why;
-    if (request->n_exec_argv > 0) {
-        say(result->cold_reason, "%s is read when Node boots", request->exec_argv[0]);
+    if (request->cold_reason[0] != '\0') {
+        say(result->cold_reason, "%s", request->cold_reason);
         return false;
     }
-    if ((why = runtime_cold_variable(request->env, request->n_env)) != NULL) {
-        say(result->cold_reason, "%s is read when Node boots", why);
-        return false;
-    }
+    if (!runtime_boot_can_serve(boot, &wanted, result->cold_reason)) return false;
     if (!runtime_engine_can_fork(engine, &why)) {
         say(result->cold_reason, "%s", why);
         return false;
@@ -99,7 +108,8 @@ static bool can_fork(runtime_engine *engine, const Warren__Zygote__Launch *reque
 // ---- in the child
 
 // A process of its own session, with the node's stdio and nothing of the zygote's.
-static void become_node(const mesh_packet *packet, const runtime_launch_result *result) {
+static void become_node(const Warren__Zygote__Launch *request, const mesh_packet *packet,
+                        const runtime_launch_result *result) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -110,6 +120,7 @@ static void become_node(const mesh_packet *packet, const runtime_launch_result *
         dup2(packet->fds[i], i);
         close(packet->fds[i]);
     }
+    if (runtime_confine(request) != 0) _exit(EXIT_INTERNAL);
 }
 
 static char **null_terminated(char **strings, size_t count) {
@@ -122,7 +133,7 @@ __attribute__((noreturn)) static void run_forked(runtime_engine *engine,
                                                  const Warren__Zygote__Launch *request,
                                                  const mesh_packet *packet,
                                                  const runtime_launch_result *result) {
-    become_node(packet, result);
+    become_node(request, packet, result);
     binding_set_control_fd(packet->fds[FD_CONTROL]);
     runtime_identity identity = {
         .argv = null_terminated(request->argv, request->n_argv),
@@ -131,7 +142,11 @@ __attribute__((noreturn)) static void run_forked(runtime_engine *engine,
         .title = request->title,
     };
     runtime_engine_after_fork(engine, &identity);
-    if (runtime_leash_start(packet->fds[FD_LEASH]) != 0) _exit(EXIT_INTERNAL);
+    if (request->heap_max > 0) runtime_engine_limit_heap(engine, request->heap_max);
+    if (runtime_leash_start(packet->fds[FD_LEASH]) != 0 ||
+        runtime_throttle_start(request->cpu_percent) != 0)
+        _exit(EXIT_INTERNAL);
+    if (request->has_heartbeat) runtime_watchdog_start(packet->fds[FD_HEARTBEAT]);
     int exit_code = runtime_engine_run(engine);
     fflush(NULL);
     _exit(exit_code);
@@ -140,7 +155,7 @@ __attribute__((noreturn)) static void run_forked(runtime_engine *engine,
 __attribute__((noreturn)) static void run_cold(const Warren__Zygote__Launch *request,
                                                const mesh_packet *packet,
                                                const runtime_launch_result *result, int error_fd) {
-    become_node(packet, result);
+    become_node(request, packet, result);
     int err = chdir(request->cwd) == 0 ? 0 : -errno;
     runtime_cold_options options = {
         .exec_argv = request->exec_argv,
@@ -149,9 +164,14 @@ __attribute__((noreturn)) static void run_cold(const Warren__Zygote__Launch *req
         .argv_count = request->n_argv,
         .env = request->env,
         .env_count = request->n_env,
+        .preload = request->preload,
+        .preload_count = request->n_preload,
         .title = request->title,
         .control_fd = packet->fds[FD_CONTROL],
         .leash_fd = packet->fds[FD_LEASH],
+        .heartbeat_fd = request->has_heartbeat ? packet->fds[FD_HEARTBEAT] : -1,
+        .heap_max = request->heap_max,
+        .cpu_percent = request->cpu_percent,
     };
     if (err == 0) err = runtime_cold_exec(&options);
     (void)!write(error_fd, &err, sizeof err);
@@ -197,10 +217,11 @@ static void exec_node(const Warren__Zygote__Launch *request, const mesh_packet *
             strerror(-err));
 }
 
-void runtime_launch(runtime_engine *engine, const Warren__Zygote__Launch *request,
-                    const mesh_packet *packet, runtime_launch_result *result) {
+void runtime_launch(runtime_engine *engine, const runtime_boot *boot,
+                    const Warren__Zygote__Launch *request, const mesh_packet *packet,
+                    runtime_launch_result *result) {
     if (!is_possible(request, packet, result)) return;
-    if (can_fork(engine, request, result))
+    if (can_fork(engine, boot, request, result))
         fork_node(engine, request, packet, result);
     else
         exec_node(request, packet, result);

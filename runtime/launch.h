@@ -16,7 +16,8 @@ typedef struct runtime_launch_result {
     char error[RUNTIME_LAUNCH_TEXT_LEN];       // a whole sentence, or empty
 } runtime_launch_result;
 
-// Borrows everything; the descriptors in `packet` stay the caller's to close. Does not return in
-// the child.
-void runtime_launch(runtime_engine *engine, const Warren__Zygote__Launch *request,
-                    const mesh_packet *packet, runtime_launch_result *result);
+// `boot`: what the engine was booted with. Borrows everything; the descriptors in `packet` stay the
+// caller's to close. Does not return in the child.
+void runtime_launch(runtime_engine *engine, const runtime_boot *boot,
+                    const Warren__Zygote__Launch *request, const mesh_packet *packet,
+                    runtime_launch_result *result);

@@ -1,5 +1,6 @@
 // No node outlives its agent: the agent keeps the write end of a pipe, its nodes the read end. When
-// the pipe ends, the node gets SIGTERM from itself and, RUNTIME_LEASH_GRACE_MS later, SIGKILL.
+// the pipe ends, the node gets SIGTERM from itself and, RUNTIME_LEASH_GRACE_MS later, SIGKILL. A
+// byte in it says that the agent has asked something (watchdog.h).
 #pragma once
 
 enum { RUNTIME_LEASH_GRACE_MS = 5000 };

@@ -1,4 +1,4 @@
-// warren-node: runs one program as `node` does, or is the zygote of an agent (--warren-zygote=FD).
+// warren-node: runs one program as `node` does, or is the zygote of an agent (zygote.h).
 #include <stdio.h>
 #include <string.h>
 
@@ -15,8 +15,8 @@ const char *__asan_default_options(void) {
 #endif
 
 int main(int argc, char **argv) {
-    int zygote_fd;
-    if (argc >= 2 && runtime_zygote_option(argv[1], &zygote_fd))
-        return runtime_zygote_main(zygote_fd, argc, argv);
+    runtime_zygote_options zygote;
+    if (argc >= 2 && runtime_zygote_option(argv[1], &zygote))
+        return runtime_zygote_main(zygote, argc, argv);
     return runtime_cold_main(argc, argv);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "look.h"
+#include "watchdog.h"
 
 static _Thread_local bool is_message_expected;
 
@@ -31,9 +32,12 @@ static int find(void *user) {
 }
 
 static int wait_or_look(wait w, int timeout_ms) {
+    runtime_watchdog_waits(w.fd);
     // libuv asks with 0 first and then again to measure idle time: only the second call is a wait.
     int found = is_message_expected && timeout_ms != 0 ? runtime_look(find, &w) : 0;
-    return found != 0 ? found : wait_for(&w, timeout_ms);
+    if (found == 0) found = wait_for(&w, timeout_ms);
+    runtime_watchdog_runs(w.fd);
+    return found;
 }
 
 __attribute__((visibility("default"))) int epoll_wait(int fd, struct epoll_event *events, int count,

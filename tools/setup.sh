@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [nodes] [bench] [lint] [dev]
 #   (nothing)    what the build needs           lint  also clang-format, shellcheck
-#   test         also npm, dnsmasq, etcd, nats-server, faketime, ip, nft, python3, Node.js 20
+#   test         also npm, dnsmasq, etcd, nats-server, faketime, ip, nft, wrk, redis, python3, Node.js 18 and
+#                20, headers of Node.js 20 to 26
 #   nodes        also Node.js 22, 24 and 26     dev   also clang with its fuzzer, clang-tidy
 #   bench        also npm, serf
 #
@@ -9,7 +10,8 @@
 # wants Debian's nodejs; then Debian's packages are unpacked beside the system, in $libnode_dir, and that Node.js
 # stays as it is: nothing is ever removed, replaced or put before it on the PATH. The servers that tests and benchmarks
 # start, etcd, nats-server and serf, are unpacked in the same way, each into its own directory: their packages would start a
-# service. So are the stock Node.js that tests run in, from npm, into $nodes_dir/MAJOR.
+# service. So are the stock Node.js that tests run in, from npm, into $nodes_dir/MAJOR,
+# and the C++ headers of later ones that the runtime is compiled with for a check, into $headers_dir/MAJOR.
 set -euo pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
@@ -20,13 +22,16 @@ etcd_dir=/usr/local/lib/warren/etcd
 nats_dir=/usr/local/lib/warren/nats
 serf_dir=/usr/local/lib/warren/serf
 nodes_dir=/usr/local/lib/warren/nodes
+node_18=18.20.4 # the version of Debian's libnode: what test/compat compares with
 node_20=20.20.2
 later_nodes=(22.23.3 24.21.0 26.12.1)
+headers_dir=/usr/local/lib/warren/headers
+headers_of=(20.20.2 21.7.3 22.23.3 23.9.0 24.21.0 25.9.0 26.12.1)
 wanted=("$@")
 
 # libcmocka-dev and libmsgpack-dev are here and not under `test`: CMake configures the tests with the rest.
 packages=(gcc g++ cmake ninja-build pkgconf libuv1-dev libprotobuf-c-dev protobuf-c-compiler libsodium-dev
-    libjansson-dev libc-ares-dev libcurl4-openssl-dev libssl-dev uthash-dev libcmocka-dev libmsgpack-dev)
+    libjansson-dev libc-ares-dev libcurl4-openssl-dev libsqlite3-dev libssl-dev uthash-dev libcmocka-dev libmsgpack-dev)
 # The node-* packages have the JavaScript that Debian keeps outside of libnode (runtime/engine_builtin.cc reads it).
 libnode_packages=(libnode108 libnode-dev node-acorn node-cjs-module-lexer node-undici)
 libnode_libraries=(libbrotli1 libc-ares2 libicu72 libnghttp2-14 libssl3 zlib1g libuv1)
@@ -67,6 +72,14 @@ need_nodes() {
     done
 }
 
+# need_headers: the versions whose headers are not there.
+need_headers() {
+    local version
+    for version in "${headers_of[@]}"; do
+        [[ $(readlink "$headers_dir/${version%%.*}") == "$version"/* ]] || headers+=("$version")
+    done
+}
+
 has_libnode() {
     [[ -d $libnode_dir || -z $(missing_packages libnode-dev) ]]
 }
@@ -76,10 +89,11 @@ choose_packages() {
     for set in "${wanted[@]}"; do
         case $set in
             test)
-                packages+=(dnsmasq-base python3-cryptography python3-protobuf iproute2 libfaketime nftables)
+                packages+=(dnsmasq-base redis-tools python3-cryptography python3-protobuf iproute2 libfaketime nftables wrk)
                 has_etcd || need_etcd=true
                 has_nats || need_nats=true
-                need_nodes "$node_20"
+                need_nodes "$node_18" "$node_20"
+                need_headers
                 ;;&
             bench) has_serf || need_serf=true ;;&
             nodes) need_nodes "${later_nodes[@]}" ;;&
@@ -112,6 +126,7 @@ check_root() {
     $need_nats && what="${what:+$what }nats-server"
     $need_serf && what="${what:+$what }serf"
     ((${#nodes[@]} == 0)) || what="${what:+$what }Node.js ${nodes[*]}"
+    ((${#headers[@]} == 0)) || what="${what:+$what }headers of Node.js ${headers[*]}"
     fail "missing: $what. Only root can install packages: run 'sudo $root/tools/setup.sh ${wanted[*]}'" \
         "(or the same as root), then this again"
 }
@@ -126,7 +141,7 @@ check_disk() {
     local need_mb=150 free_mb dir
     ((${#missing[@]} > 4)) && need_mb=700
     [[ " ${missing[*]} " != *' npm '* ]] || need_mb=$((need_mb + 250))
-    need_mb=$((need_mb + 250 * ${#nodes[@]}))
+    need_mb=$((need_mb + 250 * ${#nodes[@]} + 10 * ${#headers[@]}))
     for dir in /usr /var; do
         free_mb=$(df -m --output=avail "$dir" | tail -n 1 | tr -d ' ')
         ((free_mb >= need_mb)) || fail "only $free_mb MB are free in $dir and about $need_mb MB are needed:" \
@@ -232,6 +247,18 @@ fetch_node() {
     ln -sfn "$1/node_modules/$package" "$nodes_dir/${1%%.*}"
 }
 
+# fetch_headers VERSION: what includes <node.h> needs, in $headers_dir/MAJOR/include/node; of the same packages.
+fetch_headers() {
+    local package dir=$headers_dir/$1 temp=$headers_dir/$1.new.$$
+    package=node-linux-$(node -p process.arch)
+    mkdir -p "$temp"
+    (cd "$temp" && npm pack --silent "$package@$1" && tar -xzf ./*.tgz --exclude='*/openssl/*' package/include/node && rm ./*.tgz) \
+        >>"$log" 2>&1 || fail "npm cannot fetch $package@$1: can the npm registry be reached? (all that npm said: $log)"
+    rm -rf "$dir"
+    mv -T "$temp" "$dir"
+    ln -sfn "$1/package" "$headers_dir/${1%%.*}"
+}
+
 check_libnode() {
     local broken
     [[ -d $libnode_dir ]] || return 0
@@ -243,14 +270,14 @@ check_libnode() {
 
 cleanup() {
     untick
-    rm -rf "$libnode_dir.new.$$" "$etcd_dir.new.$$" "$nats_dir.new.$$" "$serf_dir.new.$$" "$nodes_dir"/*".new.$$"
+    rm -rf "$libnode_dir.new.$$" "$etcd_dir.new.$$" "$nats_dir.new.$$" "$serf_dir.new.$$" "$nodes_dir"/*".new.$$" "$headers_dir"/*".new.$$"
 }
 
 main() {
-    local need_libnode=true need_etcd=false need_nats=false need_serf=false missing nodes=() from_apt=() version
+    local need_libnode=true need_etcd=false need_nats=false need_serf=false missing nodes=() headers=() from_apt=() version
     choose_packages
     has_libnode && need_libnode=false
-    ((${#missing[@]} + ${#nodes[@]} == 0)) && ! $need_libnode && ! $need_etcd && ! $need_nats && ! $need_serf && return
+    ((${#missing[@]} + ${#nodes[@]} + ${#headers[@]} == 0)) && ! $need_libnode && ! $need_etcd && ! $need_nats && ! $need_serf && return
 
     say '1/5 looking at the machine'
     check_distribution
@@ -304,6 +331,10 @@ main() {
     for version in "${nodes[@]}"; do
         say "    fetching Node.js $version from npm into $nodes_dir ($SECONDS s)"
         fetch_node "$version"
+    done
+    for version in "${headers[@]}"; do
+        say "    fetching the headers of Node.js $version from npm into $headers_dir ($SECONDS s)"
+        fetch_headers "$version"
     done
 
     say "5/5 checking ($SECONDS s)"

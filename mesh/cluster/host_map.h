@@ -22,11 +22,14 @@ typedef enum mesh_op_kind {
     MESH_OP_END,     // it is gone for good, and what it offered with it
 } mesh_op_kind;
 
+typedef enum mesh_node_state { MESH_NODE_UP, MESH_NODE_STALLED } mesh_node_state;
+
 typedef struct mesh_op { // its memory is borrowed
     mesh_op_kind kind;
     uint64_t number;          // of the node, on its host: mesh_node_id_of makes its id of the two
     mesh_bytes name, service; // NODE
-    uint32_t instance, pid, state;
+    uint32_t instance, pid;
+    uint32_t state;    // NODE: a mesh_node_state, or one of a later minor
     mesh_entry entry;  // PUT, REMOVED
     mesh_bytes reason; // END
     int code;

@@ -93,6 +93,12 @@ static mesh_op op_of(const mesh_host_node *node) {
     };
 }
 
+// Of one that was told before: the same again.
+static void tell_state(mesh_replica *r, const mesh_replica_host *host, const mesh_host_node *node) {
+    mesh_op op = op_of(node);
+    tell(r, MESH_REPLICA_PEER_UP, host, &op);
+}
+
 static mesh_op put_of(const mesh_host_node *node, size_t index) {
     return (mesh_op){
         .kind = MESH_OP_PUT, .number = node->number, .entry = mesh_host_map_entry_at(node, index)};
@@ -167,9 +173,14 @@ void mesh_replica_lose(mesh_replica *r, mesh_replica_host *host, const char *rea
 // ---- changes
 
 static int apply_node(mesh_replica *r, mesh_replica_host *host, const mesh_op *op) {
+    const mesh_host_node *known = mesh_host_map_find(host->map, op->number);
+    bool is_change = known != NULL && known->is_told && known->state != op->state;
     int err = mesh_host_map_apply(host->map, op);
-    if (err == 0 && is_shown(host)) show_node(r, host, mesh_host_map_find(host->map, op->number));
-    return err;
+    if (err != 0) return err;
+    mesh_host_node *node = mesh_host_map_find(host->map, op->number);
+    if (is_change) tell_state(r, host, node);
+    if (is_shown(host)) show_node(r, host, node);
+    return 0;
 }
 
 static int apply_entry(mesh_replica *r, mesh_replica_host *host, const mesh_op *op) {
@@ -250,6 +261,7 @@ static void carry_over(mesh_replica *r, const mesh_replica_host *host, mesh_host
     remove_told(r, old);
     add_told(r, host, node);
     node->are_told = are_told;
+    if (node->state != old->state) tell_state(r, host, node);
     if (are_told) tell_entry_changes(r, host, old, node);
 }
 

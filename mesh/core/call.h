@@ -14,6 +14,9 @@ typedef struct mesh_made_call {
     uint32_t prev, next; // the open calls to that peer
     mesh_link_place place;
     mesh_stream stream;
+    bool has_input; // that is a stream:
+    mesh_stream input;
+    uint32_t timeout_ms; // counts again from the end of the input
 } mesh_made_call;
 
 typedef struct mesh_calls {

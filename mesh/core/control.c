@@ -22,9 +22,14 @@ int mesh_ready_parse(mesh_bytes body, mesh_ready *out) {
         .node_id = ready->node_id,
         .request_credit = ready->request_credit,
         .publish_credit = ready->publish_credit,
+        .has_session = ready->session.len == MESH_SESSION_LEN,
+        .received = ready->received,
     };
+    bool is_session_fit = ready->session.len == 0 || out->has_session;
+    if (out->has_session) memcpy(out->session, ready->session.data, MESH_SESSION_LEN);
     warren__link__ready__free_unpacked(ready, &budget.allocator);
 
+    if (!is_session_fit) return MESH_EPROTO;
     mesh_minors minors = mesh_minors_spoken();
     if (out->minor_min > minors.max || out->minor_max < minors.min) return MESH_EVERSION;
     if (out->minor_min > out->minor_max) return MESH_EPROTO;
@@ -59,6 +64,11 @@ size_t mesh_ready_write(uint8_t *out, const mesh_ready *ready) {
     body.max_message = ready->max_message;
     body.request_credit = ready->request_credit;
     body.publish_credit = ready->publish_credit;
+    if (ready->has_session) {
+        body.session =
+            (ProtobufCBinaryData){MESH_SESSION_LEN, (uint8_t *)(uintptr_t)ready->session};
+        body.received = ready->received;
+    }
     CHECK(warren__link__ready__get_packed_size(&body) <= MESH_CONTROL_WRITE_MAX);
     return warren__link__ready__pack(&body, out);
 }

@@ -1,8 +1,11 @@
 // The bodies of READY and GOAWAY (proto/link.proto) to structs and back.
 #pragma once
 
+#include <stdbool.h>
+
 #include "core/bytes.h"
 #include "core/limits.h"
+#include "core/resume.h"
 
 enum { MESH_GOAWAY_TEXT_MAX = 128, MESH_CONTROL_WRITE_MAX = 256 };
 
@@ -15,9 +18,16 @@ mesh_minors mesh_minors_spoken(void); // minors.c, which tests link another one 
 typedef struct mesh_ready {
     uint32_t minor_min, minor_max, max_frame, max_message;
     uint64_t features, node_id, request_credit, publish_credit;
+    bool has_session; // a connection takes the place of another one
+    uint8_t session[MESH_SESSION_LEN];
+    uint64_t received;
 } mesh_ready;
 
-enum { MESH_FEATURE_STREAMS = 1 }; // it understands ITEM
+enum {
+    MESH_FEATURE_STREAMS = 1, // it understands ITEM
+    MESH_FEATURE_INPUTS = 2,  // and INPUT
+    MESH_FEATURE_RESUME = 4,  // and ACK; of an encrypted link
+};
 
 // wire.md, link codes
 typedef enum mesh_goaway_code {

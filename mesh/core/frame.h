@@ -22,6 +22,7 @@ enum {
     MESH_FRAME_PONG = 0x03,
     MESH_FRAME_GOAWAY = 0x04,
     MESH_FRAME_REKEY = 0x05,
+    MESH_FRAME_ACK = 0x06, // so much of what was sent is there (core/resume.h)
     MESH_FRAME_CREDIT = 0x10,
     MESH_FRAME_SHAPE = 0x12,
     MESH_FRAME_CONTROL_END = 0x20, // types below are control
@@ -31,6 +32,8 @@ enum {
     MESH_FRAME_CANCEL = 0x24,
     MESH_FRAME_ITEM = 0x30,  // of an answer that is a stream
     MESH_FRAME_GRANT = 0x31, // its reader takes more
+    MESH_FRAME_INPUT = 0x32, // of a call whose input is a stream
+    MESH_FRAME_TAKE = 0x33,  // its handler takes more
     MESH_FRAME_PUB = 0x42,
     MESH_FRAME_AGENT = 0x60, // on links of agents, and nothing else there
 };
@@ -62,7 +65,7 @@ int mesh_record_take(mesh_bytes *input, mesh_bytes *out_record);
 //   MESH_ETOOBIG  its body is over `len_max`
 int mesh_frame_take(mesh_bytes *record, uint32_t len_max, mesh_frame *out_frame);
 
-// Of a message: REQUEST, REPLY, ERROR, ITEM, PUB or AGENT.
+// Of a message: REQUEST, REPLY, ERROR, ITEM, INPUT, PUB or AGENT.
 uint32_t mesh_channel_of(uint8_t type, mesh_lane lane);
 mesh_lane mesh_channel_lane(uint32_t channel);
 bool mesh_channel_has_credit(uint32_t channel);

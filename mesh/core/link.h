@@ -15,6 +15,7 @@
 #include "core/frame.h"
 #include "core/message.h"
 #include "core/queue.h"
+#include "core/resume.h"
 #include "core/shapes.h"
 #include "secure/cipher.h"
 
@@ -32,6 +33,7 @@ typedef enum mesh_link_state {
     MESH_LINK_WAITING,  // a socket was asked for
     MESH_LINK_GREETING, // it is there; the peer's READY is not
     MESH_LINK_OPEN,
+    MESH_LINK_BROKEN, // the connection is gone; another one may go on where it broke
     MESH_LINK_ENDING, // GOAWAY was said by one side: nothing is sent or read any more
 } mesh_link_state;
 
@@ -51,7 +53,11 @@ typedef struct mesh_link {
     bool is_closing; // GOAWAY follows what waits
     bool is_mute;    // nobody reads any more: what is in the output stays there
     bool has_control;
-    bool has_streams;                // the peer understands ITEM
+    bool has_streams;      // the peer understands ITEM
+    bool has_inputs;       // and INPUT
+    bool is_resuming;      // from BROKEN until READY says whether the peer goes on as well
+    mesh_ready peer_ready; // of mesh_link_restart
+    mesh_resume resume;
     uint32_t max_frame, max_message; // of both sides the smaller one
 
     uint8_t *input;
@@ -99,6 +105,12 @@ void mesh_link_up(mesh_link *link); // the socket is there: READY is written
 // A socket takes the place of the one before: what was on it is forgotten, what waits stays.
 // mesh_link_up follows.
 void mesh_link_replace(mesh_link *link);
+// The connection is gone. True: the link is BROKEN now; all that waits, and all that the peer may
+// not have, is kept. mesh_link_encrypt and mesh_link_up follow, with another one.
+bool mesh_link_break(mesh_link *link);
+// READY was told with is_restart: the peer has forgotten what was before, and so does the link now;
+// what waits stays.
+void mesh_link_restart(mesh_link *link);
 // The peer broke a rule: GOAWAY now; nothing else after it. MESH_ESEAL: not a word, since it is not
 // known who hears it.
 void mesh_link_fail(mesh_link *link, int err);
@@ -109,9 +121,10 @@ bool mesh_link_close(mesh_link *link, uint64_t now_ms);
 
 // ---- receiving (link_receive.c)
 typedef struct mesh_link_message {
-    uint8_t type; // READY, GOAWAY, CREDIT, SHAPE, CANCEL, GRANT, or a message
+    uint8_t type; // READY, GOAWAY, CREDIT, SHAPE, CANCEL, GRANT, TAKE, or a message
     uint32_t channel;
     uint32_t cost;   // bytes of credit to return by mesh_link_consumed
+    bool is_restart; // READY: mesh_link_restart must be called
     bool is_dropped; // there was no memory for it: body is its first MESH_MESSAGE_HEAD_MAX bytes
     mesh_bytes body;
     void *owned; // gives: free it when body is no longer needed; NULL: body borrows the input
@@ -126,7 +139,7 @@ void mesh_link_consumed(mesh_link *link, uint32_t channel, uint64_t cost);
 
 // ---- sending (link_send.c)
 typedef struct mesh_link_send_options {
-    uint8_t type; // REQUEST, REPLY, ERROR, ITEM or PUB; between agents AGENT
+    uint8_t type; // REQUEST, REPLY, ERROR, ITEM, INPUT or PUB; between agents AGENT
     mesh_lane lane;
     uint32_t tag;           // the sender's, to find it among what waits
     uint64_t expires_at_ms; // REQUEST: its deadline is rewritten when it leaves the queue late
@@ -149,7 +162,7 @@ bool mesh_link_take_back(mesh_link *link, mesh_link_place place);
 bool mesh_link_may_be_sent(const mesh_link *link, mesh_link_place place);
 bool mesh_link_is_waiting(const mesh_link *link, mesh_link_place place); // no byte of it has gone
 void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel);
-void mesh_link_grant(mesh_link *link, const mesh_grant *grant);
+void mesh_link_grant(mesh_link *link, uint8_t type, const mesh_grant *grant); // GRANT or TAKE
 void mesh_link_ping(mesh_link *link); // the peer says PONG: a sign of life
 // Moves what waits into the output as far as credit and room go.
 void mesh_link_pump(mesh_link *link, uint64_t now_ms);
@@ -162,3 +175,7 @@ size_t mesh_link_queued(const mesh_link *link, mesh_lane lane);
 size_t mesh_link_unsent(const mesh_link *link);                       // of both
 void mesh_link_write_ready(mesh_link *link, const mesh_ready *ready); // for link.c
 void mesh_link_goaway(mesh_link *link, mesh_goaway_code code, const char *text);
+void mesh_link_keep_open_record(mesh_link *link);                    // for link.c
+void mesh_link_take_ready(mesh_link *link, const mesh_ready *ready); // link_receive.c, for link.c
+// For link_receive.c: all that the peer does not have. MESH_EPROTO: it said nonsense about that.
+int mesh_link_send_kept(mesh_link *link);

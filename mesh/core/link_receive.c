@@ -39,20 +39,49 @@ void mesh_link_received(mesh_link *link, uint64_t now_ms, size_t len) {
     link->input_tail += len;
 }
 
-static int take_ready(mesh_link *link, const mesh_frame *frame) {
+void mesh_link_take_ready(mesh_link *link, const mesh_ready *ready) {
+    if (ready->max_frame < link->max_frame) link->max_frame = ready->max_frame;
+    if (ready->max_message < link->max_message) link->max_message = ready->max_message;
+    for (size_t i = 0; i < MESH_LANE_COUNT; i++) {
+        link->outbound[mesh_channel_of(MESH_FRAME_REQUEST, i)].limit = ready->request_credit;
+        link->outbound[mesh_channel_of(MESH_FRAME_PUB, i)].limit = ready->publish_credit;
+    }
+    link->has_streams = ready->features & MESH_FEATURE_STREAMS;
+    link->has_inputs = ready->features & MESH_FEATURE_INPUTS;
+    link->resume.is_on = link->is_sealed && ready->features & MESH_FEATURE_RESUME;
+    link->state = MESH_LINK_OPEN;
+}
+
+// Whoever has the session knows its keys, and this connection's certificates say who it is.
+static int take_resume(mesh_link *link, const mesh_ready *ready, mesh_link_message *out) {
+    bool is_known = ready->has_session && ready->features & MESH_FEATURE_RESUME &&
+                    memcmp(ready->session, link->resume.session, MESH_SESSION_LEN) == 0;
+    if (!is_known) {
+        link->peer_ready = *ready;
+        out->is_restart = true;
+        return 1;
+    }
+    int err = mesh_resume_ack(&link->resume, ready->received);
+    if (err != 0) return err;
+    link->is_resuming = false;
+    link->state = MESH_LINK_OPEN;
+    err = mesh_link_send_kept(link);
+    return err != 0 ? err : 1;
+}
+
+static int take_ready(mesh_link *link, const mesh_frame *frame, mesh_link_message *out) {
     mesh_ready ready;
     int err = mesh_ready_parse(frame->body, &ready);
     if (err != 0) return err;
     if (ready.node_id != link->options.peer_id) return MESH_EWRONGPEER;
-    if (ready.max_frame < link->max_frame) link->max_frame = ready.max_frame;
-    if (ready.max_message < link->max_message) link->max_message = ready.max_message;
-    for (size_t i = 0; i < MESH_LANE_COUNT; i++) {
-        link->outbound[mesh_channel_of(MESH_FRAME_REQUEST, i)].limit = ready.request_credit;
-        link->outbound[mesh_channel_of(MESH_FRAME_PUB, i)].limit = ready.publish_credit;
-    }
-    link->has_streams = ready.features & MESH_FEATURE_STREAMS;
-    link->state = MESH_LINK_OPEN;
+    if (link->is_resuming) return take_resume(link, &ready, out);
+    mesh_link_take_ready(link, &ready);
     return 1;
+}
+
+static int take_ack(mesh_link *link, const mesh_frame *frame) {
+    if (!link->resume.is_on || frame->body.len != U64_LEN) return MESH_EPROTO;
+    return mesh_resume_ack(&link->resume, load_be64(frame->body.data));
 }
 
 static int take_ping(mesh_link *link, const mesh_frame *frame) {
@@ -103,7 +132,8 @@ static int take_control(mesh_link *link, const mesh_frame *frame, mesh_link_mess
     if (!is_single || frame->body.len > MESH_CONTROL_LEN_MAX) return MESH_EPROTO;
     *out = (mesh_link_message){.type = frame->type, .body = frame->body};
     if (frame->type == MESH_FRAME_CREDIT) return take_credit(link, frame);
-    if (frame->type == MESH_FRAME_CANCEL || frame->type == MESH_FRAME_GRANT)
+    if (frame->type == MESH_FRAME_CANCEL || frame->type == MESH_FRAME_GRANT ||
+        frame->type == MESH_FRAME_TAKE)
         return frame->channel == MESH_CHANNEL_REQUEST ? 1 : MESH_EPROTO;
     if (frame->channel != MESH_CHANNEL_CONTROL) return MESH_EPROTO;
     switch (frame->type) {
@@ -112,6 +142,7 @@ static int take_control(mesh_link *link, const mesh_frame *frame, mesh_link_mess
     case MESH_FRAME_SHAPE: return take_shape(link, frame);
     case MESH_FRAME_GOAWAY: return take_goaway(link, frame);
     case MESH_FRAME_REKEY: return take_rekey(link, frame);
+    case MESH_FRAME_ACK: return take_ack(link, frame);
     default: return MESH_EPROTO; // a second READY
     }
 }
@@ -156,7 +187,8 @@ static int take_fragment(mesh_link *link, const mesh_frame *frame, mesh_link_mes
 
 // Agents have but one lane, and so have items.
 static bool is_channel_right(const mesh_frame *frame) {
-    if (frame->type == MESH_FRAME_ITEM) return frame->channel == MESH_CHANNEL_BULK_REPLY;
+    if (frame->type == MESH_FRAME_ITEM || frame->type == MESH_FRAME_INPUT)
+        return frame->channel == MESH_CHANNEL_BULK_REPLY;
     return frame->channel == mesh_channel_of(frame->type, MESH_LANE_NORMAL) ||
            (frame->channel == mesh_channel_of(frame->type, MESH_LANE_BULK) &&
             frame->type != MESH_FRAME_AGENT);
@@ -198,7 +230,7 @@ static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_messag
                         frame->body.len <= MESH_CONTROL_LEN_MAX;
         if (!is_ready) return MESH_EPROTO;
         *out = (mesh_link_message){.type = frame->type, .body = frame->body};
-        return take_ready(link, frame);
+        return take_ready(link, frame, out);
     }
     if (is_foreign(link, frame->type)) return MESH_EPROTO;
     switch (frame->type) {
@@ -206,6 +238,7 @@ static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_messag
     case MESH_FRAME_REPLY:
     case MESH_FRAME_ERROR:
     case MESH_FRAME_ITEM:
+    case MESH_FRAME_INPUT:
     case MESH_FRAME_PUB:
     case MESH_FRAME_AGENT: return take_message(link, frame, out);
     case MESH_FRAME_READY:
@@ -213,10 +246,12 @@ static int take_frame(mesh_link *link, const mesh_frame *frame, mesh_link_messag
     case MESH_FRAME_PONG:
     case MESH_FRAME_GOAWAY:
     case MESH_FRAME_REKEY:
+    case MESH_FRAME_ACK:
     case MESH_FRAME_CREDIT:
     case MESH_FRAME_SHAPE:
     case MESH_FRAME_CANCEL:
-    case MESH_FRAME_GRANT: return take_control(link, frame, out);
+    case MESH_FRAME_GRANT:
+    case MESH_FRAME_TAKE: return take_control(link, frame, out);
     default: return frame->flags & MESH_FRAME_IGNORABLE ? 0 : MESH_EPROTO;
     }
 }
@@ -253,6 +288,7 @@ int mesh_link_next(mesh_link *link, mesh_link_message *out) {
         mesh_frame frame;
         int err = mesh_frame_take(&link->record, link->max_frame, &frame);
         if (err != 0) return err;
+        if (mesh_resume_count(&link->resume, &frame)) link->has_control = true;
         int result = take_frame(link, &frame, out);
         if (result != 0) return result;
     }

@@ -1,5 +1,6 @@
 // The sending half of a link: output buffer, queues, credit.
 #include "core/be.h"
+#include "core/error.h"
 #include "core/link.h"
 #include "core/mem.h"
 
@@ -32,6 +33,7 @@ static void end_record(mesh_link *link) {
     link->has_open_record = false;
     uint8_t *record = link->output + link->open_record;
     size_t len = load_be16(record);
+    mesh_resume_keep(&link->resume, (mesh_bytes){record + MESH_RECORD_HEAD_LEN, len});
     bool is_rekey = (link->seal.count + 1) % MESH_REKEY_RECORDS == 0 ||
                     link->now_ms - link->key_since_ms >= MESH_REKEY_AFTER_MS;
     if (is_rekey) { // the record's last frame: reserved when the record began
@@ -92,6 +94,14 @@ void mesh_link_goaway(mesh_link *link, mesh_goaway_code code, const char *text) 
     link->state = MESH_LINK_ENDING;
 }
 
+static void write_ack(mesh_link *link) {
+    if (!mesh_resume_is_due(&link->resume)) return;
+    link->resume.told = link->resume.received;
+    uint8_t *at =
+        add_frame(link, sizeof(uint64_t), MESH_FRAME_ACK, MESH_FRAME_FIRST, MESH_CHANNEL_CONTROL);
+    store_be64(at, link->resume.received);
+}
+
 static void write_credit(mesh_link *link, uint32_t channel) {
     struct mesh_link_inbound *inbound = &link->inbound[channel];
     if (!inbound->is_credit_due) return;
@@ -110,6 +120,7 @@ static void write_control(mesh_link *link) {
         add_control(link, MESH_FRAME_SHAPE, MESH_CHANNEL_CONTROL,
                     shapes->bodies[link->shapes_sent++]);
     }
+    write_ack(link);
     for (uint32_t channel = 0; channel < MESH_CHANNEL_COUNT; channel++)
         write_credit(link, channel);
 
@@ -117,7 +128,8 @@ static void write_control(mesh_link *link) {
     mesh_queue_entry *entry;
     uint8_t *message;
     while (pending(link) < MESH_LINK_OUTPUT_MAX && (entry = mesh_queue_front(queue, &message))) {
-        bool is_of_call = entry->type == MESH_FRAME_CANCEL || entry->type == MESH_FRAME_GRANT;
+        bool is_of_call = entry->type == MESH_FRAME_CANCEL || entry->type == MESH_FRAME_GRANT ||
+                          entry->type == MESH_FRAME_TAKE;
         if (entry->type == MESH_FRAME_PONG) link->pong_count--;
         add_control(link, entry->type, is_of_call ? MESH_CHANNEL_REQUEST : MESH_CHANNEL_CONTROL,
                     (mesh_bytes){message, entry->len});
@@ -135,7 +147,7 @@ static void queue_cancel(mesh_link *link, const mesh_cancel *cancel) {
 }
 
 void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel) {
-    if (link->state != MESH_LINK_OPEN) return;
+    if (link->state != MESH_LINK_OPEN && !link->is_resuming) return;
     for (size_t lane = 0; lane < MESH_LANE_COUNT; lane++) {
         uint8_t *message;
         mesh_queue_entry *front =
@@ -149,10 +161,10 @@ void mesh_link_cancel(mesh_link *link, const mesh_cancel *cancel) {
     queue_cancel(link, cancel);
 }
 
-void mesh_link_grant(mesh_link *link, const mesh_grant *grant) {
-    if (link->state != MESH_LINK_OPEN) return;
+void mesh_link_grant(mesh_link *link, uint8_t type, const mesh_grant *grant) {
+    if (link->state != MESH_LINK_OPEN && !link->is_resuming) return;
     uint8_t body[MESH_GRANT_LEN];
-    mesh_queue_entry entry = {.type = MESH_FRAME_GRANT};
+    mesh_queue_entry entry = {.type = type};
     mesh_bytes bytes = {body, mesh_grant_write(body, grant)};
     (void)mesh_queue_push(&link->queues[MESH_CHANNEL_CONTROL], entry, bytes, (mesh_bytes){0});
     link->has_control = true;
@@ -160,11 +172,36 @@ void mesh_link_grant(mesh_link *link, const mesh_grant *grant) {
 
 void mesh_link_ping(mesh_link *link) {
     static const uint8_t opaque[sizeof(uint64_t)];
-    if (link->state != MESH_LINK_OPEN) return;
+    if (link->state != MESH_LINK_OPEN && !link->is_resuming) return;
     mesh_queue_entry entry = {.type = MESH_FRAME_PING};
     mesh_bytes body = {opaque, sizeof opaque};
     (void)mesh_queue_push(&link->queues[MESH_CHANNEL_CONTROL], entry, body, (mesh_bytes){0});
     link->has_control = true;
+}
+
+// ---- what the peer does not have
+
+void mesh_link_keep_open_record(mesh_link *link) {
+    if (!link->has_open_record || !link->is_sealed) return;
+    const uint8_t *record = link->output + link->open_record;
+    mesh_resume_keep(&link->resume, (mesh_bytes){record + MESH_RECORD_HEAD_LEN, load_be16(record)});
+}
+
+// In new records, which keep it again. Where it begins the peer has said: in the middle of a frame,
+// what follows is none.
+int mesh_link_send_kept(mesh_link *link) {
+    void *memory;
+    mesh_bytes kept = mesh_resume_take(&link->resume, &memory);
+    int err = 0;
+    while (kept.len > 0 && err == 0) {
+        mesh_frame frame;
+        err = mesh_frame_take(&kept, MESH_FRAME_LEN_MAX, &frame);
+        if (err != 0) break;
+        uint8_t *at = add_frame(link, frame.body.len, frame.type, frame.flags, frame.channel);
+        if (frame.body.len > 0) memcpy(at, frame.body.data, frame.body.len);
+    }
+    free(memory);
+    return err != 0 ? MESH_EPROTO : 0;
 }
 
 // ---- messages
@@ -225,11 +262,17 @@ static bool may_begin(const mesh_link *link, uint32_t channel) {
     return link->outbound[channel].sent < link->outbound[channel].limit;
 }
 
+// False also when the peer has not said for long that it has what was sent.
+static bool has_room(const mesh_link *link) {
+    return pending(link) < MESH_LINK_OUTPUT_MAX && !mesh_resume_is_full(&link->resume);
+}
+
 static bool is_way_free(mesh_link *link, uint32_t channel, size_t len) {
     bool is_bulk = mesh_channel_lane(channel) == MESH_LANE_BULK;
     size_t room = is_bulk ? MESH_LANE_QUANTUM : MESH_LINK_OUTPUT_MAX;
-    return link->state == MESH_LINK_OPEN && mesh_queue_bytes(&link->queues[channel]) == 0 &&
-           pending(link) + len <= room && may_begin(link, channel);
+    return link->state == MESH_LINK_OPEN && has_room(link) &&
+           mesh_queue_bytes(&link->queues[channel]) == 0 &&
+           pending(link) + len <= room + MESH_MESSAGE_HEAD_MAX && may_begin(link, channel);
 }
 
 mesh_link_place mesh_link_send(mesh_link *link, const mesh_link_send_options *send) {
@@ -336,7 +379,7 @@ void mesh_link_pump(mesh_link *link, uint64_t now_ms) {
     if (link->key_since_ms == 0) link->key_since_ms = now_ms;
     if (link->state == MESH_LINK_OPEN) {
         write_control(link);
-        while (pending(link) < MESH_LINK_OUTPUT_MAX && pump_lanes(link, now_ms)) {
+        while (has_room(link) && pump_lanes(link, now_ms)) {
         }
         if (link->has_control) write_control(link);
     }

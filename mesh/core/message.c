@@ -7,7 +7,7 @@
 
 enum { CODE_FIRST = 1, CODE_LAST = 7, CODE_FORBIDDEN = 9 }; // wire.md's table
 
-static bool are_flags_known(uint8_t flags) {
+static bool are_flags_known(int flags) {
     return (flags & ~MESH_MESSAGE_HAS_HEADERS) == 0;
 }
 
@@ -20,7 +20,8 @@ int mesh_request_parse(mesh_bytes body, mesh_request *out) {
     const uint8_t *at = body.data;
     size_t name_len = at[17];
     mesh_bytes rest = mesh_bytes_skip(body, MESH_REQUEST_HEAD_LEN);
-    if (rest.len < name_len || !are_flags_known(at[16])) return MESH_EPROTO;
+    if (rest.len < name_len || !are_flags_known(at[16] & ~MESH_MESSAGE_IS_STREAM))
+        return MESH_EPROTO;
     *out = (mesh_request){
         .call_id = load_be64(at),
         .deadline_ms = load_be32(at + MESH_REQUEST_DEADLINE_AT),

@@ -7,7 +7,10 @@
 #include "core/bytes.h"
 #include "core/limits.h"
 
-enum { MESH_MESSAGE_HAS_HEADERS = 0x01 }; // the only flag there is
+enum {
+    MESH_MESSAGE_HAS_HEADERS = 0x01,
+    MESH_MESSAGE_IS_STREAM = 0x02, // of a REQUEST: INPUTs follow
+};
 
 typedef struct mesh_request {
     uint64_t call_id;
@@ -42,10 +45,10 @@ typedef struct mesh_pub {
 
 // 0, or MESH_EPROTO for anything wire.md does not allow.
 int mesh_request_parse(mesh_bytes body, mesh_request *out);
-int mesh_reply_parse(mesh_bytes body, mesh_reply *out); // and an ITEM
+int mesh_reply_parse(mesh_bytes body, mesh_reply *out); // and an ITEM, an INPUT
 int mesh_error_parse(mesh_bytes body, mesh_reply *out);
 int mesh_cancel_parse(mesh_bytes body, mesh_cancel *out);
-int mesh_grant_parse(mesh_bytes body, mesh_grant *out);
+int mesh_grant_parse(mesh_bytes body, mesh_grant *out); // and a TAKE
 int mesh_pub_parse(mesh_bytes body, mesh_pub *out);
 // `id_next`: the id this shape must have.
 int mesh_shape_check(mesh_bytes body, uint32_t id_next);

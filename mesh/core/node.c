@@ -97,7 +97,7 @@ void mesh_node_close(mesh_node *node, uint64_t now_ms) {
     mesh_node_calls_close(node);
     for (size_t i = node->linked_count; i > 0; i--) {
         mesh_peer *peer = node->linked[i - 1];
-        if (peer->link->state == MESH_LINK_WAITING) {
+        if (peer->link->state == MESH_LINK_WAITING || peer->link->state == MESH_LINK_BROKEN) {
             mesh_node_links_end(node, peer);
             continue;
         }
@@ -117,7 +117,7 @@ void mesh_node_tick(mesh_node *node, uint64_t now_ms) {
         if (id < MESH_NODE_DEADLINE_SERVE) {
             mesh_node_calls_expire(node, id);
         } else if (id < MESH_NODE_DEADLINE_HOLD) {
-            mesh_node_calls_abort(node, id - MESH_NODE_DEADLINE_SERVE, MESH_CALL_TIMEOUT);
+            mesh_node_calls_stop(node, id - MESH_NODE_DEADLINE_SERVE);
         } else {
             mesh_node_peers_expire_hold(node, id - MESH_NODE_DEADLINE_HOLD);
         }
@@ -125,7 +125,10 @@ void mesh_node_tick(mesh_node *node, uint64_t now_ms) {
 }
 
 bool mesh_node_poll(mesh_node *node, mesh_output *out) {
-    return mesh_outbox_poll(&node->outbox, out);
+    if (!mesh_outbox_poll(&node->outbox, out)) return false;
+    bool is_answer = out->kind == MESH_OUT_REPLY || out->kind == MESH_OUT_ERROR;
+    if (is_answer && out->peer == MESH_PEER_SELF) node->self_answered -= out->payload.len;
+    return true;
 }
 
 mesh_node_stats mesh_node_stats_get(const mesh_node *node) {

@@ -1,6 +1,6 @@
 // One member of the mesh, without sockets and clock: who is there, who serves what, the links to
 // others, calls in both directions, publications, monitors. The simulator, the driver in
-// mesh/io/warren.c and the fuzzers run these same objects.
+// mesh/io/member.c and the fuzzers run these same objects.
 //
 // Time comes in as `now_ms` (monotonic). Output is polled: after any call, call mesh_node_poll
 // until it says false. Handles: a peer is a u32 that is never reused in this process (0 is the node
@@ -31,7 +31,7 @@ void mesh_node_destroy(mesh_node *node);
 
 // Flags of a message. Bulk is for what is large or can wait: it never holds up the normal lane, and
 // keeps its order and its queue by itself. The answer to a call goes by the lane of the call.
-enum { MESH_PAYLOAD_HAS_HEADERS = 1, MESH_IS_BULK = 4 };
+enum { MESH_PAYLOAD_HAS_HEADERS = 1, MESH_INPUT_IS_STREAM = 2, MESH_IS_BULK = 4 };
 
 // Codes of wire.md's ERROR and CANCEL.
 typedef enum mesh_call_code {
@@ -94,8 +94,12 @@ int mesh_node_link_received(mesh_node *node, uint64_t now_ms, uint32_t peer, siz
 // went.
 mesh_bytes mesh_node_link_output(mesh_node *node, uint32_t peer);
 void mesh_node_link_sent(mesh_node *node, uint64_t now_ms, uint32_t peer, size_t len);
-// EOF or error: open calls to this peer fail with PEER_LOST at once, calls from it are cancelled.
+// The connection is over. On this host: open calls to this peer fail with PEER_LOST at once, calls
+// from it are cancelled. Between hosts another one may go on (wire.md, "Resume"): CONNECT follows
+// where this node had dialled. `eof`: by an orderly end, which most often means that its process
+// has died.
 void mesh_node_link_down(mesh_node *node, uint64_t now_ms, uint32_t peer);
+void mesh_node_link_eof(mesh_node *node, uint64_t now_ms, uint32_t peer);
 
 // ---- what the application does ------------------------------------------------------------------
 int mesh_node_announce(mesh_node *node,
@@ -127,7 +131,7 @@ typedef struct mesh_call {
     mesh_pick pick;   // of ANY
     mesh_bytes name, method;
     uint32_t timeout_ms; // 0: none
-    uint32_t flags;
+    uint32_t flags;      // MESH_INPUT_IS_STREAM: see mesh_node_input
     mesh_bytes payload;
 } mesh_call;
 enum { MESH_PEER_SELF = 0, MESH_PEER_ANY = 0xffffffff };
@@ -148,9 +152,20 @@ void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uin
 // it knows no streams. 0 when nobody waits any more.
 int mesh_node_item(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32_t flags,
                    mesh_bytes payload);
+// False once ABORT was said, or is about to be.
+bool mesh_node_is_awaited(mesh_node *node, uint32_t serve_slot);
 // The application, which made the call, takes so many bytes (event.cost) more; at most
 // MESH_STREAM_RAISE_MAX.
 void mesh_node_grant(mesh_node *node, uint64_t now_ms, uint32_t slot, uint32_t bytes);
+// An input may be a stream, too: items behind a call that said so, as TAKE gives credit for them
+// (there is none at first), and an empty one that ends it; then the caller's deadline counts anew.
+// Errors as of mesh_node_item, but for MESH_EVERSION; the caller cancels then. 0 when the call is
+// over, or its handler reads no more.
+int mesh_node_input(mesh_node *node, uint64_t now_ms, uint32_t slot, uint32_t flags,
+                    mesh_bytes payload);
+// The handler takes so many bytes (event.cost) more; the first time this ends the deadlines. 0: it
+// reads no more, and what still comes is dropped.
+void mesh_node_take(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32_t bytes);
 // The application took this many bytes (event.cost) of publications from this peer; own ones too
 // (peer 0), also of subscriptions it has withdrawn: what is never consumed stops the sender for
 // good.
@@ -193,6 +208,10 @@ typedef enum mesh_output_kind {
     MESH_OUT_ERROR,   // slot called, peer (or ANY), code, is_maybe, flags, payload
     MESH_OUT_ITEM,    // slot called, peer, flags, payload, cost: of an answer that is a stream
     MESH_OUT_GRANT,   // slot served: cost bytes of items more may be sent
+    MESH_OUT_INPUT,   // slot served, peer, flags, payload (none: the end), cost: of a REQUEST with
+                      // the
+                      // flag MESH_INPUT_IS_STREAM
+    MESH_OUT_TAKE,    // slot called: cost bytes of input more may be sent; 0: no more is read
     MESH_OUT_DOWN,    // peer that was monitored: name = reason, exit_code, exit_signal
     MESH_OUT_DRAIN,   // flags: the lane whose stats.queued_bytes was above MESH_QUEUE_HIGH; every
                       // queue that was is below MESH_QUEUE_LOW now

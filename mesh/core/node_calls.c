@@ -4,7 +4,12 @@
 #include "core/node_state.h"
 #include "core/subject.h"
 
-enum { TEXT_HEAD_LEN = 2, TEXT_MAX = 128, MSGPACK_STR8 = 0xd9 };
+enum {
+    TEXT_HEAD_LEN = 2,
+    TEXT_MAX = 128,
+    MSGPACK_STR8 = 0xd9,
+    REQUEST_FLAGS = MESH_MESSAGE_HAS_HEADERS | MESH_MESSAGE_IS_STREAM,
+};
 
 // ---- choosing
 
@@ -13,8 +18,8 @@ static mesh_peer *choose(mesh_node *node, const mesh_call *call, uint32_t *out_e
     size_t count;
     if (call->is_subject) {
         const mesh_route *route = mesh_registry_route(node->registry, call->name);
-        targets = route->targets;
-        count = route->count;
+        targets = route->callable;
+        count = route->callable_count;
     } else {
         count = mesh_registry_service(node->registry, call->name, &targets);
     }
@@ -153,7 +158,10 @@ static int judge_call(const mesh_node *node, const mesh_call *call) {
 }
 
 static void open_call(mesh_node *node, const mesh_call *call, mesh_peer *peer) {
-    (void)mesh_calls_open(&node->calls, call->slot, peer->handle, &peer->first_call);
+    mesh_made_call *made =
+        mesh_calls_open(&node->calls, call->slot, peer->handle, &peer->first_call);
+    made->has_input = call->flags & MESH_MESSAGE_IS_STREAM;
+    made->timeout_ms = call->timeout_ms;
     peer->in_flight++;
     if (call->timeout_ms != 0)
         mesh_deadlines_set(&node->deadlines, call->slot, node->now_ms + call->timeout_ms);
@@ -161,12 +169,16 @@ static void open_call(mesh_node *node, const mesh_call *call, mesh_peer *peer) {
 
 static void call_self(mesh_node *node, const mesh_call *call, uint32_t entry_id) {
     mesh_peer *self = &node->self;
-    if (node->serves.used_count >= MESH_CALLS_MAX) {
+    if (node->serves.used_count >= MESH_CALLS_MAX || node->self_called > MESH_QUEUE_MAX) {
         (void)push_error(node, call->slot, MESH_PEER_SELF, MESH_CALL_OVERLOADED, false);
         return;
     }
     open_call(node, call, self);
-    mesh_served_call served = {.call_id = mesh_calls_id(&node->calls, call->slot)};
+    mesh_served_call served = {.call_id = mesh_calls_id(&node->calls, call->slot),
+                               .cost = (uint32_t)call->payload.len,
+                               .told = node->outbox.tail,
+                               .has_input = call->flags & MESH_MESSAGE_IS_STREAM};
+    node->self_called += served.cost;
     uint32_t slot = mesh_serves_open(&node->serves, &served, &self->first_serve);
     if (call->timeout_ms != 0)
         mesh_deadlines_set(&node->deadlines, MESH_NODE_DEADLINE_SERVE + slot,
@@ -181,7 +193,7 @@ static void call_self(mesh_node *node, const mesh_call *call, uint32_t entry_id)
     out->endpoint = entry_id;
     out->name = (mesh_bytes){copy, name.len};
     out->timeout_ms = call->timeout_ms;
-    out->flags = call->flags & MESH_MESSAGE_HAS_HEADERS;
+    out->flags = call->flags & REQUEST_FLAGS;
     out->payload = (mesh_bytes){copy + name.len, call->payload.len};
 }
 
@@ -189,6 +201,11 @@ static void call_peer(mesh_node *node, const mesh_call *call, mesh_peer *peer, u
     mesh_link *link = mesh_node_links_need(node, peer);
     bool fits = mesh_link_fits(link, MESH_MESSAGE_HEAD_MAX + call->payload.len);
     mesh_lane lane = mesh_lane_of_flags(call->flags);
+    if (link->state == MESH_LINK_OPEN && !link->has_inputs &&
+        (call->flags & MESH_MESSAGE_IS_STREAM)) {
+        (void)push_error(node, call->slot, peer->handle, MESH_CALL_NO_METHOD, false);
+        return;
+    }
     if (!fits || mesh_link_queued(link, lane) > MESH_QUEUE_MAX) {
         (void)push_error(node, call->slot, peer->handle, MESH_CALL_OVERLOADED, false);
         return;
@@ -199,7 +216,7 @@ static void call_peer(mesh_node *node, const mesh_call *call, mesh_peer *peer, u
         .call_id = mesh_calls_id(&node->calls, call->slot),
         .deadline_ms = call->timeout_ms,
         .endpoint = entry_id,
-        .flags = (uint8_t)(call->flags & MESH_MESSAGE_HAS_HEADERS),
+        .flags = (uint8_t)(call->flags & REQUEST_FLAGS),
         .name = call->is_subject ? call->name : call->method,
     };
     mesh_link_send_options send = {
@@ -234,21 +251,59 @@ int mesh_node_call(mesh_node *node, uint64_t now_ms, const mesh_call *call) {
 
 // ---- serving
 
+// The slot was freed: its credit goes back. NULL: there is nobody to answer.
+static mesh_peer *release(mesh_node *node, const mesh_served_call *served) {
+    mesh_peer *peer = mesh_node_peers_get(node, served->peer);
+    if (peer == &node->self) {
+        node->self_called -= served->cost;
+        return peer;
+    }
+    if (!peer || !peer->link || peer->epoch != served->epoch) return NULL;
+    peer->serve_count--;
+    mesh_link_consumed(peer->link, served->channel, served->cost);
+    return peer;
+}
+
+// A call that was aborted before anybody here saw it: it never runs.
+static void forget(mesh_node *node, uint32_t serve_slot) {
+    mesh_served_call served = *mesh_serves_get(&node->serves, serve_slot);
+    mesh_serves_close(&node->serves, serve_slot);
+    (void)release(node, &served);
+}
+
 void mesh_node_calls_abort(mesh_node *node, uint32_t serve_slot, uint32_t code) {
     const mesh_served_call *served = mesh_serves_get(&node->serves, serve_slot);
     if (!served || !served->is_live) return;
     mesh_peer *peer = mesh_node_peers_get(node, served->peer);
     mesh_deadlines_clear(&node->deadlines, MESH_NODE_DEADLINE_SERVE + serve_slot);
     mesh_serves_abort(&node->serves, serve_slot, &peer->first_serve);
+    if (mesh_outbox_take_back(&node->outbox, served->told)) { // it came while nobody looked
+        forget(node, serve_slot);
+        return;
+    }
     mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_ABORT, NULL);
     out->peer = peer->handle;
     out->slot = serve_slot;
     out->code = code;
 }
 
+void mesh_node_calls_stop(mesh_node *node, uint32_t serve_slot) {
+    uint32_t handle = mesh_serves_get(&node->serves, serve_slot)->peer;
+    mesh_node_calls_abort(node, serve_slot, MESH_CALL_TIMEOUT);
+    mesh_peer *peer = mesh_node_peers_get(node, handle);
+    if (!peer->link) return;
+    mesh_link_pump(peer->link, node->now_ms); // its credit
+    mesh_node_links_settle(node, peer);
+}
+
 void mesh_node_calls_abort_of(mesh_node *node, mesh_peer *peer, uint32_t code) {
     while (peer->first_serve != MESH_SERVE_NONE)
         mesh_node_calls_abort(node, peer->first_serve, code);
+}
+
+// Behind the items of a stream.
+static mesh_lane answer_lane(const mesh_served_call *served) {
+    return served->stream.is_begun ? MESH_LANE_BULK : mesh_channel_lane(served->channel);
 }
 
 static void send_reply(mesh_node *node, mesh_peer *peer, const mesh_reply *reply, mesh_lane lane) {
@@ -268,6 +323,14 @@ void mesh_node_calls_refuse(mesh_node *node, mesh_peer *peer, uint64_t call_id, 
                MESH_LANE_NORMAL);
 }
 
+void mesh_node_calls_break_off(mesh_node *node, uint32_t serve_slot, uint32_t code) {
+    const mesh_served_call *served = mesh_serves_get(&node->serves, serve_slot);
+    mesh_peer *peer = mesh_node_peers_get(node, served->peer);
+    mesh_reply error = {.call_id = served->call_id, .code = (uint16_t)code, .is_maybe = true};
+    send_reply(node, peer, &error, answer_lane(served));
+    mesh_node_calls_abort(node, serve_slot, code);
+}
+
 // A handler that answered NO_METHOD and the like did not run; any other error leaves it open.
 static bool may_have_run(uint32_t code) {
     return code != MESH_CALL_NO_METHOD && code != MESH_CALL_NO_RESPONDERS &&
@@ -282,22 +345,30 @@ static mesh_bytes write_text(uint8_t out[TEXT_HEAD_LEN + TEXT_MAX], mesh_bytes t
     return (mesh_bytes){out, TEXT_HEAD_LEN + text.len};
 }
 
+static const char TOO_MANY[] = "too many answers wait for this caller";
+
+// In place of an answer. Borrows `text`.
+static mesh_reply refusal_of(const mesh_reply *reply, const char *why,
+                             uint8_t text[TEXT_HEAD_LEN + TEXT_MAX]) {
+    return (mesh_reply){.call_id = reply->call_id,
+                        .code = MESH_CALL_OVERLOADED,
+                        .is_maybe = true,
+                        .payload = write_text(text, mesh_bytes_text(why))};
+}
+
 static void answer_peer(mesh_node *node, mesh_peer *peer, const mesh_reply *reply, mesh_lane lane) {
     const char *refusal = NULL;
     if (!mesh_link_fits(peer->link, MESH_MESSAGE_HEAD_MAX + reply->payload.len)) {
         refusal = "the answer is larger than a message may be";
     } else if (mesh_link_queued(peer->link, lane) > MESH_QUEUE_MAX) {
-        refusal = "too many answers wait for this caller";
+        refusal = TOO_MANY;
     }
     if (!refusal) {
         send_reply(node, peer, reply, lane);
         return;
     }
     uint8_t text[TEXT_HEAD_LEN + TEXT_MAX];
-    mesh_reply error = {.call_id = reply->call_id,
-                        .code = MESH_CALL_OVERLOADED,
-                        .is_maybe = true,
-                        .payload = write_text(text, mesh_bytes_text(refusal))};
+    mesh_reply error = refusal_of(reply, refusal, text);
     send_reply(node, peer, &error, lane);
 }
 
@@ -305,7 +376,10 @@ static void answer_self(mesh_node *node, const mesh_reply *reply) {
     uint32_t slot = mesh_calls_find(&node->calls, reply->call_id, MESH_PEER_SELF);
     if (slot == MESH_CALL_NONE) return;
     mesh_reply local = *reply;
-    void *copy = mem_copy(reply->payload.data, reply->payload.len);
+    uint8_t text[TEXT_HEAD_LEN + TEXT_MAX];
+    if (node->self_answered > MESH_LINK_REPLIES_MAX) local = refusal_of(reply, TOO_MANY, text);
+    node->self_answered += local.payload.len;
+    void *copy = mem_copy(local.payload.data, local.payload.len);
     local.payload.data = copy;
     mesh_node_calls_complete(node, slot, &local, copy);
 }
@@ -341,17 +415,13 @@ void mesh_node_answer(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uin
         .flags = (uint8_t)(flags & MESH_MESSAGE_HAS_HEADERS),
         .payload = payload,
     };
-    if (served.peer == MESH_PEER_SELF) {
+    mesh_peer *peer = release(node, &served);
+    if (!peer) return;
+    if (peer == &node->self) {
         if (is_awaited) answer_self(node, &reply);
         return;
     }
-    mesh_peer *peer = mesh_node_peers_get(node, served.peer);
-    if (!peer || !peer->link || peer->epoch != served.epoch) return;
-    peer->serve_count--;
-    mesh_link_consumed(peer->link, served.channel, served.cost);
-    // Behind the items of a stream.
-    mesh_lane lane = served.stream.is_begun ? MESH_LANE_BULK : mesh_channel_lane(served.channel);
-    if (is_awaited) answer_peer(node, peer, &reply, lane);
+    if (is_awaited) answer_peer(node, peer, &reply, answer_lane(&served));
     mesh_link_pump(peer->link, now_ms);
     mesh_node_links_settle(node, peer);
 }

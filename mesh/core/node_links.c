@@ -102,6 +102,9 @@ void mesh_node_links_settle(mesh_node *node, mesh_peer *peer) {
 }
 
 static void count_lost(mesh_node *node, mesh_link *link) {
+    // Given up: whether these have come, nobody knows.
+    if (link->is_resuming)
+        node->stats.lost_publications += mesh_resume_kept_count(&link->resume, MESH_FRAME_PUB);
     for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
         mesh_queue *queue = &link->queues[mesh_channel_of(MESH_FRAME_PUB, lane)];
         size_t cursor = 0;
@@ -121,6 +124,17 @@ static void forget_stream(mesh_node *node, mesh_peer *peer) {
     peer->serve_count = 0;
 }
 
+static uint32_t deadline_of(const mesh_peer *peer) {
+    return MESH_NODE_DEADLINE_HOLD + (peer->handle & MESH_NODE_PEER_INDEX_MASK);
+}
+
+// It goes on, is begun again, or is over.
+static void forget_broken(mesh_node *node, mesh_peer *peer) {
+    if (peer->resume_until_ms != 0 && !peer->is_gone)
+        mesh_deadlines_clear(&node->deadlines, deadline_of(peer));
+    peer->resume_until_ms = 0;
+}
+
 void mesh_node_links_end(mesh_node *node, mesh_peer *peer) {
     mesh_link *link = peer->link;
     count_lost(node, link);
@@ -129,6 +143,7 @@ void mesh_node_links_end(mesh_node *node, mesh_peer *peer) {
     mesh_outbox_retire(&node->outbox, mesh_link_give_input(link));
     mesh_link_destroy(link);
     peer->link = NULL;
+    forget_broken(node, peer);
     free(peer->cert);
     peer->cert = NULL;
     mesh_peer *last = node->linked[--node->linked_count];
@@ -139,34 +154,88 @@ void mesh_node_links_end(mesh_node *node, mesh_peer *peer) {
     if (peer->is_gone) mesh_node_peers_finish(node, peer);
 }
 
-// A second socket to the same peer. Both ends see the same two ids, so both keep the same one.
-static int replace(mesh_node *node, mesh_peer *peer, bool is_dialler) {
-    bool is_self_smaller = node->options.node_id < peer->info.node_id;
-    bool is_same_dialler = is_dialler == peer->is_dialler;
-    if (!is_same_dialler && is_dialler != is_self_smaller) return MESH_EEXIST;
-    if (peer->link->state != MESH_LINK_GREETING) {
-        mesh_node_calls_fail_of(node, peer, true);
-        forget_stream(node, peer);
-        peer->epoch++;
-    }
+// What was on the socket is over: calls fail, and what is half sent is lost.
+static void forget_sent(mesh_node *node, mesh_peer *peer) {
+    mesh_node_calls_fail_of(node, peer, true);
+    forget_stream(node, peer);
+    peer->epoch++;
+    node->stats.lost_publications += mesh_resume_kept_count(&peer->link->resume, MESH_FRAME_PUB);
     for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
         size_t cursor = 0;
         const mesh_queue_entry *front =
             mesh_queue_each(&peer->link->queues[mesh_channel_of(MESH_FRAME_PUB, lane)], &cursor);
         if (front && front->done > 0) node->stats.lost_publications++;
     }
+}
+
+// A second socket to the same peer. Both ends see the same two ids, so both keep the same one.
+static int replace(mesh_node *node, mesh_peer *peer, bool is_dialler) {
+    bool is_self_smaller = node->options.node_id < peer->info.node_id;
+    bool is_same_dialler = is_dialler == peer->is_dialler;
+    if (!is_same_dialler && is_dialler != is_self_smaller) return MESH_EEXIST;
+    bool has_session = peer->link->state != MESH_LINK_GREETING || peer->link->is_resuming;
+    if (has_session) forget_sent(node, peer);
+    forget_broken(node, peer);
     mesh_link_replace(peer->link);
     return 0;
+}
+
+// ---- links that broke
+
+static void redial_later(mesh_node *node, const mesh_peer *peer) {
+    uint64_t again_ms = node->now_ms + MESH_NODE_REDIAL_MS;
+    bool is_in_time = again_ms < peer->resume_until_ms;
+    mesh_deadlines_set(&node->deadlines, deadline_of(peer),
+                       is_in_time ? again_ms : peer->resume_until_ms);
+}
+
+static void redial(mesh_node *node, const mesh_peer *peer) {
+    mesh_deadlines_set(&node->deadlines, deadline_of(peer), peer->resume_until_ms);
+    if (peer->is_dialler) say(node, MESH_OUT_CONNECT, peer);
+}
+
+// True: it waits for another connection. Whoever asked for the one that broke asks again.
+static bool keep_broken(mesh_node *node, mesh_peer *peer) {
+    bool is_again = peer->resume_until_ms != 0;
+    bool is_late = is_again && node->now_ms >= peer->resume_until_ms;
+    if (node->is_closed || peer->is_gone || is_late || !mesh_link_break(peer->link)) return false;
+    peer->is_write_said = peer->is_close_said = false;
+    if (!is_again) peer->resume_until_ms = node->now_ms + MESH_NODE_RESUME_MS;
+    if (is_again && peer->is_dialler) // the other end does not want it now
+        redial_later(node, peer);
+    else
+        redial(node, peer);
+    return true;
+}
+
+void mesh_node_links_expire(mesh_node *node, mesh_peer *peer) {
+    if (node->now_ms < peer->resume_until_ms) { // a connection failed a moment ago
+        redial(node, peer);
+    } else if (peer->link->state == MESH_LINK_BROKEN) {
+        mesh_node_links_end(node, peer);
+    } else { // another connection is there, and its other end says nothing
+        mesh_link_mute(peer->link);
+        peer->is_close_said = true;
+        say(node, MESH_OUT_CLOSE, peer);
+    }
+}
+
+void mesh_node_links_ready(mesh_node *node, mesh_peer *peer, bool is_restart) {
+    forget_broken(node, peer);
+    if (!is_restart) return;
+    forget_sent(node, peer);
+    mesh_link_restart(peer->link);
 }
 
 // Makes the peer's link ready for a new socket.
 static int prepare(mesh_node *node, mesh_peer *peer, bool is_dialler) {
     // A link that is ending cannot be kept, whoever dialled.
     if (peer->link && peer->link->state == MESH_LINK_ENDING) mesh_node_links_end(node, peer);
-    if (peer->link && peer->link->state != MESH_LINK_WAITING)
-        return replace(node, peer, is_dialler);
     if (!peer->link) (void)add_link(node, peer);
-    return 0;
+    if (peer->link->state == MESH_LINK_WAITING || peer->link->state == MESH_LINK_BROKEN) return 0;
+    // The other end knows already that the connection broke.
+    if (is_dialler == peer->is_dialler && keep_broken(node, peer)) return 0;
+    return replace(node, peer, is_dialler);
 }
 
 static void keep_cert(mesh_peer *peer, const mesh_cert *cert) {
@@ -218,15 +287,21 @@ int mesh_node_link_up_sealed(mesh_node *node, uint64_t now_ms, uint32_t *out_pee
 void mesh_node_connect_failed(mesh_node *node, uint64_t now_ms, uint64_t node_id) {
     node->now_ms = now_ms;
     mesh_peer *peer = mesh_node_peers_find(node, node_id);
-    if (peer && peer->link && peer->link->state == MESH_LINK_WAITING)
+    if (!peer || !peer->link) return;
+    if (peer->link->state == MESH_LINK_WAITING) {
         mesh_node_links_end(node, peer);
+    } else if (peer->link->state == MESH_LINK_BROKEN && peer->is_dialler) {
+        redial_later(node, peer);
+    }
 }
 
 // ---- bytes
 
 static mesh_peer *linked_peer(mesh_node *node, uint32_t handle) {
     mesh_peer *peer = mesh_node_peers_get(node, handle);
-    return peer && peer->link && peer->link->state != MESH_LINK_WAITING ? peer : NULL;
+    bool has_socket = peer && peer->link && peer->link->state != MESH_LINK_WAITING &&
+                      peer->link->state != MESH_LINK_BROKEN;
+    return has_socket ? peer : NULL;
 }
 
 void mesh_node_link_input(mesh_node *node, uint32_t handle, uint8_t **out_buffer, size_t *out_cap) {
@@ -247,6 +322,8 @@ int mesh_node_link_received(mesh_node *node, uint64_t now_ms, uint32_t handle, s
         result = mesh_node_receive(node, peer, &message);
         if (result != 0) break;
     }
+    // What was changed on its way is not what the peer said: another connection brings it.
+    if (result == MESH_ESEAL && keep_broken(node, peer)) return result;
     if (result < 0) {
         peer->is_close_said = true; // the caller is told by the result
         mesh_link_fail(link, result);
@@ -274,5 +351,16 @@ void mesh_node_link_sent(mesh_node *node, uint64_t now_ms, uint32_t handle, size
 void mesh_node_link_down(mesh_node *node, uint64_t now_ms, uint32_t handle) {
     node->now_ms = now_ms;
     mesh_peer *peer = linked_peer(node, handle);
-    if (peer) mesh_node_links_end(node, peer);
+    if (peer && !keep_broken(node, peer)) mesh_node_links_end(node, peer);
+}
+
+void mesh_node_link_eof(mesh_node *node, uint64_t now_ms, uint32_t handle) {
+    mesh_peer *peer = linked_peer(node, handle);
+    mesh_node_link_down(node, now_ms, handle);
+    uint64_t until_ms = now_ms + MESH_NODE_RESUME_EOF_MS;
+    bool is_waiting = peer && linked_peer(node, handle) == NULL &&
+                      mesh_node_peers_get(node, handle) == peer && peer->resume_until_ms > until_ms;
+    if (!is_waiting) return;
+    peer->resume_until_ms = until_ms;
+    mesh_deadlines_set(&node->deadlines, deadline_of(peer), until_ms);
 }

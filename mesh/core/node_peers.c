@@ -199,7 +199,9 @@ void mesh_node_peer_down(mesh_node *node, uint64_t now_ms, uint64_t node_id, mes
     mesh_registry_member_remove(node->registry, node_id);
 
     // What it sent before it died may still be in the socket: the link is read to its end first.
-    if (peer->link && peer->link->state != MESH_LINK_WAITING) {
+    bool has_socket = peer->link && peer->link->state != MESH_LINK_WAITING &&
+                      peer->link->state != MESH_LINK_BROKEN;
+    if (has_socket) {
         mesh_deadlines_set(&node->deadlines,
                            MESH_NODE_DEADLINE_HOLD + (peer->handle & MESH_NODE_PEER_INDEX_MASK),
                            now_ms + MESH_NODE_HOLD_MS);
@@ -215,6 +217,10 @@ void mesh_node_peer_down(mesh_node *node, uint64_t now_ms, uint64_t node_id, mes
 void mesh_node_peers_expire_hold(mesh_node *node, uint32_t index) {
     mesh_peer *peer = node->peers[index];
     if (!peer || !peer->link) return;
+    if (!peer->is_gone) {
+        mesh_node_links_expire(node, peer);
+        return;
+    }
     mesh_link_mute(peer->link); // a full socket would keep it open for good
     peer->is_close_said = true;
     mesh_output *out = mesh_outbox_push(&node->outbox, MESH_OUT_CLOSE, NULL);

@@ -4,6 +4,10 @@
 #include "core/node_state.h"
 #include "core/tags.h"
 
+// What a publication of this node to itself counts beside its bytes, about as on a link: else very
+// many small ones would be none.
+enum { OWN_HEAD_LEN = 32 };
+
 static int compare_targets(const void *left, const void *right) {
     const mesh_target *a = left, *b = right;
     if (a->tag != b->tag) return a->tag < b->tag ? -1 : 1;
@@ -74,9 +78,9 @@ static void send_to_self(mesh_node *node, const mesh_target *targets, size_t cou
         out->payload = (mesh_bytes){copy + pub->subject.len, pub->payload.len};
     }
     CHECK(out);
-    out->cost = (uint32_t)len;
+    out->cost = (uint32_t)(OWN_HEAD_LEN + len);
+    node->self_held[mesh_lane_of_flags(pub->flags)] += out->cost;
     mesh_outbox_retire(&node->outbox, copy);
-    node->self_held[mesh_lane_of_flags(pub->flags)] += len;
     mesh_node_links_check_full(node, &node->self);
 }
 

@@ -11,19 +11,28 @@ static void take_shape(mesh_node *node, const mesh_peer *peer, const mesh_link_m
     out->payload = message->body;
 }
 
-// Before READY nobody knew the peer's limit: what waits and is over it goes no further.
-static void drop_oversized(mesh_node *node, mesh_peer *peer) {
+static bool is_understood(mesh_node *node, const mesh_link *link, const mesh_queue_entry *entry) {
+    if (link->has_inputs || entry->type != MESH_FRAME_REQUEST) return true;
+    return !mesh_calls_get(&node->calls, entry->tag)->has_input;
+}
+
+// Before READY nobody knew the peer's limit, or what it understands: what waits and is over that
+// goes no further.
+static void drop_unfit(mesh_node *node, mesh_peer *peer) {
     for (uint32_t channel = 0; channel < MESH_CHANNEL_COUNT; channel++) {
         if (!mesh_channel_has_credit(channel)) continue; // answers cannot wait yet
         size_t cursor = 0;
         mesh_queue_entry *entry;
         while ((entry = mesh_queue_each(&peer->link->queues[channel], &cursor))) {
-            if (entry->is_dropped || mesh_link_fits(peer->link, entry->len)) continue;
+            if (entry->is_dropped) continue;
+            bool has_room = mesh_link_fits(peer->link, entry->len);
+            if (has_room && is_understood(node, peer->link, entry)) continue;
             entry->is_dropped = true;
             if (entry->type == MESH_FRAME_PUB)
                 node->stats.lost_publications++;
             else
-                mesh_node_calls_fail(node, entry->tag, MESH_CALL_OVERLOADED, false);
+                mesh_node_calls_fail(node, entry->tag,
+                                     has_room ? MESH_CALL_NO_METHOD : MESH_CALL_OVERLOADED, false);
         }
     }
 }
@@ -86,6 +95,8 @@ static int take_request(mesh_node *node, mesh_peer *peer, mesh_link_message *mes
     if (is_subject && !mesh_subject_is_valid(request.name)) return MESH_EPROTO;
     if (is_subject && !is_for(entry, request.name)) entry = NULL;
     uint32_t refusal = judge_request(node, peer, entry, request.name);
+    bool has_input = request.flags & MESH_MESSAGE_IS_STREAM;
+    if (refusal == 0 && is_subject && has_input) refusal = MESH_CALL_NO_METHOD;
     if (refusal == 0 && message->is_dropped) refusal = MESH_CALL_OVERLOADED;
     if (refusal != 0) {
         mesh_link_consumed(peer->link, message->channel, message->cost);
@@ -96,7 +107,9 @@ static int take_request(mesh_node *node, mesh_peer *peer, mesh_link_message *mes
                              .peer = peer->handle,
                              .epoch = peer->epoch,
                              .cost = message->cost,
-                             .channel = (uint8_t)message->channel};
+                             .told = node->outbox.tail,
+                             .channel = (uint8_t)message->channel,
+                             .has_input = has_input};
     uint32_t slot = mesh_serves_open(&node->serves, &call, &peer->first_serve);
     peer->serve_count++;
     if (request.deadline_ms != 0)
@@ -183,11 +196,16 @@ static int take_pub(mesh_node *node, mesh_peer *peer, mesh_link_message *message
 
 static int dispatch(mesh_node *node, mesh_peer *peer, mesh_link_message *message) {
     switch (message->type) {
-    case MESH_FRAME_READY: drop_oversized(node, peer); return 0;
+    case MESH_FRAME_READY:
+        mesh_node_links_ready(node, peer, message->is_restart);
+        drop_unfit(node, peer);
+        return 0;
     case MESH_FRAME_SHAPE: take_shape(node, peer, message); return 0;
     case MESH_FRAME_CANCEL: return take_cancel(node, peer, message);
     case MESH_FRAME_GRANT: return mesh_node_streams_take_grant(node, peer, message->body);
     case MESH_FRAME_ITEM: return mesh_node_streams_take_item(node, peer, message);
+    case MESH_FRAME_INPUT: return mesh_node_inputs_take_item(node, peer, message);
+    case MESH_FRAME_TAKE: return mesh_node_inputs_take_take(node, peer, message->body);
     case MESH_FRAME_REQUEST: return take_request(node, peer, message);
     case MESH_FRAME_REPLY:
     case MESH_FRAME_ERROR: return take_reply(node, peer, message);

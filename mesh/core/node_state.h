@@ -1,6 +1,7 @@
 // What the files of a node share. node.c composes; node_peers.c: members and their death;
 // node_links.c: links; node_receive.c: what comes in; node_choose.c: who of several;
-// node_calls.c: calls both ways; node_streams.c: answers that are streams;
+// node_calls.c: calls both ways; node_streams.c, node_inputs.c: answers and inputs
+// that are streams;
 // node_publish.c: publications.
 #pragma once
 
@@ -16,10 +17,14 @@
 
 enum {
     MESH_NODE_SERVES_PER_LINK_MAX =
-        16384,                 // a quarter of all, so that one peer cannot take every slot
+        16384,                      // a quarter of all, so that one peer cannot take every slot
+    MESH_NODE_RESUME_MS = 10000,    // a link that broke may go on for so long
+    MESH_NODE_RESUME_EOF_MS = 1000, // after an orderly end: most often its process has died
+    MESH_NODE_REDIAL_MS = 250,      // after a connection that failed
     MESH_NODE_HOLD_MS = 10000, // the link of a dead peer that does not end is closed after this
 
-    // Ids in the heap of deadlines: calls made, calls served, dead peers held back.
+    // Ids in the heap of deadlines: calls made, calls served, peers (dead ones held back, broken
+    // links).
     MESH_NODE_DEADLINE_SERVE = MESH_CALLS_MAX,
     MESH_NODE_DEADLINE_HOLD = 2 * MESH_CALLS_MAX,
     MESH_NODE_PEER_INDEX_MASK = 0xffff,
@@ -37,8 +42,9 @@ typedef struct mesh_peer {
     bool is_write_said, is_close_said;
     bool is_full[MESH_LANE_COUNT]; // much waits for it; `drain` waits until it does not
     bool is_monitored;
-    bool is_stalled; // the agent said so
-    bool is_gone;    // the agent said so; the link has not ended yet
+    bool is_stalled;          // the agent said so
+    bool is_gone;             // the agent said so; the link has not ended yet
+    uint64_t resume_until_ms; // of a link that broke; 0: none did
     char *reason;
     int exit_code, exit_signal;
     uint32_t in_flight;  // calls made to it
@@ -70,6 +76,8 @@ struct mesh_node {
     mesh_deadlines deadlines;
     mesh_outbox outbox;
     uint64_t self_held[MESH_LANE_COUNT]; // bytes of own publications the application holds
+    uint64_t self_called;                // of own requests that are not answered yet
+    uint64_t self_answered;              // of own answers that were not polled yet
     uint32_t full_count[MESH_LANE_COUNT];
     mesh_node_stats stats;
     mesh_target *targets; // scratch of publish
@@ -111,6 +119,8 @@ static inline uint32_t mesh_lane_flags(mesh_lane lane) {
     return lane == MESH_LANE_BULK ? MESH_IS_BULK : 0;
 }
 void mesh_node_links_end(mesh_node *node, mesh_peer *peer); // everything about the link is over
+void mesh_node_links_ready(mesh_node *node, mesh_peer *peer, bool is_restart); // READY came
+void mesh_node_links_expire(mesh_node *node, mesh_peer *peer); // time for a broken one
 
 // node_receive.c
 int mesh_node_receive(mesh_node *node, mesh_peer *peer, mesh_link_message *message);
@@ -132,10 +142,19 @@ void mesh_node_calls_give_up(mesh_node *node, uint32_t slot, uint32_t code);
 void mesh_node_calls_expire(mesh_node *node, uint32_t slot);
 void mesh_node_calls_close(mesh_node *node);
 // node_streams.c
+int mesh_node_streams_judge(const mesh_node *node, const mesh_peer *peer, size_t len);
+void mesh_node_streams_send(mesh_node *node, mesh_peer *peer, uint8_t type, const mesh_reply *item);
 int mesh_node_streams_take_item(mesh_node *node, const mesh_peer *peer, mesh_link_message *message);
 int mesh_node_streams_take_grant(mesh_node *node, const mesh_peer *peer, mesh_bytes body);
+// node_inputs.c
+int mesh_node_inputs_take_item(mesh_node *node, mesh_peer *peer, mesh_link_message *message);
+int mesh_node_inputs_take_take(mesh_node *node, const mesh_peer *peer, mesh_bytes body);
 
-// Ends a call served before its answer.
+// Ends a call served before its answer: its handler is told, or it never runs when it was not
+// polled yet.
 void mesh_node_calls_abort(mesh_node *node, uint32_t serve_slot, uint32_t code);
+void mesh_node_calls_stop(mesh_node *node, uint32_t serve_slot); // its deadline has passed
 void mesh_node_calls_abort_of(mesh_node *node, mesh_peer *peer, uint32_t code);
+// The same for a reason on this side, of which the caller is told.
+void mesh_node_calls_break_off(mesh_node *node, uint32_t serve_slot, uint32_t code);
 void mesh_node_calls_refuse(mesh_node *node, mesh_peer *peer, uint64_t call_id, uint32_t code);

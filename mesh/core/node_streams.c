@@ -6,10 +6,9 @@
 
 // ---- serving
 
-static int judge_item(const mesh_node *node, const mesh_peer *peer, size_t len) {
+int mesh_node_streams_judge(const mesh_node *node, const mesh_peer *peer, size_t len) {
     if (len > node->options.max_message_len) return MESH_ETOOBIG;
     if (peer == &node->self) return 0;
-    if (!peer->link->has_streams) return MESH_EVERSION;
     if (!mesh_link_fits(peer->link, MESH_MESSAGE_HEAD_MAX + len)) return MESH_ETOOBIG;
     return mesh_link_queued(peer->link, MESH_LANE_BULK) > MESH_QUEUE_MAX ? MESH_EQUOTA : 0;
 }
@@ -35,10 +34,11 @@ static void item_self(mesh_node *node, uint64_t call_id, const mesh_reply *item)
 }
 
 // Always by the bulk lane: no small call stands behind a stream.
-static void item_peer(mesh_node *node, mesh_peer *peer, const mesh_reply *item) {
+void mesh_node_streams_send(mesh_node *node, mesh_peer *peer, uint8_t type,
+                            const mesh_reply *item) {
     uint8_t head[MESH_MESSAGE_HEAD_MAX];
     mesh_link_send_options send = {
-        .type = MESH_FRAME_ITEM,
+        .type = type,
         .lane = MESH_LANE_BULK,
         .expires_at_ms = UINT64_MAX,
         .head = {head, mesh_reply_write(head, item)},
@@ -54,7 +54,9 @@ int mesh_node_item(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32
     mesh_served_call *served = mesh_serves_get(&node->serves, serve_slot);
     if (!served || !served->is_live) return 0; // ABORT was said
     mesh_peer *peer = mesh_node_peers_get(node, served->peer);
-    int err = served->stream.is_broken ? MESH_EPROTO : judge_item(node, peer, payload.len);
+    int err = served->stream.is_broken ? MESH_EPROTO : 0;
+    if (err == 0 && peer != &node->self && !peer->link->has_streams) err = MESH_EVERSION;
+    if (err == 0) err = mesh_node_streams_judge(node, peer, payload.len);
     if (err == 0) err = mesh_stream_move(&served->stream, payload.len);
     if (err != 0) {
         served->stream.is_broken |= err != MESH_EFLOW;
@@ -67,9 +69,14 @@ int mesh_node_item(mesh_node *node, uint64_t now_ms, uint32_t serve_slot, uint32
     if (peer == &node->self) {
         item_self(node, served->call_id, &item);
     } else {
-        item_peer(node, peer, &item);
+        mesh_node_streams_send(node, peer, MESH_FRAME_ITEM, &item);
     }
     return 0;
+}
+
+bool mesh_node_is_awaited(mesh_node *node, uint32_t serve_slot) {
+    const mesh_served_call *served = mesh_serves_get(&node->serves, serve_slot);
+    return served && served->is_live;
 }
 
 static int raise(mesh_node *node, uint32_t serve_slot, uint64_t limit) {
@@ -133,7 +140,7 @@ void mesh_node_grant(mesh_node *node, uint64_t now_ms, uint32_t slot, uint32_t b
         if (serve_slot != MESH_SERVE_NONE) (void)raise(node, serve_slot, grant.limit);
         return;
     }
-    mesh_link_grant(peer->link, &grant);
+    mesh_link_grant(peer->link, MESH_FRAME_GRANT, &grant);
     mesh_link_pump(peer->link, now_ms);
     mesh_node_links_settle(node, peer);
 }

@@ -42,6 +42,12 @@ mesh_output *mesh_outbox_push(mesh_outbox *outbox, mesh_output_kind kind, void *
     return &item->out;
 }
 
+bool mesh_outbox_take_back(mesh_outbox *outbox, uint64_t position) {
+    if (position < outbox->head) return false;
+    outbox->items[position & (outbox->cap - 1)].is_silent = true;
+    return true;
+}
+
 void mesh_outbox_retire(mesh_outbox *outbox, void *memory) {
     if (!memory) return;
     mesh_outbox_item *item = add(outbox);

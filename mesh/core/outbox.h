@@ -21,6 +21,9 @@ void mesh_outbox_deinit(mesh_outbox *outbox);
 // A zeroed output at the end of the queue, to be filled in before the next push. `owned` (or NULL)
 // is taken.
 mesh_output *mesh_outbox_push(mesh_outbox *outbox, mesh_output_kind kind, void *owned);
+// Takes back the output that was pushed when `tail` was `position`: its memory is freed in its
+// turn. False: it was polled.
+bool mesh_outbox_take_back(mesh_outbox *outbox, uint64_t position);
 // Takes memory that earlier outputs may borrow: freed after they were polled. NULL is fine.
 void mesh_outbox_retire(mesh_outbox *outbox, void *memory);
 bool mesh_outbox_poll(mesh_outbox *outbox, mesh_output *out);

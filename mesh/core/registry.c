@@ -18,9 +18,9 @@ mesh_registry *mesh_registry_create(const uint8_t hash_key[MESH_MAP_KEY_LEN]) {
 
 // ---- members
 
-static mesh_member *find_member(const mesh_registry *registry, uint64_t node_id) {
+static mesh_owner *find_member(const mesh_registry *registry, uint64_t node_id) {
     uint64_t hash = mesh_map_hash_u64(&registry->members, node_id);
-    mesh_member *member;
+    mesh_owner *member;
     for (size_t cursor = 0; (member = mesh_map_next(&registry->members, hash, &cursor));) {
         if (member->node_id == node_id) return member;
     }
@@ -29,7 +29,7 @@ static mesh_member *find_member(const mesh_registry *registry, uint64_t node_id)
 
 int mesh_registry_member_add(mesh_registry *registry, uint64_t node_id, uint32_t tag) {
     if (find_member(registry, node_id)) return MESH_EEXIST;
-    mesh_member *member = mem_alloc(sizeof *member);
+    mesh_owner *member = mem_alloc(sizeof *member);
     member->node_id = node_id;
     member->tag = tag;
     mesh_map_add(&registry->members, mesh_map_hash_u64(&registry->members, node_id), member);
@@ -121,12 +121,17 @@ static uint64_t record_hash(const mesh_registry *registry, uint64_t node_id, uin
     return mesh_map_hash(&registry->records, key, sizeof key);
 }
 
-static mesh_record *find_record(const mesh_registry *registry, uint64_t node_id,
-                                uint32_t entry_id) {
+static bool is_record(const mesh_record *record, uint64_t node_id, uint32_t entry_id) {
+    return record->entry.entry_id == entry_id && record->member->node_id == node_id;
+}
+
+static mesh_record *find_record(mesh_registry *registry, uint64_t node_id, uint32_t entry_id) {
+    mesh_record *last = registry->found_last;
+    if (last && is_record(last, node_id, entry_id)) return last;
     uint64_t hash = record_hash(registry, node_id, entry_id);
     mesh_record *record;
     for (size_t cursor = 0; (record = mesh_map_next(&registry->records, hash, &cursor));) {
-        if (record->member->node_id == node_id && record->entry.entry_id == entry_id) return record;
+        if (is_record(record, node_id, entry_id)) return registry->found_last = record;
     }
     return NULL;
 }
@@ -138,7 +143,7 @@ static bool is_valid(const mesh_entry *entry) {
     return is_service && entry->name.len > 0 && entry->name.len <= MESH_NAME_LEN_MAX;
 }
 
-static mesh_record *create_record(mesh_member *member, const mesh_entry *entry) {
+static mesh_record *create_record(mesh_owner *member, const mesh_entry *entry) {
     mesh_record *record =
         mem_alloc(sizeof *record + entry->name.len + entry->queue.len + entry->tags.len);
     uint8_t *text = (uint8_t *)(record + 1);
@@ -155,7 +160,7 @@ static mesh_record *create_record(mesh_member *member, const mesh_entry *entry) 
 }
 
 static void remove_record(mesh_registry *registry, mesh_record *record) {
-    mesh_member *member = record->member;
+    mesh_owner *member = record->member;
     if (record->entry.kind == MESH_ENTRY_SUBSCRIPTION) registry->version++;
     (void)mesh_map_remove(&registry->records,
                           record_hash(registry, member->node_id, record->entry.entry_id), record);
@@ -163,11 +168,12 @@ static void remove_record(mesh_registry *registry, mesh_record *record) {
     member->entries[record->member_index] = last;
     last->member_index = record->member_index;
     topic_remove(registry, record);
+    if (registry->found_last == record) registry->found_last = NULL;
     free(record);
 }
 
 int mesh_registry_put(mesh_registry *registry, uint64_t node_id, const mesh_entry *entry) {
-    mesh_member *member = find_member(registry, node_id);
+    mesh_owner *member = find_member(registry, node_id);
     if (!member) return MESH_ENOTFOUND;
     if (!is_valid(entry)) return MESH_EINVAL;
     mesh_record *old = find_record(registry, node_id, entry->entry_id);
@@ -192,25 +198,24 @@ bool mesh_registry_remove(mesh_registry *registry, uint64_t node_id, uint32_t en
     return record != NULL;
 }
 
-const mesh_entry *mesh_registry_find(const mesh_registry *registry, uint64_t node_id,
-                                     uint32_t entry_id) {
+const mesh_entry *mesh_registry_find(mesh_registry *registry, uint64_t node_id, uint32_t entry_id) {
     const mesh_record *record = find_record(registry, node_id, entry_id);
     return record ? &record->entry : NULL;
 }
 
 const mesh_entry *mesh_registry_entry_at(const mesh_registry *registry, uint64_t node_id,
                                          size_t index) {
-    const mesh_member *member = find_member(registry, node_id);
+    const mesh_owner *member = find_member(registry, node_id);
     return member && index < member->count ? &member->entries[index]->entry : NULL;
 }
 
-static void free_member(mesh_member *member) {
+static void free_member(mesh_owner *member) {
     free(member->entries);
     free(member);
 }
 
 void mesh_registry_member_remove(mesh_registry *registry, uint64_t node_id) {
-    mesh_member *member = find_member(registry, node_id);
+    mesh_owner *member = find_member(registry, node_id);
     if (!member) return;
     while (member->count > 0)
         remove_record(registry, member->entries[member->count - 1]);

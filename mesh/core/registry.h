@@ -25,6 +25,9 @@ typedef struct mesh_route {
     const mesh_target *targets;
     uint32_t count, plain_count, group_count;
     const uint32_t *group_ends;
+    // Those that take requests too: without the ones that only listen (MESH_TAG_LISTENS).
+    const mesh_target *callable;
+    uint32_t callable_count;
 } mesh_route;
 
 mesh_registry *mesh_registry_create(const uint8_t hash_key[MESH_MAP_KEY_LEN]);
@@ -38,8 +41,7 @@ void mesh_registry_member_remove(mesh_registry *registry, uint64_t node_id); // 
 // name; MESH_EQUOTA: over MESH_ENTRIES_MAX.
 int mesh_registry_put(mesh_registry *registry, uint64_t node_id, const mesh_entry *entry);
 bool mesh_registry_remove(mesh_registry *registry, uint64_t node_id, uint32_t entry_id);
-const mesh_entry *mesh_registry_find(const mesh_registry *registry, uint64_t node_id,
-                                     uint32_t entry_id);
+const mesh_entry *mesh_registry_find(mesh_registry *registry, uint64_t node_id, uint32_t entry_id);
 // The entries of one member, in no order: index from 0 until NULL.
 const mesh_entry *mesh_registry_entry_at(const mesh_registry *registry, uint64_t node_id,
                                          size_t index);

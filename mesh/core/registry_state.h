@@ -5,17 +5,17 @@
 
 typedef struct mesh_topic mesh_topic;
 
-typedef struct mesh_member {
+typedef struct mesh_owner {
     uint64_t node_id;
     uint32_t tag;
     struct mesh_record **entries;
     size_t count, cap;
-} mesh_member;
+} mesh_owner;
 
 // An entry where it is kept; its strings follow it in the same block.
 typedef struct mesh_record {
     mesh_entry entry;
-    mesh_member *member;
+    mesh_owner *member;
     mesh_topic *topic;
     size_t member_index, topic_index;
 } mesh_record;
@@ -35,7 +35,7 @@ struct mesh_topic {
 typedef struct mesh_cached_route {
     mesh_route route;
     uint64_t version; // of the registry when it was built
-    mesh_target *targets;
+    mesh_target *targets, *callable;
     uint32_t *group_ends;
     uint64_t hash;
     size_t subject_len;
@@ -46,7 +46,8 @@ struct mesh_registry {
     mesh_map members, records, topics, routes;
     mesh_topic **wildcards;
     size_t wildcard_count, wildcard_cap;
-    uint64_t version; // counts changes of subscriptions
+    mesh_record *found_last; // most messages are for the entry that the one before was for
+    uint64_t version;        // counts changes of subscriptions
     mesh_cached_route *cached[MESH_REGISTRY_ROUTES_MAX];
     size_t cached_next; // the place that is used next
     mesh_record **matches;

@@ -2,6 +2,7 @@
 #include "core/mem.h"
 #include "core/registry_state.h"
 #include "core/subject.h"
+#include "core/tags.h"
 
 static void add_matches(mesh_registry *registry, const mesh_topic *topic) {
     size_t need = registry->match_count + topic->count;
@@ -37,6 +38,14 @@ static int compare_records(const void *left, const void *right) {
     return a->entry.entry_id < b->entry.entry_id ? -1 : 1;
 }
 
+static void keep_callable(mesh_cached_route *cached, mesh_route *route) {
+    mesh_bytes listens = mesh_bytes_text(MESH_TAG_LISTENS);
+    route->callable = cached->callable;
+    for (uint32_t i = 0; i < route->count; i++)
+        if (!mesh_tags_has(route->targets[i].entry->tags, listens))
+            cached->callable[route->callable_count++] = route->targets[i];
+}
+
 static void build(mesh_registry *registry, mesh_cached_route *cached) {
     mesh_bytes subject = {cached->subject, cached->subject_len};
     collect(registry, subject);
@@ -45,7 +54,9 @@ static void build(mesh_registry *registry, mesh_cached_route *cached) {
 
     free(cached->targets);
     free(cached->group_ends);
+    free(cached->callable);
     cached->targets = mem_alloc(count * sizeof(mesh_target));
+    cached->callable = mem_alloc(count * sizeof(mesh_target));
     cached->group_ends = mem_alloc(count * sizeof(uint32_t));
     mesh_route route = {
         .targets = cached->targets, .count = (uint32_t)count, .group_ends = cached->group_ends};
@@ -63,6 +74,7 @@ static void build(mesh_registry *registry, mesh_cached_route *cached) {
         if (is_new) route.group_count++;
         cached->group_ends[route.group_count - 1] = i + 1;
     }
+    keep_callable(cached, &route);
     cached->route = route;
     cached->version = registry->version;
 }
@@ -80,6 +92,7 @@ static mesh_cached_route *find_cached(mesh_registry *registry, mesh_bytes subjec
 static void free_cached(mesh_cached_route *cached) {
     if (!cached) return;
     free(cached->targets);
+    free(cached->callable);
     free(cached->group_ends);
     free(cached);
 }

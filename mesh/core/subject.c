@@ -41,6 +41,9 @@ static size_t token_len(mesh_bytes rest) {
 }
 
 bool mesh_subject_matches(mesh_bytes pattern, mesh_bytes subject) {
+    // A subject has no wildcards, so one that is equal is meant literally.
+    if (pattern.len == subject.len && memcmp(pattern.data, subject.data, subject.len) == 0)
+        return true;
     for (;;) {
         size_t want = token_len(pattern), got = token_len(subject);
         if (want == 1 && pattern.data[0] == '>') return true;

@@ -7,6 +7,10 @@
 #include "core/bytes.h"
 #include "core/limits.h"
 
+// A subscription with this tag hears publications, and is no candidate for a request (wire.md,
+// Choosing).
+#define MESH_TAG_LISTENS "requests=no"
+
 // At most MESH_TAGS_LEN_MAX bytes (empty is fine), no key twice, keys not empty, no blank or
 // control character.
 bool mesh_tags_is_valid(mesh_bytes tags);

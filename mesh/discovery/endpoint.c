@@ -70,3 +70,15 @@ void mesh_endpoint_write(const mesh_endpoint *endpoint, char out[MESH_ENDPOINT_L
     (void)snprintf(out, MESH_ENDPOINT_LEN_MAX + 1, is_v6 ? "[%s]:%u" : "%s:%u", endpoint->host,
                    endpoint->port);
 }
+
+// Keys are seen by people and by other programs: plain segments only.
+bool mesh_is_key_prefix(mesh_bytes text) {
+    for (size_t i = 0; i < text.len; i++) {
+        mesh_bytes one = {text.data + i, 1};
+        bool is_slash = one.data[0] == '/';
+        if (!is_slash && one.data[0] != '.' && one.data[0] != '-' && !mesh_is_host_name(one))
+            return false;
+        if (is_slash && i + 1 < text.len && text.data[i + 1] == '/') return false;
+    }
+    return true;
+}

@@ -28,3 +28,5 @@ void mesh_endpoint_write(const mesh_endpoint *endpoint, char out[MESH_ENDPOINT_L
 bool mesh_is_host_name(mesh_bytes text);
 // A numeric address of IPv4 or IPv6 without brackets or a zone (%eth0).
 bool mesh_is_host_address(const char *text);
+// What may stand before keys in etcd: letters, digits, '.', '-', '_' and single slashes.
+bool mesh_is_key_prefix(mesh_bytes text);

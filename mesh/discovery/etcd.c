@@ -1,24 +1,18 @@
 // A store: this host writes its address under PREFIX/hosts/ID with a lease, and reads those of the
 // others. One look is: keep the lease alive (or get one and write), then read. A host that died is
 // there until its lease ends, which costs those who dial it a dial.
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <sodium.h>
 
 #include "core/mem.h"
 #include "discovery/etcd_json.h"
-#include "discovery/http.h"
+#include "discovery/gateway.h"
+#include "discovery/login.h"
 #include "discovery/source.h"
+#include "io/http.h"
 
-enum {
-    LOGIN_LEN_MAX = 1024,
-    ADDRESSES_MAX = 8,
-    RESOLVE_LEN_MAX = MESH_ENDPOINT_LEN_MAX + ADDRESSES_MAX * 50
-};
+enum { ADDRESSES_MAX = 8, RESOLVE_LEN_MAX = MESH_ENDPOINT_LEN_MAX + ADDRESSES_MAX * 50 };
 
 typedef enum step { AUTHENTICATE, KEEP_ALIVE, GRANT, PUT, RANGE } step;
 
@@ -71,25 +65,10 @@ static void fail(etcd *source, const char *what, const char *why) {
 
 // ---- the login
 
-// A file of one line, NAME:PASSWORD, that nobody else may read. NULL: `source` has failed.
+// NULL: `source` has failed.
 static char *write_login(etcd *source) {
-    char line[LOGIN_LEN_MAX + 1], *body = NULL;
-    const char *path = source->options.spec->login_path, *why = "it is not NAME:PASSWORD";
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t len = fd >= 0 ? read(fd, line, LOGIN_LEN_MAX) : -1;
-    if (len < 0) why = strerror(errno);
-    bool is_open = len >= 0 && (fstat(fd, &info) != 0 || (info.st_mode & 077) != 0);
-    if (is_open) why = "others may read it (`chmod 600` it)";
-    if (fd >= 0) close(fd);
-    line[len > 0 ? len : 0] = '\0';
-    line[strcspn(line, "\r\n")] = '\0';
-    char *colon = strchr(line, ':');
-    if (len > 0 && !is_open && colon != NULL) {
-        *colon = '\0';
-        body = mesh_etcd_write_authenticate(line, colon + 1);
-    }
-    sodium_memzero(line, sizeof line);
+    const char *path = source->options.spec->login_path, *why;
+    char *body = mesh_login_read(path, &why);
     if (body != NULL) return body;
     (void)snprintf(source->sentence, sizeof source->sentence, "cannot log in with %.100s: %.100s",
                    path, why);
@@ -193,7 +172,7 @@ static int take(etcd *source, mesh_bytes body) {
 
 static void fail_status(etcd *source, const mesh_http_answer *http) {
     char words[81], why[100];
-    mesh_etcd_parse_error(http->body, words);
+    (void)mesh_gateway_error(http->body, words);
     (void)snprintf(why, sizeof why, "%ld%s%s", http->status, words[0] != '\0' ? ": " : "", words);
     source->lease[0] = source->token[0] = '\0'; // whatever is wrong: the next look gets others
     fail(source, "answered with HTTP status ", why);

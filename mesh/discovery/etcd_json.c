@@ -1,14 +1,11 @@
 #include "discovery/etcd_json.h"
 
-#include <jansson.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/error.h"
 #include "core/mem.h"
-
-enum { BASE64 = sodium_base64_VARIANT_ORIGINAL, ERROR_LEN_MAX = 80 };
+#include "discovery/gateway.h"
 
 // ---- requests
 
@@ -20,13 +17,6 @@ __attribute__((format(printf, 1, 2))) static char *text_of(const char *format, .
     CHECK(vasprintf(&text, format, args) >= 0);
     va_end(args);
     return text;
-}
-
-static char *base64_of(const char *text) {
-    size_t len = sodium_base64_encoded_len(strlen(text), BASE64);
-    char *encoded = mem_alloc(len);
-    (void)sodium_bin2base64(encoded, len, (const uint8_t *)text, strlen(text), BASE64);
-    return encoded;
 }
 
 char *mesh_etcd_write_authenticate(const char *name, const char *password) {
@@ -45,7 +35,8 @@ char *mesh_etcd_write_keep_alive(const char *lease) {
 }
 
 char *mesh_etcd_write_put(const char *key, const char *value, const char *lease) {
-    char *key64 = base64_of(key), *value64 = base64_of(value);
+    char *key64 = mesh_gateway_encode(mesh_bytes_text(key)),
+         *value64 = mesh_gateway_encode(mesh_bytes_text(value));
     char *text =
         text_of("{\"key\":\"%s\",\"value\":\"%s\",\"lease\":\"%s\"}", key64, value64, lease);
     free(key64);
@@ -56,7 +47,8 @@ char *mesh_etcd_write_put(const char *key, const char *value, const char *lease)
 // Every key that starts with PREFIX/hosts/: up to the first that has the byte after '/' there.
 char *mesh_etcd_write_range(const char *prefix) {
     char *first = text_of("%s/hosts/", prefix), *end = text_of("%s/hosts0", prefix);
-    char *first64 = base64_of(first), *end64 = base64_of(end);
+    char *first64 = mesh_gateway_encode(mesh_bytes_text(first)),
+         *end64 = mesh_gateway_encode(mesh_bytes_text(end));
     char *text = text_of("{\"key\":\"%s\",\"range_end\":\"%s\",\"limit\":\"%d\"}", first64, end64,
                          MESH_ENDPOINTS_MAX);
     free(first);
@@ -68,25 +60,8 @@ char *mesh_etcd_write_range(const char *prefix) {
 
 // ---- answers
 
-static json_t *load_object(mesh_bytes body) {
-    json_t *root = json_loadb((const char *)body.data, body.len, 0, NULL);
-    if (json_is_object(root)) return root;
-    json_decref(root);
-    return NULL;
-}
-
-// The gateway writes 64-bit integers as texts. 0 when it is neither.
-static int64_t integer_of(const json_t *value) {
-    if (json_is_integer(value)) return json_integer_value(value);
-    const char *text = json_string_value(value);
-    if (text == NULL || text[0] < '0' || text[0] > '9') return 0;
-    char *end;
-    long long number = strtoll(text, &end, 10);
-    return *end == '\0' ? number : 0;
-}
-
 int mesh_etcd_parse_token(mesh_bytes body, char out_token[MESH_ETCD_TOKEN_LEN_MAX + 1]) {
-    json_t *root = load_object(body);
+    json_t *root = mesh_gateway_load(body);
     const char *text = json_string_value(json_object_get(root, "token"));
     size_t len = text != NULL ? strlen(text) : 0;
     bool is_good = len > 0 && len <= MESH_ETCD_TOKEN_LEN_MAX;
@@ -98,8 +73,8 @@ int mesh_etcd_parse_token(mesh_bytes body, char out_token[MESH_ETCD_TOKEN_LEN_MA
 }
 
 int mesh_etcd_parse_grant(mesh_bytes body, char out_lease[MESH_LEASE_LEN_MAX + 1]) {
-    json_t *root = load_object(body);
-    int64_t lease = integer_of(json_object_get(root, "ID"));
+    json_t *root = mesh_gateway_load(body);
+    int64_t lease = mesh_gateway_integer(json_object_get(root, "ID"));
     json_decref(root);
     if (lease <= 0) return MESH_EPROTO;
     (void)snprintf(out_lease, MESH_LEASE_LEN_MAX + 1, "%lld", (long long)lease);
@@ -107,20 +82,12 @@ int mesh_etcd_parse_grant(mesh_bytes body, char out_lease[MESH_LEASE_LEN_MAX + 1
 }
 
 int mesh_etcd_parse_keep_alive(mesh_bytes body, bool *out_is_there) {
-    json_t *root = load_object(body);
+    json_t *root = mesh_gateway_load(body);
     const json_t *result = json_object_get(root, "result");
     int err = json_is_object(result) ? 0 : MESH_EPROTO;
-    if (err == 0) *out_is_there = integer_of(json_object_get(result, "TTL")) > 0;
+    if (err == 0) *out_is_there = mesh_gateway_integer(json_object_get(result, "TTL")) > 0;
     json_decref(root);
     return err;
-}
-
-// Decodes a base64 text of at most `cap` bytes. False: it is none.
-static bool decode(const json_t *value, uint8_t *out, size_t cap, size_t *out_len) {
-    const char *text = json_string_value(value);
-    if (text == NULL) return false;
-    return sodium_base642bin(out, cap, text, json_string_length(value), NULL, out_len, NULL,
-                             BASE64) == 0;
 }
 
 static bool is_text(const uint8_t *bytes, size_t len, const char *text) {
@@ -132,12 +99,12 @@ static void add_value(const json_t *pair, const char *own_key, const char *own_v
     uint8_t key[MESH_ETCD_KEY_LEN_MAX], value[MESH_ENDPOINT_LEN_MAX];
     size_t key_len, value_len;
     mesh_endpoint endpoint;
-    if (!decode(json_object_get(pair, "value"), value, sizeof value, &value_len) ||
+    if (!mesh_gateway_decode(json_object_get(pair, "value"), value, sizeof value, &value_len) ||
         mesh_endpoint_parse((mesh_bytes){value, value_len}, 0, &endpoint) != 0) {
         out->wrong_count++;
         return;
     }
-    if (decode(json_object_get(pair, "key"), key, sizeof key, &key_len) &&
+    if (mesh_gateway_decode(json_object_get(pair, "key"), key, sizeof key, &key_len) &&
         is_text(key, key_len, own_key) && is_text(value, value_len, own_value))
         out->has_own = true;
     if (out->count < MESH_ENDPOINTS_MAX) out->endpoints[out->count++] = endpoint;
@@ -145,7 +112,7 @@ static void add_value(const json_t *pair, const char *own_key, const char *own_v
 
 int mesh_etcd_parse_range(mesh_bytes body, const char *own_key, const char *own_value,
                           mesh_etcd_hosts *out) {
-    json_t *root = load_object(body);
+    json_t *root = mesh_gateway_load(body);
     if (root == NULL) return MESH_EPROTO;
     const json_t *pairs = json_object_get(root, "kvs"), *pair; // missing: there is none
     size_t i;
@@ -154,13 +121,4 @@ int mesh_etcd_parse_range(mesh_bytes body, const char *own_key, const char *own_
     json_array_foreach(pairs, i, pair) add_value(pair, own_key, own_value, out);
     json_decref(root);
     return 0;
-}
-
-void mesh_etcd_parse_error(mesh_bytes body, char out[ERROR_LEN_MAX + 1]) {
-    json_t *root = load_object(body);
-    const char *text = json_string_value(json_object_get(root, "error"));
-    (void)snprintf(out, ERROR_LEN_MAX + 1, "%s", text != NULL ? text : "");
-    for (char *c = out; *c != '\0'; c++)
-        if (*c < ' ' || *c > '~') *c = '?';
-    json_decref(root);
 }

@@ -34,6 +34,3 @@ typedef struct mesh_etcd_hosts {
 // own_key and own_value may be NULL.
 int mesh_etcd_parse_range(mesh_bytes body, const char *own_key, const char *own_value,
                           mesh_etcd_hosts *out);
-
-// The store's own words in an answer that is an error: printable, at most 80 bytes; "" for none.
-void mesh_etcd_parse_error(mesh_bytes body, char out[81]);

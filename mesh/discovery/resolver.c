@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "discovery/dns_ttl.h"
-#include "discovery/watch.h"
+#include "io/watch.h"
 
 // c-ares doubles the time for the second try: 4.5 s for each server that is silent.
 enum { TRY_MS = 1500, TRIES = 2 };

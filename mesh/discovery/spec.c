@@ -67,19 +67,6 @@ static int read_file(reader *r, mesh_bytes text) {
     return 0;
 }
 
-// Keys are seen by people and by other programs: plain segments only.
-static bool is_prefix(mesh_bytes text) {
-    if (text.len > MESH_ETCD_PREFIX_LEN_MAX) return false;
-    for (size_t i = 0; i < text.len; i++) {
-        mesh_bytes one = {text.data + i, 1};
-        bool is_slash = one.data[0] == '/';
-        if (!is_slash && one.data[0] != '.' && one.data[0] != '-' && !mesh_is_host_name(one))
-            return false;
-        if (is_slash && i + 1 < text.len && text.data[i + 1] == '/') return false;
-    }
-    return true;
-}
-
 static int read_option(reader *r, mesh_bytes text) {
     static const char form[] = "after '?' it has ca=/FILE and login=/FILE, with '&' between them";
     mesh_source_spec *spec = &r->spec;
@@ -137,7 +124,7 @@ static int read_etcd(reader *r, mesh_bytes text) {
     while (prefix.len > 0 && prefix.data[prefix.len - 1] == '/')
         prefix.len--;
     if (prefix.len == 0) prefix = mesh_bytes_text("/warren");
-    if (!is_prefix(prefix))
+    if (!mesh_is_key_prefix(prefix) || prefix.len > MESH_ETCD_PREFIX_LEN_MAX)
         return refuse(
             r, "its prefix may have letters, digits, '.', '-', '_' and single '/', and %d bytes",
             MESH_ETCD_PREFIX_LEN_MAX);

@@ -35,6 +35,12 @@ void mesh_agent_link_leave(mesh_channel *channel) {
     SEND(channel, LEAVE, leave, &leave);
 }
 
+void mesh_agent_link_restated(mesh_channel *channel, uint32_t links) {
+    Warren__Node__Restated restated = WARREN__NODE__RESTATED__INIT;
+    restated.links = links;
+    SEND(channel, RESTATED, restated, &restated);
+}
+
 static char *copy_text(mesh_bytes bytes) {
     char *text = mem_alloc(bytes.len + 1);
     if (bytes.len > 0) memcpy(text, bytes.data, bytes.len);
@@ -106,6 +112,18 @@ int mesh_agent_link_credentials(const Warren__Node__Credentials *from,
                     take_key(from->link_psk, out->link_psk, sizeof out->link_psk) &&
                     take_key(from->knock_key, out->knock_key, sizeof out->knock_key);
     return is_whole ? 0 : MESH_EPROTO;
+}
+
+void mesh_agent_link_drained(mesh_channel *channel, uint32_t connections) {
+    Warren__Node__Drained drained = WARREN__NODE__DRAINED__INIT;
+    drained.connections = connections;
+    SEND(channel, DRAINED, drained, &drained);
+}
+
+void mesh_agent_link_ready(mesh_channel *channel, Warren__Node__Ready__Way way) {
+    Warren__Node__Ready ready = WARREN__NODE__READY__INIT;
+    ready.way = way;
+    SEND(channel, READY, ready, &ready);
 }
 
 void mesh_agent_link_listen(mesh_channel *channel, const mesh_listen_request *request) {

@@ -48,11 +48,16 @@ static void free_waiting(waiting *item) {
     free(item);
 }
 
+// Of small packets most is what is kept about them.
+static size_t cost_of(size_t len) {
+    return sizeof(waiting) + len;
+}
+
 static void drop_first(mesh_channel *channel) {
     waiting *first = channel->head;
     channel->head = first->next;
     if (channel->head == NULL) channel->tail = &channel->head;
-    channel->queued -= first->len;
+    channel->queued -= cost_of(first->len);
     free_waiting(first);
 }
 
@@ -156,7 +161,7 @@ static int enqueue(mesh_channel *channel, mesh_bytes packet, const int *fds, siz
     }
     *channel->tail = item;
     channel->tail = &item->next;
-    channel->queued += packet.len;
+    channel->queued += cost_of(packet.len);
     return 0;
 }
 
@@ -164,7 +169,8 @@ void mesh_channel_send(mesh_channel *channel, mesh_bytes packet, const int *fds,
     if (channel->is_closing || channel->on_end == NULL || channel->end_err != 0) return;
     int err =
         channel->head != NULL ? -EAGAIN : mesh_packet_send(channel->fd, packet, fds, fd_count);
-    if (err == -EAGAIN && channel->queued + packet.len > MESH_CHANNEL_QUEUE_MAX) err = MESH_EQUOTA;
+    if (err == -EAGAIN && channel->queued + cost_of(packet.len) > MESH_CHANNEL_QUEUE_MAX)
+        err = MESH_EQUOTA;
     if (err == -EAGAIN) {
         err = enqueue(channel, packet, fds, fd_count);
         watch(channel);

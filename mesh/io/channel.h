@@ -7,7 +7,9 @@
 
 #include "io/packet.h"
 
-enum { MESH_CHANNEL_QUEUE_MAX = 32 << 20 }; // bytes; a reader that lets more pile up is cut off
+enum {
+    MESH_CHANNEL_QUEUE_MAX = 32 << 20
+}; // bytes of memory; a reader that lets more pile up is cut off
 
 typedef struct mesh_channel mesh_channel;
 

@@ -14,9 +14,13 @@
 
 #include "agent/clients.h"
 #include "agent/descriptors.h"
+#include "agent/keep.h"
+#include "agent/kept.h"
 #include "agent/place.h"
+#include "agent/replacing.h"
 #include "agent/say.h"
 #include "agent/services.h"
+#include "agent/systemd.h"
 #include "core/mem.h"
 
 enum {
@@ -48,12 +52,15 @@ static void close_all(agent *a) {
     if (a->is_over) return;
     a->is_over = true;
     agent_say_close();
+    agent_systemd_close();
+    agent_replacing_close();
     agent_place_unlisten(a->options->dir);
     agent_clients_tell_shutdown(a->clients);
     agent_clients_close(a->clients);
     agent_cluster_close(a->cluster); // before the members that it tells of
     agent_cluster_close(a->opening);
     agent_services_destroy(a->services);
+    agent_keep_quit();
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&a->signals[i], NULL);
     uv_close((uv_handle_t *)&a->child, NULL);
@@ -113,6 +120,15 @@ static void on_cluster_closed(void *user) {
     if (!a->is_over && a->cluster_count == 0) agent_clients_tell_left(a->clients);
 }
 
+static void keep_keys(const agent *a) {
+    Warren__Keeper__Agent state = WARREN__KEEPER__AGENT__INIT;
+    state.sign_seed =
+        (ProtobufCBinaryData){sizeof a->keys.sign_seed, (uint8_t *)(uintptr_t)a->keys.sign_seed};
+    state.link_secret = (ProtobufCBinaryData){sizeof a->keys.link_secret,
+                                              (uint8_t *)(uintptr_t)a->keys.link_secret};
+    agent_keep_put(WARREN__KEEPER__KIND__AGENT, 0, &state.base, NULL, 0);
+}
+
 static agent_cluster *cluster_of(void *user) {
     return ((agent *)user)->cluster;
 }
@@ -134,6 +150,7 @@ static void take_opened(agent *a, int err, const char *text) {
     agent_members_set_host(agent_services_members(a->services),
                            agent_cluster_host_name(a->cluster));
     agent_new_host_make(&a->keys); // those of before are in use now
+    keep_keys(a);
 }
 
 static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
@@ -181,6 +198,35 @@ static void make_keys(agent *a) {
     agent_new_host_make(&a->keys);
     agent_new_host_id(&a->keys, host_id);
     agent_members_set_host_id(agent_services_members(a->services), host_id);
+    keep_keys(a);
+}
+
+// The ids of nodes that run already were made of them.
+static void take_keys(agent *a, mesh_bytes bytes) {
+    Warren__Keeper__Agent *state = warren__keeper__agent__unpack(NULL, bytes.len, bytes.data);
+    if (state != NULL && state->sign_seed.len == sizeof a->keys.sign_seed &&
+        state->link_secret.len == sizeof a->keys.link_secret) {
+        uint8_t host_id[MESH_ID_LEN];
+        agent_new_host_take(&a->keys, state->sign_seed.data, state->link_secret.data);
+        agent_new_host_id(&a->keys, host_id);
+        agent_members_set_host_id(agent_services_members(a->services), host_id);
+    }
+    if (state != NULL) warren__keeper__agent__free_unpacked(state, NULL);
+}
+
+// What the agent before this one left.
+static void adopt(agent *a) {
+    agent_adoption *adoption = agent_adoption_create();
+    int err = agent_keep_open(&a->loop, a->options->dir, agent_adoption_take, adoption);
+    if (err != 0)
+        agent_say("there is no keeper, so nodes end with this agent: %s", uv_strerror(err));
+    mesh_bytes keys = agent_adoption_find(adoption, WARREN__KEEPER__KIND__AGENT, 0);
+    if (keys.len > 0)
+        take_keys(a, keys);
+    else
+        keep_keys(a);
+    agent_services_adopt(a->services, adoption);
+    agent_adoption_destroy(adoption);
 }
 
 static const agent_new_host *next_keys(void *user) {
@@ -205,10 +251,21 @@ static void stop(agent *a) {
     bool is_kill = a->is_stopping; // asked for the second time
     a->is_stopping = true;
     if (a->is_over) return;
+    agent_systemd_stopping();
     agent_say(is_kill ? "ends all nodes at once" : "stops all services");
     agent_services_close_door(a->services);
     agent_services_stop(a->services, 0, AGENT_INSTANCE_ALL, is_kill);
     on_changed(a);
+}
+
+// For `systemctl status`.
+static void status(void *user, char *out, size_t cap) {
+    const agent *a = user;
+    uint32_t count = agent_services_running_count(a->services);
+    if (a->is_stopping)
+        (void)snprintf(out, cap, "stops all services");
+    else
+        (void)snprintf(out, cap, "%u %s", count, count == 1 ? "service runs" : "services run");
 }
 
 static void on_signal(uv_signal_t *handle, int signal) {
@@ -228,7 +285,8 @@ static void on_child(uv_signal_t *handle, int signal) {
     pid_t pid;
     (void)signal;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (!a->is_over) agent_services_reaped(a->services, pid, status);
+        if (!a->is_over && !agent_successor_reaped(pid, status))
+            agent_services_reaped(a->services, pid, status);
 }
 
 static void tell_ready(const agent_options *options, char state, const char *text) {
@@ -281,10 +339,13 @@ static int open_all(agent *a, int listen_fd) {
     if (err != 0) return err;
     a->services = make_services(a);
     make_keys(a);
+    if (!a->options->is_ephemeral) adopt(a);
+    on_child(&a->child, SIGCHLD); // those of the program whose place this one took
     agent_clients_options options = {.loop = &a->loop,
                                      .dir = a->options->dir,
                                      .listen_fd = listen_fd,
                                      .services = a->services,
+                                     .number = uv_hrtime(),
                                      .on_changed = on_changed,
                                      .on_shutdown = on_shutdown,
                                      .cluster = cluster_of,
@@ -321,6 +382,15 @@ static int lock(const agent_options *options, char text[AGENT_PLACE_TEXT_MAX]) {
     }
 }
 
+// The lock and the socket; from whoever was in this process before, if there was somebody.
+static int take_place(const agent_options *options, int *out_lock_fd, int *out_listen_fd,
+                      char text[AGENT_PLACE_TEXT_MAX]) {
+    if (agent_successor_take(out_lock_fd, out_listen_fd)) return 0;
+    int err = *out_lock_fd = lock(options, text);
+    if (err >= 0) err = *out_listen_fd = agent_place_listen(options->dir, text);
+    return err;
+}
+
 static int judge_open_files(char text[AGENT_PLACE_TEXT_MAX]) {
     agent_descriptors_raise();
     if (agent_descriptors_left(OPEN_FILES_MIN)) return 0;
@@ -331,10 +401,10 @@ static int judge_open_files(char text[AGENT_PLACE_TEXT_MAX]) {
 int agent_run(const agent_options *options) {
     char text[AGENT_PLACE_TEXT_MAX] = "";
     int lock_fd = -1, listen_fd = -1;
+    agent_successor_note();
     int err = judge_open_files(text);
     if (err == 0) err = agent_place_prepare(options->dir, text);
-    if (err == 0) err = lock_fd = lock(options, text);
-    if (err >= 0) err = listen_fd = agent_place_listen(options->dir, text);
+    if (err == 0) err = take_place(options, &lock_fd, &listen_fd, text);
     if (err < 0) {
         if (options->ready_fd < 0) (void)fprintf(stderr, "warren: %s\n", text);
         bool is_busy = err == -EWOULDBLOCK || err == -EBUSY;
@@ -348,9 +418,14 @@ int agent_run(const agent_options *options) {
     (void)setenv("TMPDIR", options->dir, 1);
     err = open_all(&a, listen_fd);
     CHECK(err == 0); // a fresh process has room for a loop and a socket
-    take_part(&a);   // first: whoever reads that it listens may send other hosts here
+    agent_successor_hear();
+    if (!options->is_ephemeral)
+        agent_replacing_open(&(agent_replacing_options){&a.loop, a.services, lock_fd, listen_fd});
+    take_part(&a); // first: whoever reads that it listens may send other hosts here
     agent_say("the agent (pid %d) listens on %s/agent.sock", (int)getpid(), options->dir);
     tell_ready(options, AGENT_READY, "");
+    agent_systemd_open(&a.loop, status, &a);
+    agent_systemd_ready();
     if (options->is_ephemeral) uv_timer_start(&a.idle, on_idle, FIRST_CLIENT_MS, 0);
     uv_run(&a.loop, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&a.loop) == 0); // every handle had an owner that closed it

@@ -2,9 +2,12 @@
 #pragma once
 
 #include "agent/clients.h"
+#include "agent/logs.h"
 #include "io/channel.h"
 
 typedef struct client_watch client_watch;
+
+typedef enum watch_kind { OWNER, FOLLOWER, STOPPER, RESTARTER } watch_kind;
 
 typedef struct agent_client {
     struct agent_clients *clients;
@@ -12,16 +15,28 @@ typedef struct agent_client {
     uint32_t pid;
     uint64_t since_ms;
     bool is_ready;    // it said Hello
-    bool is_cut;      // a follower that was too slow: nothing more is sent
+    bool is_behind;   // a follower that is too slow: what comes is counted and left out
     bool is_blocking; // its run's nodes are not read
     bool wants_shutdown;
     bool is_watching_hosts;
     bool is_opening, is_leaving; // waits for the cluster
     uint32_t owned_service_id;   // 0: none
-    uint32_t stops_open;
+    uint32_t stops_open, restarts_open, inspections_open;
+    bool has_failed_restart;
+    uint32_t reloads_open;
+    char reload_failure[AGENT_RELOAD_TEXT_MAX]; // of the first that failed; or ""
     client_watch *watches;
     struct agent_client *next;
 } agent_client;
+
+// What a client waits for. One who stops `all` has several.
+struct client_watch {
+    agent_watch watch; // first: a watch is one of these
+    struct agent_client *client;
+    watch_kind kind;
+    uint64_t left_out; // lines, of a follower that is behind
+    client_watch *next;
+};
 
 struct agent_clients {
     uv_loop_t *loop;
@@ -44,6 +59,29 @@ void agent_client_say_error(agent_client *client, uint32_t exit_code, const char
 void agent_client_refuse(int fd, uint32_t exit_code, const char *text);
 void agent_client_say_done(agent_client *client);
 void agent_client_send(agent_client *client, const Warren__Agent__Reply *reply);
+
+void agent_client_send_output(agent_client *client, const agent_log_piece *piece);
+void agent_client_add_watch(agent_client *client, watch_kind kind, uint32_t service_id,
+                            uint32_t instance);
+void agent_client_remove_watch(client_watch *watch);
+void agent_client_on_event(agent_watch *watch, const agent_event *event); // tells it
+
+// restart_requests.c
+void agent_client_restart(agent_client *client, const char *target);
+extern const agent_watch_events agent_restarter_events;
+
+// inspect_requests.c
+void agent_client_inspect(agent_client *client, const char *target);
+
+// log_requests.c
+void agent_client_handle_logs(agent_client *client, const Warren__Agent__Logs *body);
+
+// reload_requests.c
+void agent_client_reload(agent_client *client, const Warren__Agent__Reload *body);
+
+// replace_requests.c
+void agent_client_about(agent_client *client);
+void agent_client_replace(agent_client *client, bool is_forced);
 
 // host_requests.c: what is asked about the cluster. False: it is something else.
 bool agent_client_handle_hosts(agent_client *client, const Warren__Agent__Request *request);

@@ -16,6 +16,7 @@ typedef struct agent_clients_options {
     const char *dir;
     int listen_fd; // takes it
     agent_services *services;
+    uint64_t number;                       // of this agent: no other one has it
     void (*on_changed)(void *user);        // one less
     void (*on_shutdown)(void *user);       // somebody asks the agent to end
     agent_cluster *(*cluster)(void *user); // that this host takes part in, or NULL

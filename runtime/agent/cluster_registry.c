@@ -31,7 +31,8 @@ static void on_up(const agent_member_info *who, void *user) {
                               .name = mesh_bytes_text(who->name),
                               .service = mesh_bytes_text(who->service),
                               .instance = who->instance,
-                              .pid = who->pid});
+                              .pid = who->pid,
+                              .state = who->is_stalled ? MESH_NODE_STALLED : MESH_NODE_UP});
 }
 
 static mesh_entry entry_of(const Warren__Node__Entry *entry) {
@@ -98,6 +99,7 @@ static void add_up(news *n, const mesh_replica_output *told) {
     peer.host = own_text(n, mesh_bytes_text(name));
     peer.instance = told->op.instance;
     peer.pid = told->op.pid;
+    peer.is_stalled = told->op.state == MESH_NODE_STALLED;
     peer.host_id = (ProtobufCBinaryData){MESH_ID_LEN, own(n, mem_copy(told->host_id, MESH_ID_LEN))};
     agent_roster_up(&n->roster, &peer);
 }

@@ -1,4 +1,4 @@
-// The lives of nodes: launches them through the zygote, some at a time, and takes their ends.
+// The lives of nodes: launches them through the zygotes, some at a time, and takes their ends.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "agent/descriptors.h"
+#include "agent/kept.h"
+#include "agent/reloading.h"
 #include "agent/say.h"
 #include "agent/service.h"
 #include "core/error.h"
@@ -15,9 +17,9 @@
 #include "io/packet.h"
 
 enum {
-    // Each launch holds five descriptors here and as many on their way.
+    // Each launch holds six descriptors here and as many on their way.
     IN_FLIGHT_MAX = 16,
-    LAUNCH_OPENS = 12, // those ten, a pidfd, and the log of its service
+    LAUNCH_OPENS = 14, // those twelve, a pidfd, and the log of its service
     STARTED_OPENS = 2, // of these, what one in flight will still open
     ATTEMPTS_MAX = 3,  // of one launch, when the zygote dies over it
 };
@@ -29,10 +31,10 @@ static uint64_t wall_ms(void) {
 }
 
 // The instance whose present life has this id. Few enough to look at them all.
-static slot *find_slot(agent_services *s, uint64_t node_id, agent_service **out_service,
-                       uint32_t *out_instance) {
+slot *agent_launcher_find(agent_services *s, uint64_t node_id, agent_service **out_service,
+                          uint32_t *out_instance) {
     for (agent_service *service = s->first; service != NULL; service = service->next)
-        for (uint32_t i = 0; i < service->run->instances; i++) {
+        for (uint32_t i = 0; i < agent_service_slot_count(service); i++) {
             slot *sl = &service->slots[i];
             if (sl->node == NULL || sl->node_id != node_id) continue;
             *out_service = service;
@@ -47,32 +49,56 @@ static void on_node_output(agent_node *node, bool is_stderr, mesh_bytes piece, v
     agent_service *service;
     uint32_t instance;
     char name[AGENT_NODE_NAME_LEN_MAX];
-    if (find_slot(s, agent_node_id(node), &service, &instance) == NULL) return;
+    slot *sl = agent_launcher_find(s, agent_node_id(node), &service, &instance);
+    if (sl == NULL) return;
     agent_service_node_name(service, instance, name);
     agent_log_piece out = {.node = name, .is_stderr = is_stderr, .at_ms = wall_ms(), .data = piece};
     agent_log_write(service->log, &out);
+    if (is_stderr) agent_last_lines_push(&sl->stderr_lines, piece);
+    if (is_stderr) agent_oom_listen(&sl->oom, piece);
     agent_services_tell_output(service, instance, &out);
+}
+
+void agent_services_note(agent_service *service, uint32_t instance, const char *text) {
+    char name[AGENT_NODE_NAME_LEN_MAX];
+    agent_service_node_name(service, instance, name);
+    mesh_bytes piece = mesh_bytes_text(text);
+    agent_log_piece out = {.node = name, .is_stderr = true, .at_ms = wall_ms(), .data = piece};
+    agent_log_write(service->log, &out);
+    agent_last_lines_push(&service->slots[instance].stderr_lines, piece);
+    agent_services_tell_output(service, instance % service->run->instances, &out);
 }
 
 static void on_node_over(agent_node *node, void *user) {
     agent_services *s = user;
     agent_service *service;
     uint32_t instance;
-    slot *sl = find_slot(s, agent_node_id(node), &service, &instance);
+    slot *sl = agent_launcher_find(s, agent_node_id(node), &service, &instance);
     if (sl == NULL) return;
     agent_exit how = agent_node_how(node);
     // A life ends with its process, however long its output took to be read.
     uint64_t ended_at_ms = agent_node_exited_at_ms(node);
+    agent_report_take(&sl->report, how, ended_at_ms - agent_node_started_at_ms(node),
+                      &sl->stderr_lines);
+    sl->report.is_oom =
+        agent_oom_judge(&sl->oom, &service->limits, sl->node_id, how.signal, sl->oom_text);
+    agent_limits_close(&service->limits, sl->node_id);
+    agent_stalls_close(sl);
     agent_node_close(node);
     sl->node = NULL;
-    agent_supervisor_exited(s->supervisor, ended_at_ms, service->id, instance, how);
+    if (agent_service_is_beside(service, instance))
+        agent_reloading_exited(service->reloading, instance, how);
+    else
+        agent_supervisor_exited(s->supervisor, ended_at_ms, service->id, instance, how);
     agent_services_carry_out(s);
 }
 
-static const agent_node_events node_events = {on_node_output, on_node_over};
+const agent_node_events agent_launcher_node_events = {on_node_output, on_node_over};
 
 void agent_launcher_drop(agent_services *s, slot *sl) {
     static const agent_member_end never_ran = {.reason = "killed", .code = -1, .signal = SIGKILL};
+    agent_last_lines_clear(&sl->stderr_lines);
+    agent_stalls_close(sl);
     agent_node_close(sl->node);
     sl->node = NULL;
     if (sl->member != NULL) agent_members_end(s->members, sl->member, &never_ran);
@@ -81,10 +107,11 @@ void agent_launcher_drop(agent_services *s, slot *sl) {
 
 // ---- launching
 
-static int open_stdin(agent_service *service) {
-    int fd = service->stdin_fd;
-    service->stdin_fd = -1;
-    return fd >= 0 ? fd : open("/dev/null", O_RDONLY | O_CLOEXEC);
+// A copy: a launch that comes to nothing is tried again.
+static int open_stdin(const agent_service *service) {
+    int fd = service->stdin_fd >= 0 ? fcntl(service->stdin_fd, F_DUPFD_CLOEXEC, 0)
+                                    : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
 }
 
 // A copy of `list` with NULL at its end, after `first` when that is not NULL.
@@ -92,30 +119,73 @@ static char **make_list(const char *first, char *const *list, size_t count) {
     char **out = mem_alloc((count + 2) * sizeof *out);
     size_t n = 0;
     if (first != NULL) out[n++] = (char *)(uintptr_t)first;
-    if (count > 0) memcpy(out + n, list, count * sizeof *out);
+    if (count > 0 && list != NULL) memcpy(out + n, list, count * sizeof *out);
     return out;
 }
 
-static int ask_zygote(agent_service *service, const slot *sl, const char *name,
-                      const int fds[AGENT_LAUNCH_FDS]) {
+// Its environment, NULL-terminated; and how it says that it is ready, where that is by process.send
+// (boot.js).
+char **agent_launcher_env(const Warren__Agent__Run *run) {
+    static const char variable[] = "WARREN_READY=";
+    static char by_message[] = "WARREN_READY=message";
+    bool is_message = run->ready == WARREN__AGENT__RUN__READY__MESSAGE;
+    char **env = make_list(is_message ? by_message : NULL, NULL, run->n_env);
+    size_t n = is_message;
+    for (size_t i = 0; i < run->n_env; i++)
+        if (strncmp(run->env[i], variable, sizeof variable - 1) != 0) env[n++] = run->env[i];
+    env[n] = NULL;
+    return env;
+}
+
+char **agent_launcher_argv(const Warren__Agent__Run *run) {
+    char **out = mem_alloc((run->n_args + 2) * sizeof *out);
+    out[0] = run->entry;
+    if (run->n_args > 0) memcpy(out + 1, run->args, run->n_args * sizeof *out);
+    return out;
+}
+
+static runtime_boot boot_of(const agent_service *service) {
     const Warren__Agent__Run *run = service->run;
+    size_t env_count = 0;
+    while (service->env[env_count] != NULL)
+        env_count++;
+    return (runtime_boot){.exec_argv = {run->exec_argv, run->n_exec_argv},
+                          .env = {service->env, env_count},
+                          .preload = {run->preload, run->n_preload},
+                          .argv = {service->argv, run->n_args + 1},
+                          .cwd = run->cwd};
+}
+
+// How many instances there are that a zygote for this service could serve.
+static uint32_t count_users(const agent_service *wanted) {
+    uint32_t count = 0;
+    char reason[RUNTIME_BOOT_TEXT_LEN];
+    runtime_boot boot = boot_of(wanted);
+    for (const agent_service *service = wanted->services->first; service != NULL;
+         service = service->next) {
+        runtime_boot other = boot_of(service);
+        bool is_user = service == wanted ||
+                       (!service->is_over && runtime_boot_can_serve(&boot, &other, reason));
+        if (is_user) count += service->run->instances;
+    }
+    return count;
+}
+
+static int ask_zygote(agent_service *service, slot *sl, const char *name,
+                      const agent_zygote_choice *choice, const agent_launch_limits *limits,
+                      const int fds[AGENT_LAUNCH_FDS]) {
     char title[512];
-    (void)snprintf(title, sizeof title, "%s: %s", name, run->entry); // a longer one is cut
-    char **argv = make_list(run->entry, run->args, run->n_args);
-    char **env = make_list(NULL, run->env, run->n_env);
-    char **exec_argv = make_list(NULL, run->exec_argv, run->n_exec_argv);
+    (void)snprintf(title, sizeof title, "%s: %s", name, service->run->entry); // a longer one is cut
+    runtime_boot boot = boot_of(service);
     agent_launch launch = {.node_id = sl->node_id,
-                           .argv = argv,
-                           .env = env,
-                           .exec_argv = exec_argv,
-                           .cwd = run->cwd,
-                           .title = title};
+                           .boot = &boot,
+                           .title = title,
+                           .cold_reason = choice->cold_reason,
+                           .limits = limits};
+    if (sl->attempts >= ATTEMPTS_MAX) launch.cold_reason = "what a zygote has read keeps changing";
     memcpy(launch.fds, fds, sizeof launch.fds);
-    int err = agent_zygote_launch(service->services->zygote, &launch);
-    free(argv);
-    free(env);
-    free(exec_argv);
-    return err;
+    sl->zygote = choice->zygote;
+    return agent_zygote_launch(choice->zygote, &launch);
 }
 
 // Fills fds with what the node gets. 0 or a negative code.
@@ -125,11 +195,14 @@ static int open_life(agent_service *service, uint32_t instance, const char *name
     slot *sl = &service->slots[instance];
     agent_node_ends ends;
     int control[2];
-    int err = agent_node_open(s->loop, sl->node_id, &node_events, s, &ends, &sl->node);
+    int err =
+        agent_node_open(s->loop, sl->node_id, &agent_launcher_node_events, s, &ends, &sl->node);
     if (err != 0) return err;
     fds[1] = ends.stdout_fd;
     fds[2] = ends.stderr_fd;
     fds[4] = ends.leash_fd;
+    err = agent_stalls_open(sl, &fds[5]);
+    if (err != 0) return err;
     agent_node_pause(sl->node, service->is_paused);
     err = mesh_packet_pair(control);
     if (err != 0) return err;
@@ -138,11 +211,11 @@ static int open_life(agent_service *service, uint32_t instance, const char *name
                                   .number = sl->number,
                                   .name = name,
                                   .service = service->name,
-                                  .instance = instance};
+                                  .instance = instance % service->run->instances};
     err = agent_members_add(s->members, control[0], &identity, &sl->member);
     if (err != 0) return err;
     fds[0] = open_stdin(service);
-    return fds[0] < 0 ? -errno : 0;
+    return fds[0] < 0 ? fds[0] : 0;
 }
 
 static void fail_launch(agent_service *service, uint32_t instance, const char *why) {
@@ -150,18 +223,26 @@ static void fail_launch(agent_service *service, uint32_t instance, const char *w
     slot *sl = &service->slots[instance];
     agent_launcher_drop(s, sl);
     (void)snprintf(sl->reason, sizeof sl->reason, "%s", why);
-    agent_supervisor_not_launched(s->supervisor, uv_now(s->loop), service->id, instance);
+    if (agent_service_is_beside(service, instance))
+        agent_reloading_not_launched(service->reloading, instance, why);
+    else
+        agent_supervisor_not_launched(s->supervisor, uv_now(s->loop), service->id, instance);
 }
 
-static void start_life(agent_service *service, uint32_t instance) {
+static void start_life(agent_service *service, uint32_t instance,
+                       const agent_zygote_choice *choice) {
     slot *sl = &service->slots[instance];
     char name[AGENT_NODE_NAME_LEN_MAX];
-    int fds[AGENT_LAUNCH_FDS] = {-1, -1, -1, -1, -1};
+    int fds[AGENT_LAUNCH_FDS] = {-1, -1, -1, -1, -1, -1};
     agent_service_node_name(service, instance, name);
     agent_member_info ids;
     agent_members_number(service->services->members, &ids);
+    agent_limits_close(&service->limits, sl->node_id); // of a life that never began
     sl->node_id = ids.node_id;
     sl->number = ids.number;
+    agent_last_lines_clear(&sl->stderr_lines);
+    sl->oom = (agent_oom){0};
+    sl->oom_text[0] = '\0';
     if (!agent_descriptors_left(LAUNCH_OPENS + STARTED_OPENS * service->services->in_flight)) {
         char text[AGENT_DESCRIPTORS_TEXT_MAX];
         agent_descriptors_explain(text);
@@ -169,7 +250,9 @@ static void start_life(agent_service *service, uint32_t instance) {
         return;
     }
     int err = open_life(service, instance, name, fds);
-    if (err == 0) err = ask_zygote(service, sl, name, fds);
+    agent_launch_limits limits;
+    if (err == 0) err = agent_limits_open(&service->limits, sl->node_id, &limits);
+    if (err == 0) err = ask_zygote(service, sl, name, choice, &limits, fds);
     for (int i = 0; i < AGENT_LAUNCH_FDS; i++)
         if (fds[i] >= 0) close(fds[i]);
     if (err == 0)
@@ -183,29 +266,63 @@ void agent_launcher_add(agent_services *s, uint32_t service_id, uint32_t instanc
     s->waiting[s->waiting_count++] = (waiting_launch){service_id, instance};
 }
 
+static bool is_wanted(const agent_services *s, waiting_launch w) {
+    const agent_service *service = agent_service_find(s, w.service_id);
+    if (service != NULL && agent_service_is_beside(service, w.instance))
+        return agent_reloading_wants(service->reloading, w.instance);
+    return agent_supervisor_wants(s->supervisor, w.service_id, w.instance);
+}
+
+static void drop_waiting(agent_services *s, waiting_launch w) {
+    const agent_service *service = agent_service_find(s, w.service_id);
+    if (service != NULL && agent_service_is_beside(service, w.instance))
+        agent_reloading_not_launched(service->reloading, w.instance, "it is not wanted any more");
+    else
+        agent_supervisor_not_launched(s->supervisor, uv_now(s->loop), w.service_id, w.instance);
+}
+
+// Those whose zygote can launch now; the others keep their place.
+static void launch_waiting(agent_services *s) {
+    agent_zygote_choice choice = {0};
+    uint32_t chosen_for = 0; // those of one service stand side by side
+    size_t kept = 0;
+    for (size_t i = 0; i < s->waiting_count; i++) {
+        waiting_launch w = s->waiting[i];
+        if (s->is_held || s->in_flight >= IN_FLIGHT_MAX) {
+            s->waiting[kept++] = w;
+            continue;
+        }
+        agent_service *service = agent_service_find(s, w.service_id);
+        if (chosen_for != w.service_id) {
+            runtime_boot boot = boot_of(service);
+            choice = agent_zygotes_choose(s->zygotes, &boot, count_users(service));
+            chosen_for = w.service_id;
+        }
+        if (choice.is_ready)
+            start_life(service, w.instance, &choice);
+        else
+            s->waiting[kept++] = w;
+    }
+    s->waiting_count = kept;
+}
+
 void agent_launcher_pump(agent_services *s) {
     // Those that were stopped while they waited are over first, also when no zygote ever comes.
     size_t kept = 0;
-    for (size_t i = s->waiting_head; i < s->waiting_count; i++) {
+    for (size_t i = 0; i < s->waiting_count; i++) {
         waiting_launch w = s->waiting[i];
-        if (agent_supervisor_wants(s->supervisor, w.service_id, w.instance))
+        if (is_wanted(s, w))
             s->waiting[kept++] = w;
         else
-            agent_supervisor_not_launched(s->supervisor, uv_now(s->loop), w.service_id, w.instance);
+            drop_waiting(s, w);
     }
-    s->waiting_head = 0;
     s->waiting_count = kept;
-    if (kept > 0 && !agent_zygote_is_ready(s->zygote)) agent_zygote_start(s->zygote);
-    while (s->waiting_head < s->waiting_count && s->in_flight < IN_FLIGHT_MAX &&
-           agent_zygote_is_ready(s->zygote)) {
-        waiting_launch w = s->waiting[s->waiting_head++];
-        start_life(agent_service_find(s, w.service_id), w.instance);
-    }
+    launch_waiting(s);
 }
 
-// ---- what the zygote says
+// ---- what the zygotes say
 
-static void on_ready(void *user) {
+static void on_changed(void *user) {
     agent_services_carry_out(user);
 }
 
@@ -214,7 +331,7 @@ static void on_failed(void *user, const char *text) {
     size_t count = s->waiting_count;
     waiting_launch *waiting = s->waiting;
     s->waiting = NULL;
-    s->waiting_head = s->waiting_count = s->waiting_cap = 0;
+    s->waiting_count = s->waiting_cap = 0;
     for (size_t i = 0; i < count; i++)
         fail_launch(agent_service_find(s, waiting[i].service_id), waiting[i].instance, text);
     free(waiting);
@@ -228,7 +345,7 @@ static void tell_started(agent_service *service, uint32_t instance, pid_t pid) {
     if (sl->starts > 1) (void)snprintf(text, sizeof text, "%s restarted (pid %d)", name, (int)pid);
     agent_say_event("%s started (pid %d%s%s)", name, (int)pid, sl->is_cold ? ", cold: " : "",
                     sl->is_cold ? sl->reason : "");
-    agent_services_tell(service, instance, &(agent_event){name, "up", text, {0}});
+    agent_services_tell(service, instance, &(agent_event){name, "starting", text, {0}});
 }
 
 static void on_launched(void *user, uint64_t node_id, pid_t pid, int pidfd, const char *cold_reason,
@@ -236,7 +353,7 @@ static void on_launched(void *user, uint64_t node_id, pid_t pid, int pidfd, cons
     agent_services *s = user;
     agent_service *service;
     uint32_t instance;
-    slot *sl = find_slot(s, node_id, &service, &instance);
+    slot *sl = agent_launcher_find(s, node_id, &service, &instance);
     if (s->in_flight > 0) s->in_flight--;
     if (sl == NULL || agent_node_pid(sl->node) != 0) { // not ours, or told twice
         if (pidfd >= 0) close(pidfd);
@@ -246,17 +363,39 @@ static void on_launched(void *user, uint64_t node_id, pid_t pid, int pidfd, cons
         if (pidfd >= 0) close(pidfd);
         fail_launch(service, instance, error);
     } else {
+        if (service->stdin_fd >= 0) close(service->stdin_fd);
+        service->stdin_fd = -1;
         agent_node_launched(sl->node, pid, pidfd, uv_now(s->loop));
         agent_members_set_pid(sl->member, (uint32_t)pid);
+        agent_stalls_start(s->stalls);
         sl->attempts = 0;
         sl->starts++;
         sl->is_cold = cold_reason[0] != '\0';
         sl->is_draining = false;
+        sl->late_after_ms = 0;
         sl->state = "up";
         (void)snprintf(sl->reason, sizeof sl->reason, "%s", cold_reason);
         tell_started(service, instance, pid);
-        agent_supervisor_launched(s->supervisor, uv_now(s->loop), service->id, instance);
+        if (agent_service_is_beside(service, instance))
+            agent_reloading_launched(service->reloading, instance);
+        else
+            agent_supervisor_launched(s->supervisor, uv_now(s->loop), service->id, instance);
+        sl->zygote_pid = sl->zygote != NULL ? agent_zygote_pid(sl->zygote) : 0;
+        agent_kept_life(service, instance);
     }
+    agent_services_carry_out(s);
+}
+
+static void on_stale(void *user, uint64_t node_id) {
+    agent_services *s = user;
+    agent_service *service;
+    uint32_t instance;
+    slot *sl = agent_launcher_find(s, node_id, &service, &instance);
+    if (s->in_flight > 0) s->in_flight--;
+    if (sl == NULL || agent_node_pid(sl->node) != 0) return;
+    agent_launcher_drop(s, sl);
+    sl->attempts++;
+    agent_launcher_add(s, service->id, instance);
     agent_services_carry_out(s);
 }
 
@@ -265,12 +404,14 @@ static const char *reason_of(agent_exit how) {
     return how.signal == 0 && how.code == 0 ? "normal" : "crash";
 }
 
-static void take_end(agent_services *s, slot *sl, agent_exit how) {
+void agent_launcher_take_end(agent_service *service, slot *sl, agent_exit how) {
+    agent_services *s = service->services;
     if (agent_node_has_exited(sl->node)) return;
     agent_member_end end = {.reason = reason_of(how), .code = how.code, .signal = how.signal};
     // The others learn it at once, whatever may hold up its output.
     agent_members_end(s->members, sl->member, &end);
     sl->member = NULL;
+    agent_sockets_forget(service->sockets, (uint32_t)agent_node_pid(sl->node));
     agent_node_exited(sl->node, how, uv_now(s->loop));
 }
 
@@ -278,22 +419,22 @@ static void on_exited(void *user, uint64_t node_id, agent_exit how) {
     agent_services *s = user;
     agent_service *service;
     uint32_t instance;
-    slot *sl = find_slot(s, node_id, &service, &instance);
-    if (sl != NULL && agent_node_pid(sl->node) != 0) take_end(s, sl, how);
+    slot *sl = agent_launcher_find(s, node_id, &service, &instance);
+    if (sl != NULL && agent_node_pid(sl->node) != 0) agent_launcher_take_end(service, sl, how);
 }
 
-static agent_exit exit_of(int status) {
+agent_exit agent_launcher_exit_of(int status) {
     if (WIFSIGNALED(status)) return (agent_exit){.code = -1, .signal = WTERMSIG(status)};
     return (agent_exit){.code = WEXITSTATUS(status)};
 }
 
 void agent_services_reaped(agent_services *s, pid_t pid, int status) {
-    if (agent_zygote_reaped(s->zygote, pid, status)) return;
+    if (agent_zygotes_reaped(s->zygotes, pid, status)) return;
     for (agent_service *service = s->first; service != NULL; service = service->next)
-        for (uint32_t i = 0; i < service->run->instances; i++) {
+        for (uint32_t i = 0; i < agent_service_slot_count(service); i++) {
             slot *sl = &service->slots[i];
             if (sl->node == NULL || agent_node_pid(sl->node) != pid) continue;
-            take_end(s, sl, exit_of(status));
+            agent_launcher_take_end(service, sl, agent_launcher_exit_of(status));
             return;
         }
     // Else it was left behind by a node that ended: reaping it was all there is to do.
@@ -315,17 +456,18 @@ static void settle(agent_services *s, agent_service *service, uint32_t instance)
     if (!agent_node_is_dead(sl->node)) return;
     int status;
     bool is_known = waitpid(agent_node_pid(sl->node), &status, WNOHANG) > 0;
-    take_end(s, sl, is_known ? exit_of(status) : (agent_exit){.code = -1});
+    agent_launcher_take_end(service, sl,
+                            is_known ? agent_launcher_exit_of(status) : (agent_exit){.code = -1});
 }
 
-static void on_died(void *user) {
+static void on_died(void *user, const agent_zygote *zygote, uint32_t unanswered) {
     agent_services *s = user;
-    s->in_flight = 0;
+    s->in_flight -= unanswered < s->in_flight ? unanswered : s->in_flight;
     for (agent_service *service = s->first; service != NULL; service = service->next)
-        for (uint32_t i = 0; i < service->run->instances; i++)
-            settle(s, service, i);
+        for (uint32_t i = 0; i < agent_service_slot_count(service); i++)
+            if (service->slots[i].zygote == zygote) settle(s, service, i);
     agent_services_carry_out(s);
 }
 
-const agent_zygote_events agent_launcher_zygote_events = {on_ready, on_failed, on_launched,
-                                                          on_exited, on_died};
+const agent_zygotes_events agent_launcher_zygote_events = {on_changed, on_failed, on_launched,
+                                                           on_stale,   on_exited, on_died};

@@ -16,19 +16,10 @@ typedef struct listing {
     void *user;
 } listing;
 
-// What this process alone keeps in memory: pages it shares with the zygote do not count.
-static uint64_t private_bytes(pid_t pid) {
-    char path[64], line[256];
-    uint64_t kib = 0, value;
-    (void)snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) return 0; // it has just ended
-    while (fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "Private_Clean: %" SCNu64, &value) == 1 ||
-            sscanf(line, "Private_Dirty: %" SCNu64, &value) == 1)
-            kib += value;
-    (void)fclose(file);
-    return kib * 1024;
+bool agent_services_limits(const agent_services *s, uint32_t service_id,
+                           Warren__Agent__Limits *out) {
+    const agent_service *service = agent_service_find(s, service_id);
+    return service != NULL && agent_limits_pack(&service->limits, out);
 }
 
 static void list_slot(const agent_service *service, uint32_t instance, const listing *out) {
@@ -39,17 +30,34 @@ static void list_slot(const agent_service *service, uint32_t instance, const lis
     info.node_id = sl->node_id;
     info.name = name;
     info.service = (char *)(uintptr_t)service->name;
-    info.instance = instance;
+    CHECK(service->run->instances > 0); // as the check of a Run says
+    info.instance = instance % service->run->instances;
     info.state = (char *)(uintptr_t)(sl->state != NULL ? sl->state : "starting");
     info.restarts = sl->starts > 1 ? sl->starts - 1 : 0;
     info.reason = (char *)(uintptr_t)sl->reason;
     info.entry = service->run->entry;
+    info.group = service->run->group;
+    Warren__Agent__ExitReport report;
+    if (agent_report_pack(&sl->report, &report)) info.last_exit = &report;
+    Warren__Agent__Limits limits;
+    if (agent_limits_pack(&service->limits, &limits)) info.limits = &limits;
     info.is_cold = sl->is_cold;
+    info.log_lost_lines = agent_log_lost_lines(service->log);
     if (sl->node != NULL && agent_node_pid(sl->node) != 0 && !agent_node_has_exited(sl->node)) {
-        if (sl->is_draining) info.state = "draining";
+        const agent_supervisor *supervisor = service->services->supervisor;
+        info.is_ready = agent_supervisor_is_ready(supervisor, service->id, instance);
+        const agent_stall *stall = &sl->heartbeat.stall;
+        if (stall->is_stalled) info.stalled_ms = stall->still_ms;
+        info.stalls = stall->count;
+        if (sl->is_draining)
+            info.state = "draining";
+        else if (stall->is_stalled)
+            info.state = "stalled";
+        else if (agent_service_is_beside(service, instance) ||
+                 agent_supervisor_is_awaited(supervisor, service->id, instance))
+            info.state = "starting";
         info.pid = (uint32_t)agent_node_pid(sl->node);
         info.uptime_ms = uv_now(service->services->loop) - agent_node_started_at_ms(sl->node);
-        info.memory_bytes = private_bytes(agent_node_pid(sl->node));
         info.joined = sl->member != NULL && agent_member_is_joined(sl->member);
     }
     out->each(&info, out->user);
@@ -70,16 +78,17 @@ static void list_attached(const agent_member *member, void *user) {
     info.state = "up";
     info.pid = who->pid;
     info.uptime_ms = uv_now(l->services->loop) - agent_member_since_ms(member);
-    info.memory_bytes = private_bytes((pid_t)who->pid);
     info.joined = agent_member_is_joined(member);
+    info.is_ready = true;
     l->out->each(&info, l->out->user);
 }
 
 void agent_services_each(const agent_services *s, agent_services_cb each, void *user) {
     listing out = {each, user};
     for (agent_service *service = s->first; service != NULL; service = service->next)
-        for (uint32_t i = 0; i < service->run->instances; i++)
-            list_slot(service, i, &out);
+        for (uint32_t i = 0; i < agent_service_slot_count(service); i++)
+            if (!agent_service_is_beside(service, i) || service->slots[i].node != NULL)
+                list_slot(service, i, &out);
     attached_listing attached = {s, &out};
     agent_members_each(s->members, list_attached, &attached);
 }

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -13,34 +13,39 @@
 
 enum {
     HEAD_LEN_MAX = 128,    // time, node, stream
-    TIME_LEN = 24,         // 2026-07-01T10:00:00.123Z
-    MS_LEN = 5,            // .123Z
     BUFFER_LEN = 64 << 10, // of lines that are written at once
-    RETRY_MS = 1000,       // a log that failed is tried again so often
-    TAIL_READ_MAX = AGENT_LOG_LEN_MAX + (1 << 20),
+    NOTE_LEN_MAX = HEAD_LEN_MAX + 128,
+    RETRY_MS = 1000, // a log that failed is tried again so often
 };
 
 struct agent_log {
-    char path[PATH_MAX], old_path[PATH_MAX];
+    char dir[PATH_MAX], service[64];
+    uint32_t file_len_max, file_count;
     int fd;
     uint64_t len;
-    bool is_broken;       // said so
-    bool is_torn;         // the last write ended in the middle of a line
-    uint64_t retry_at_ms; // wall clock of the pieces
+    int error;    // of the last write; 0: it worked
+    bool is_torn; // the last write ended in the middle of a line, and could not be taken back
+    uint64_t failed_at_ms;              // wall clock of the pieces
+    uint64_t lost_lines, missing_lines; // since it was created; since it failed
     size_t used;
+    uint32_t used_lines;
     char buffer[BUFFER_LEN];
 };
 
-static void make_path(char out[PATH_MAX], const char *dir, const char *service, const char *end) {
+void agent_log_path(char out[PATH_MAX], const char *dir, const char *service, uint32_t index) {
+    char end[16] = "";
+    if (index > 0) (void)snprintf(end, sizeof end, ".%u", index);
     // A path that is cut here fails to open; both parts are bounded far below PATH_MAX.
     (void)snprintf(out, PATH_MAX, "%s/logs/%s.log%s", dir, service, end);
 }
 
-agent_log *agent_log_create(const char *dir, const char *service) {
+agent_log *agent_log_create(const char *dir, const char *service, const agent_log_rules *rules) {
     agent_log *log = mem_alloc(sizeof *log);
     log->fd = -1;
-    make_path(log->path, dir, service, "");
-    make_path(log->old_path, dir, service, ".1");
+    log->file_len_max = rules->file_len_max > 0 ? rules->file_len_max : AGENT_LOG_LEN_DEFAULT;
+    log->file_count = rules->file_count > 0 ? rules->file_count : AGENT_LOG_FILES_DEFAULT;
+    (void)snprintf(log->dir, sizeof log->dir, "%s", dir);
+    (void)snprintf(log->service, sizeof log->service, "%s", service);
     return log;
 }
 
@@ -55,17 +60,16 @@ void agent_log_destroy(agent_log *log) {
     free(log);
 }
 
-static void fail(agent_log *log, uint64_t now_ms, int err) {
-    if (!log->is_broken)
-        agent_say("cannot write %s: %s (nodes run on, their output is not kept)", log->path,
-                  strerror(err));
-    log->is_broken = true;
-    log->retry_at_ms = now_ms + RETRY_MS;
-    agent_log_rest(log);
+uint64_t agent_log_lost_lines(const agent_log *log) {
+    return log->lost_lines;
 }
 
+// ---- files
+
 static int open_file(agent_log *log) {
-    int fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    char path[PATH_MAX];
+    agent_log_path(path, log->dir, log->service, 0);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return errno;
     struct stat info;
     log->len = fstat(fd, &info) == 0 ? (uint64_t)info.st_size : 0;
@@ -73,161 +77,141 @@ static int open_file(agent_log *log) {
     return 0;
 }
 
-static void rotate(agent_log *log) {
-    (void)rename(log->path, log->old_path); // if it fails the file grows on; the next write tells
+// 0, or an errno: then the file is not written over its cap.
+static int rotate(agent_log *log) {
+    char path[PATH_MAX], next[PATH_MAX];
     agent_log_rest(log);
+    // Those that are too many: another run of the service may have kept more of them.
+    for (uint32_t i = log->file_count - 1; i < AGENT_LOG_FILES_MAX; i++) {
+        agent_log_path(path, log->dir, log->service, i);
+        if (unlink(path) != 0 && errno != ENOENT) return errno;
+    }
+    for (uint32_t i = log->file_count - 1; i > 0; i--) {
+        agent_log_path(path, log->dir, log->service, i - 1);
+        agent_log_path(next, log->dir, log->service, i);
+        if (rename(path, next) != 0 && errno != ENOENT) return errno;
+    }
+    return open_file(log);
 }
 
-static void write_out(agent_log *log, uint64_t now_ms) {
-    size_t len = log->used, done = 0;
-    log->used = 0;
-    if (len == 0 || (log->is_broken && now_ms < log->retry_at_ms)) return;
-    int err = log->fd < 0 ? open_file(log) : 0;
-    if (err == 0 && log->is_torn && write(log->fd, "\n", 1) != 1) err = errno;
+static bool is_removed(const agent_log *log) {
+    struct stat info;
+    return fstat(log->fd, &info) == 0 && info.st_nlink == 0;
+}
+
+static int write_all(agent_log *log, const char *bytes, size_t len) {
+    size_t done = 0;
+    int err = 0;
     while (err == 0 && done < len) {
-        ssize_t written = write(log->fd, log->buffer + done, len - done);
+        ssize_t written = write(log->fd, bytes + done, len - done);
         if (written >= 0)
             done += (size_t)written;
         else if (errno != EINTR)
             err = errno;
     }
-    log->is_torn = err == 0 ? false : done > 0 || log->is_torn;
-    if (err != 0) {
-        fail(log, now_ms, err);
-        return;
+    if (err == 0) {
+        log->len += len;
+        log->is_torn = false;
+    } else if (done > 0) {
+        log->is_torn = ftruncate(log->fd, (off_t)log->len) != 0; // no half of a line
     }
-    if (log->is_broken) agent_say("%s is written again", log->path);
-    log->is_broken = false;
-    log->len += len;
-    if (log->len >= AGENT_LOG_LEN_MAX) rotate(log);
+    return err;
 }
 
-static size_t make_head(char out[HEAD_LEN_MAX], const agent_log_piece *piece, bool is_whole) {
-    time_t seconds = (time_t)(piece->at_ms / 1000);
+// ---- what could not be written
+
+static void lose(agent_log *log, uint64_t now_ms, int err) {
+    if (log->error == 0) {
+        char path[PATH_MAX];
+        agent_log_path(path, log->dir, log->service, 0);
+        agent_say("cannot write %s: %s (nodes run on, their output is not kept)", path,
+                  strerror(err));
+    }
+    log->error = err;
+    log->failed_at_ms = now_ms;
+    agent_log_rest(log);
+}
+
+static size_t make_head(char out[HEAD_LEN_MAX], const char *node, bool is_stderr, uint64_t at_ms) {
+    time_t seconds = (time_t)(at_ms / 1000);
     struct tm parts;
     gmtime_r(&seconds, &parts);
     size_t len = strftime(out, HEAD_LEN_MAX, "%Y-%m-%dT%H:%M:%S", &parts);
-    int rest = snprintf(out + len, HEAD_LEN_MAX - len, ".%03uZ %.80s %s%c ",
-                        (unsigned)(piece->at_ms % 1000), piece->node,
-                        piece->is_stderr ? "err" : "out", is_whole ? ':' : '+');
+    int rest =
+        snprintf(out + len, HEAD_LEN_MAX - len, ".%03uZ %.80s %s: ", (unsigned)(at_ms % 1000), node,
+                 is_stderr ? "err" : "out");
     return len + (size_t)rest;
+}
+
+static int write_note(agent_log *log, uint64_t now_ms) {
+    char note[NOTE_LEN_MAX];
+    size_t len = make_head(note, log->service, true, now_ms);
+    len += (size_t)snprintf(note + len, NOTE_LEN_MAX - len,
+                            "%" PRIu64 " lines are missing here: %.64s\n", log->missing_lines,
+                            strerror(log->error));
+    return write_all(log, note, len);
+}
+
+static int recover(agent_log *log, uint64_t now_ms) {
+    if (log->is_torn) {
+        log->len++; // counted here: it is no line of ours
+        if (write(log->fd, "\n", 1) != 1) return errno;
+        log->is_torn = false;
+    }
+    int err = log->missing_lines > 0 ? write_note(log, now_ms) : 0;
+    if (err != 0) return err;
+    char path[PATH_MAX];
+    agent_log_path(path, log->dir, log->service, 0);
+    agent_say("%s is written again: %" PRIu64 " lines were lost", path, log->missing_lines);
+    log->error = 0;
+    log->missing_lines = 0;
+    return 0;
+}
+
+// Also when the clock was set back.
+static bool is_too_early(const agent_log *log, uint64_t now_ms) {
+    return log->error != 0 && now_ms >= log->failed_at_ms && now_ms < log->failed_at_ms + RETRY_MS;
+}
+
+static int write_buffer(agent_log *log, uint64_t now_ms) {
+    if (log->fd >= 0 && is_removed(log)) agent_log_rest(log);
+    int err = log->fd < 0 ? open_file(log) : 0;
+    if (err == 0 && log->len > 0 && log->len + log->used > log->file_len_max) err = rotate(log);
+    if (err == 0 && log->error != 0) err = recover(log, now_ms);
+    return err == 0 ? write_all(log, log->buffer, log->used) : err;
+}
+
+static void write_out(agent_log *log, uint64_t now_ms) {
+    if (log->used == 0) return;
+    bool is_lost = is_too_early(log, now_ms);
+    if (!is_lost) {
+        int err = write_buffer(log, now_ms);
+        if (err != 0) lose(log, now_ms, err);
+        is_lost = err != 0;
+    }
+    if (is_lost) {
+        log->lost_lines += log->used_lines;
+        log->missing_lines += log->used_lines;
+    }
+    log->used = log->used_lines = 0;
 }
 
 void agent_log_write(agent_log *log, const agent_log_piece *piece) {
     mesh_bytes rest = piece->data;
     char head[HEAD_LEN_MAX];
+    size_t head_len = make_head(head, piece->node, piece->is_stderr, piece->at_ms);
     while (rest.len > 0) {
         const uint8_t *newline = memchr(rest.data, '\n', rest.len);
         size_t len = newline != NULL ? (size_t)(newline - rest.data) : rest.len;
-        size_t head_len = make_head(head, piece, newline != NULL);
         if (log->used + head_len + len + 1 > BUFFER_LEN) write_out(log, piece->at_ms);
         CHECK(head_len + len + 1 <= BUFFER_LEN); // pieces are at most 32 KiB
+        head[head_len - 2] = newline != NULL ? ':' : '+';
         memcpy(log->buffer + log->used, head, head_len);
         memcpy(log->buffer + log->used + head_len, rest.data, len);
         log->used += head_len + len;
         log->buffer[log->used++] = '\n';
+        log->used_lines++;
         rest = mesh_bytes_skip(rest, len + (newline != NULL));
     }
     write_out(log, piece->at_ms);
-}
-
-typedef struct tail {
-    const char *node;
-    uint32_t line_count;
-    mesh_bytes *lines; // newest first
-    uint32_t count;
-    size_t len;
-} tail;
-
-// "TIME NODE out: text" -> its parts. Lines that are not ours (torn by a full disk) are skipped.
-static bool parse_line(mesh_bytes line, char node[80], agent_log_piece *out) {
-    struct tm parts = {0};
-    char time_text[TIME_LEN + 1];
-    if (line.len < TIME_LEN + 8) return false;
-    memcpy(time_text, line.data, TIME_LEN);
-    time_text[TIME_LEN] = '\0';
-    const char *rest = strptime(time_text, "%Y-%m-%dT%H:%M:%S", &parts);
-    // Not further: strptime takes blanks between the numbers.
-    if (rest == NULL || rest - time_text != TIME_LEN - MS_LEN) return false;
-    if (rest[0] != '.' || rest[MS_LEN - 1] != 'Z') return false;
-    const uint8_t *name = line.data + TIME_LEN + 1;
-    size_t room = line.len - TIME_LEN - 1;
-    const uint8_t *space = memchr(name, ' ', room);
-    if (space == NULL || space - name >= 80 || name + room - space < 6) return false;
-    memcpy(node, name, (size_t)(space - name));
-    node[space - name] = '\0';
-    bool is_whole = space[4] == ':';
-    if ((!is_whole && space[4] != '+') || space[5] != ' ') return false;
-    *out = (agent_log_piece){
-        .node = node,
-        .is_stderr = space[1] == 'e',
-        .at_ms = (uint64_t)timegm(&parts) * 1000 + strtoul(rest + 1, NULL, 10),
-        // The newline of the file is the line's own.
-        .data = {space + 6, (size_t)(name + room - (space + 6)) + is_whole},
-    };
-    return true;
-}
-
-// Walks a file's text from its end.
-static void collect(tail *t, mesh_bytes text) {
-    char node[80];
-    agent_log_piece piece;
-    while (text.len > 0 && t->count < t->line_count && t->len < AGENT_LOG_TAIL_LEN_MAX) {
-        size_t end = text.data[text.len - 1] == '\n' ? text.len - 1 : text.len;
-        const uint8_t *before = end > 0 ? memrchr(text.data, '\n', end) : NULL;
-        size_t start = before != NULL ? (size_t)(before - text.data) + 1 : 0;
-        mesh_bytes line = {text.data + start, end - start};
-        text.len = start;
-        if (!parse_line(line, node, &piece)) continue;
-        if (t->node != NULL && strcmp(t->node, node) != 0) continue;
-        t->lines[t->count++] = line;
-        t->len += line.len;
-    }
-}
-
-// The end of a file, as far as a tail may look back. Gives memory (free it). 0 or -errno.
-static int read_end(const char *path, mesh_bytes *out) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) return -errno;
-    struct stat info;
-    int err = fstat(fd, &info) != 0 ? -errno : S_ISREG(info.st_mode) ? 0 : -EINVAL;
-    if (err != 0) goto out;
-    size_t len = info.st_size < TAIL_READ_MAX ? (size_t)info.st_size : TAIL_READ_MAX, done = 0;
-    uint8_t *text = mem_alloc(len + 1);
-    while (done < len) {
-        ssize_t got = pread(fd, text + done, len - done, info.st_size - (off_t)(len - done));
-        if (got <= 0) break;
-        done += (size_t)got;
-    }
-    *out = (mesh_bytes){text, done};
-out:
-    close(fd);
-    return err;
-}
-
-int agent_log_tail(const char *dir, const char *service, const char *node, uint32_t line_count,
-                   agent_log_cb on_piece, void *user) {
-    char path[PATH_MAX], old_path[PATH_MAX];
-    make_path(path, dir, service, "");
-    make_path(old_path, dir, service, ".1");
-    if (line_count > AGENT_LOG_TAIL_LINES_MAX) line_count = AGENT_LOG_TAIL_LINES_MAX;
-
-    mesh_bytes text = {0}, old_text = {0};
-    int err = read_end(path, &text);
-    if (err != 0 && err != -ENOENT) return err;
-    int old_err = read_end(old_path, &old_text);
-    if (err != 0 && old_err != 0) return err;
-    tail t = {.node = node, .line_count = line_count};
-    t.lines = mem_alloc((line_count + 1) * sizeof *t.lines);
-    collect(&t, text);
-    collect(&t, old_text);
-    while (t.count > 0) {
-        char name[80];
-        agent_log_piece piece;
-        if (parse_line(t.lines[--t.count], name, &piece)) on_piece(&piece, user);
-    }
-    free(t.lines);
-    free((uint8_t *)(uintptr_t)text.data);
-    free((uint8_t *)(uintptr_t)old_text.data);
-    return 0;
 }

@@ -70,7 +70,10 @@ static void announce(agent_member *member, Warren__Node__Announce *announced) {
 
 static void withdraw(agent_member *member, uint32_t entry_id) {
     size_t i = index_of_entry(member, entry_id);
-    if (i == member->entry_count) return; // it is gone already
+    if (i == member->entry_count) { // it is gone already, or another agent died over it
+        if (member->is_joined) agent_member_say_removed(member, entry_id);
+        return;
+    }
     warren__node__entry__free_unpacked(member->entries[i], NULL);
     member->entry_count--;
     memmove(member->entries + i, member->entries + i + 1,
@@ -141,12 +144,12 @@ static void connect_to(agent_member *member, const Warren__Node__Connect *connec
     if (other == NULL && member->is_joined && members->abroad != NULL &&
         members->abroad->on_connect(member, peer, members->abroad_user))
         return;
-    if (!member->is_joined || other == NULL || other == member || !other->is_joined ||
-        other->channel == NULL) {
+    if (!member->is_joined || other == NULL || other == member ||
+        !(other->is_joined || other->is_adopted) || other->channel == NULL) {
         say_connect_failed(member, peer, "the node is not there");
         return;
     }
-    if (!member->is_told || !other->is_told)
+    if (!member->is_told || (other->is_joined && !other->is_told))
         agent_members_tell_news(member->members); // nobody gets a link to a stranger
     int fds[2];
     // Also for one that does not read: links that wait for it hold descriptors here.
@@ -209,10 +212,12 @@ static void say_link_failed(const agent_member *member, const Warren__Node__Link
 
 static void listen_on(agent_member *member, const Warren__Node__Listen *listen) {
     agent_members *members = member->members;
+    int memory_fd = -1;
     agent_listen request = {.address = listen->address,
                             .port = listen->port,
                             .backlog = listen->backlog,
-                            .is_ipv6_only = listen->ipv6_only};
+                            .is_ipv6_only = listen->ipv6_only,
+                            .out_memory_fd = &memory_fd};
     int fd = member->identity.is_attached
                  ? -ENOTSUP
                  : members->events.on_listen(member, &request, members->user);
@@ -220,7 +225,39 @@ static void listen_on(agent_member *member, const Warren__Node__Listen *listen) 
     body.request_id = listen->request_id;
     body.error = fd < 0 ? fd : 0;
     AGENT_TO_NODE(message, LISTENING, listening, &body);
-    agent_member_send(member, &message, fd);
+    const int fds[] = {fd, memory_fd};
+    agent_member_send_fds(member, &message, fds, fd < 0 ? 0 : memory_fd < 0 ? 1 : 2);
+    if (fd >= 0) agent_member_give_sign(member, AGENT_SIGN_LISTENS);
+}
+
+bool agent_member_drain(agent_member *member, uint32_t timeout_ms) {
+    if (!member->has_spoken || member->channel == NULL) return false;
+    Warren__Node__Drain drain = WARREN__NODE__DRAIN__INIT;
+    drain.timeout_ms = timeout_ms;
+    AGENT_TO_NODE(message, DRAIN, drain, &drain);
+    agent_member_send(member, &message, -1);
+    return true;
+}
+
+static void take_drained(const agent_member *member, uint32_t connections) {
+    const agent_members *members = member->members;
+    if (members->events.on_drained != NULL)
+        members->events.on_drained(member, connections, members->user);
+}
+
+static void take_ready(const agent_member *member, Warren__Node__Ready__Way way) {
+    agent_member_give_sign(member, way == WARREN__NODE__READY__WAY__MESSAGE ? AGENT_SIGN_MESSAGE
+                                                                            : AGENT_SIGN_MESH);
+}
+
+// What it said before was for the agent that is gone, and comes again now.
+static void take_restated(agent_member *member, uint32_t links) {
+    if (!member->is_adopted) return;
+    member->is_adopted = false;
+    // It counts the links of its whole life; those that were handed out here come on top.
+    for (size_t i = 0; i < member->unseen_count; i++)
+        member->unseen[i].number += links;
+    member->link_count += links;
 }
 
 void agent_member_on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *packet,
@@ -228,13 +265,23 @@ void agent_member_on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet
     agent_member *member = user;
     (void)channel;
     (void)packet; // no message of a node brings descriptors: they are closed
+    member->has_spoken = true;
     Warren__Node__ToAgent *m = warren__node__to_agent__unpack(NULL, bytes.len, bytes.data);
+    bool is_stale =
+        member->is_adopted && m != NULL && m->kind_case != WARREN__NODE__TO_AGENT__KIND_RESTATED;
+    if (is_stale) {
+        warren__node__to_agent__free_unpacked(m, NULL);
+        return;
+    }
     switch (m == NULL ? WARREN__NODE__TO_AGENT__KIND__NOT_SET : m->kind_case) {
     case WARREN__NODE__TO_AGENT__KIND_JOIN: join(member); break;
     case WARREN__NODE__TO_AGENT__KIND_ANNOUNCE: announce(member, m->announce); break;
     case WARREN__NODE__TO_AGENT__KIND_WITHDRAW: withdraw(member, m->withdraw->entry_id); break;
     case WARREN__NODE__TO_AGENT__KIND_CONNECT: connect_to(member, m->connect); break;
     case WARREN__NODE__TO_AGENT__KIND_LISTEN: listen_on(member, m->listen); break;
+    case WARREN__NODE__TO_AGENT__KIND_READY: take_ready(member, m->ready->way); break;
+    case WARREN__NODE__TO_AGENT__KIND_DRAINED: take_drained(member, m->drained->connections); break;
+    case WARREN__NODE__TO_AGENT__KIND_RESTATED: take_restated(member, m->restated->links); break;
     case WARREN__NODE__TO_AGENT__KIND_LEAVE:
         agent_member_leave(member, &(agent_member_end){.reason = "left"});
         break;

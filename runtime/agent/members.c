@@ -65,11 +65,23 @@ static mesh_bytes pack(const Warren__Node__ToNode *message) {
     return (mesh_bytes){bytes, len};
 }
 
-void agent_member_send(agent_member *member, const Warren__Node__ToNode *message, int fd) {
+void agent_member_send_fds(agent_member *member, const Warren__Node__ToNode *message,
+                           const int *fds, size_t fd_count) {
     if (member->channel == NULL) return;
     mesh_bytes bytes = pack(message);
-    mesh_channel_send(member->channel, bytes, &fd, fd >= 0 ? 1 : 0);
+    mesh_channel_send(member->channel, bytes, fds, fd_count);
     free((uint8_t *)(uintptr_t)bytes.data);
+}
+
+void agent_member_send(agent_member *member, const Warren__Node__ToNode *message, int fd) {
+    agent_member_send_fds(member, message, &fd, fd >= 0 ? 1 : 0);
+}
+
+// One that was adopted and is silent may have no use for the mesh, and read nothing: no news pile
+// up.
+static bool hears_news(const agent_member *m) {
+    return m->channel != NULL &&
+           (m->is_joined || (m->is_adopted && mesh_channel_queued(m->channel) == 0));
 }
 
 // To all who have joined, except the one it is about (NULL: to all).
@@ -77,8 +89,7 @@ static void tell_others(agent_members *members, const agent_member *about,
                         const Warren__Node__ToNode *message) {
     mesh_bytes bytes = pack(message);
     for (agent_member *m = members->first; m != NULL; m = m->next)
-        if (m != about && m->is_joined && m->channel != NULL)
-            mesh_channel_send(m->channel, bytes, NULL, 0);
+        if (m != about && hears_news(m)) mesh_channel_send(m->channel, bytes, NULL, 0);
     free((uint8_t *)(uintptr_t)bytes.data);
 }
 
@@ -101,6 +112,7 @@ static void add_to_roster(agent_roster *roster, const agent_member *member) {
     peer.instance = who->instance;
     peer.host = member->members->host;
     peer.pid = who->pid;
+    peer.is_stalled = who->is_stalled;
     agent_roster_up(roster, &peer);
 }
 
@@ -120,6 +132,12 @@ void agent_member_say_all(agent_member *newcomer) {
     const agent_members *members = newcomer->members;
     if (members->abroad != NULL)
         members->abroad->on_newcomer(say_registry_to, newcomer, members->abroad_user);
+}
+
+void agent_member_give_sign(const agent_member *member, agent_sign sign) {
+    const agent_members *members = member->members;
+    if (members->events.on_sign != NULL && !member->identity.is_attached)
+        members->events.on_sign(member, sign, members->user);
 }
 
 void agent_member_say_announced(agent_member *member) {
@@ -156,9 +174,21 @@ void agent_members_tell_news(agent_members *members) {
         say_abroad(m, m->is_told ? m->told_count : 0);
         m->is_told = true;
         agent_member_say_announced(m);
+        if (m->told_count > 0) agent_member_give_sign(m, AGENT_SIGN_SERVES);
     }
     members->news_at_ms = uv_now(members->loop);
     uv_timer_stop(members->news_timer);
+}
+
+void agent_member_set_stalled(agent_member *member, bool is_stalled) {
+    agent_members *members = member->members;
+    if (member->identity.is_stalled == is_stalled) return;
+    member->identity.is_stalled = is_stalled;
+    if (!member->is_joined || !member->is_told) return; // its name will come with it
+    agent_roster roster = {.on_packet = say_registry_to_all, .user = members};
+    add_to_roster(&roster, member);
+    agent_roster_finish(&roster);
+    if (members->abroad != NULL) members->abroad->on_up(&member->identity, members->abroad_user);
 }
 
 static void on_news_timer(uv_timer_t *timer) {
@@ -233,8 +263,8 @@ void agent_members_tell_down(agent_members *members, uint64_t node_id,
 
 void agent_member_leave(agent_member *member, const agent_member_end *end) {
     agent_members *members = member->members;
-    bool was_joined = member->is_joined;
-    member->is_joined = false;
+    bool was_joined = member->is_joined || member->is_adopted;
+    member->is_joined = member->is_adopted = false;
     member->has_left = true;
     forget_entries(member);
     if (!was_joined) return;
@@ -359,8 +389,13 @@ void agent_members_destroy(agent_members *members) {
     free(members);
 }
 
-int agent_members_add(agent_members *members, int fd, const agent_member_info *identity,
-                      agent_member **out) {
+int agent_member_fd(const agent_member *member) {
+    return member->channel != NULL ? mesh_channel_fd(member->channel) : -1;
+}
+
+// Takes fd. It has said and heard nothing yet.
+static int add(agent_members *members, int fd, const agent_member_info *identity,
+               agent_member **out) {
     if (members->count == AGENT_MEMBERS_MAX) {
         close(fd);
         return MESH_EQUOTA;
@@ -381,9 +416,27 @@ int agent_members_add(agent_members *members, int fd, const agent_member_info *i
     members->last = &member->next;
     members->count++;
     members->attached_count += identity->is_attached;
-    // Others are told its pid with its name: nothing is heard from it before that is known.
-    if (identity->pid == 0) mesh_channel_pause(member->channel, true);
-    say_welcome(member);
     *out = member;
+    return 0;
+}
+
+int agent_members_add(agent_members *members, int fd, const agent_member_info *identity,
+                      agent_member **out) {
+    int err = add(members, fd, identity, out);
+    if (err != 0) return err;
+    // Others are told its pid with its name: nothing is heard from it before that is known.
+    if (identity->pid == 0) mesh_channel_pause((*out)->channel, true);
+    say_welcome(*out);
+    return 0;
+}
+
+int agent_members_adopt(agent_members *members, int fd, const agent_member_info *identity,
+                        agent_member **out) {
+    int err = add(members, fd, identity, out);
+    if (err != 0) return err;
+    (*out)->is_adopted = true;
+    Warren__Node__Adopt adopt = WARREN__NODE__ADOPT__INIT;
+    AGENT_TO_NODE(message, ADOPT, adopt, &adopt);
+    agent_member_send(*out, &message, -1);
     return 0;
 }

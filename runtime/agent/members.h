@@ -8,6 +8,7 @@
 
 #include "agent/roster.h"
 #include "agent/sockets.h"
+#include "agent/supervisor.h"
 #include "core/bytes.h"
 #include "secure/handshake.h"
 
@@ -20,6 +21,7 @@ typedef struct agent_member_info {
     uint64_t node_id, number; // the id is made of the number (agent_members_number)
     const char *name, *service;
     uint32_t instance, pid; // pid 0: set later; until then the member waits
+    bool is_stalled;        // its loop does not turn
     bool is_attached;       // not ours to launch or to restart: its end is the end of its socket
 } agent_member_info;
 
@@ -27,6 +29,12 @@ typedef struct agent_members_events {
     // A launched member asks for a shared socket: a descriptor (borrowed), or -errno.
     int (*on_listen)(const agent_member *member, const agent_listen *request, void *user);
     void (*on_attached_end)(void *user); // one less
+    // A launched member can do its work, as far as this sign says so. May come again. NULL: nobody
+    // wants to know.
+    void (*on_sign)(const agent_member *member, agent_sign sign, void *user);
+    // What agent_member_drain asked for is done; so many connections did not end in time. May be
+    // NULL.
+    void (*on_drained)(const agent_member *member, uint32_t connections, void *user);
 } agent_members_events;
 
 agent_members *agent_members_create(uv_loop_t *loop, const char *host, uint64_t started_at_ms,
@@ -44,8 +52,18 @@ void agent_members_number(const agent_members *members, agent_member_info *out);
 // when it is attached. MESH_EQUOTA, -errno.
 int agent_members_add(agent_members *members, int fd, const agent_member_info *identity,
                       agent_member **out);
+// One that another agent began: it knows its name and the others, and says anew what it wants.
+// Until it has, it counts as a member. Takes fd.
+int agent_members_adopt(agent_members *members, int fd, const agent_member_info *identity,
+                        agent_member **out);
+int agent_member_fd(const agent_member *member); // its socket, borrowed; -1: it is closed
 // Refuses a node that becomes no member. Takes `fd`.
 void agent_members_turn_away(int fd, const char *text);
+// Asks a launched member to take nothing new and to finish what it has: on_drained follows. False:
+// it has nothing that could be drained, as far as is known here, or hears nothing.
+bool agent_member_drain(agent_member *member, uint32_t timeout_ms);
+// Tells the others that its loop does not turn, or turns again.
+void agent_member_set_stalled(agent_member *member, bool is_stalled);
 void agent_members_set_pid(agent_member *member, uint32_t pid);
 
 typedef struct agent_member_end {

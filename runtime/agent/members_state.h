@@ -18,7 +18,9 @@ struct agent_member {
     agent_member_info identity;
     mesh_channel *channel; // NULL: it closed its end, or was cut
     bool is_joined;
-    bool has_left; // others were told that it is gone: nothing more is said about it
+    bool is_adopted; // by another agent, and has not restated yet
+    bool has_spoken; // its program uses the mesh, or a shared socket
+    bool has_left;   // others were told that it is gone: nothing more is said about it
     uint64_t since_ms;
     Warren__Node__Entry **entries;             // in the order announced
     size_t entry_count, entry_cap, told_count; // told_count of them are known to the others
@@ -52,9 +54,12 @@ struct agent_members {
 
 // ---- members.c
 void agent_member_send(agent_member *member, const Warren__Node__ToNode *message, int fd);
+void agent_member_send_fds(agent_member *member, const Warren__Node__ToNode *message,
+                           const int *fds, size_t fd_count);
 void agent_member_say_all(agent_member *newcomer);     // who else is there, on all hosts
 void agent_member_say_announced(agent_member *member); // of what all others know
 void agent_member_say_removed(const agent_member *member, uint32_t entry_id);
+void agent_member_give_sign(const agent_member *member, agent_sign sign);
 void agent_members_tell_news(agent_members *members);
 void agent_members_tell_news_soon(agent_members *members);
 // Tells the others, once. After it nothing is said about this id.

@@ -31,11 +31,31 @@ int agent_node_open(uv_loop_t *loop, uint64_t node_id, const agent_node_events *
 // Ends the process by its leash if it still runs, and frees all, later from the loop. NULL is fine.
 void agent_node_close(agent_node *node);
 
+// A life that another agent began.
+typedef struct agent_node_kept {
+    uint64_t node_id;
+    int stdout_fd, stderr_fd, leash_fd, pidfd; // pidfd -1: none
+    pid_t pid;
+    uint64_t started_at_ms;
+} agent_node_kept;
+// Takes the descriptors. `on_dead`: the process has ended, by its pidfd; how is not known so.
+int agent_node_adopt(uv_loop_t *loop, const agent_node_events *events, void *user,
+                     const agent_node_kept *kept, void (*on_dead)(agent_node *node, void *user),
+                     agent_node **out);
+// This end of all that: stdout, stderr, leash. Borrowed.
+enum { AGENT_NODE_FDS = 3 };
+void agent_node_fds(const agent_node *node, int out[AGENT_NODE_FDS]);
+int agent_node_pidfd(const agent_node *node); // -1: none
+
 void agent_node_launched(agent_node *node, pid_t pid, int pidfd, uint64_t now_ms); // takes pidfd
 void agent_node_exited(agent_node *node, agent_exit how, uint64_t now_ms);
 // No-op when it has ended; what is left of its output is then told even while paused.
 void agent_node_signal(agent_node *node, int signal);
+// Has its leash's thread look at what the agent asks (runtime/watchdog.h).
+void agent_node_wake(agent_node *node);
 // Stops reading what it writes (the reader of its output is slow): at some point it waits.
+// What was read of a line that has no end yet is told.
+void agent_node_flush(agent_node *node);
 void agent_node_pause(agent_node *node, bool is_paused);
 
 uint64_t agent_node_id(const agent_node *node);

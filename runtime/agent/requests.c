@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "agent/client.h"
+#include "agent/inquiries.h"
 #include "agent/node.h"
+#include "agent/replacing.h"
 #include "agent/say.h"
 #include "agent/target.h"
 #include "core/error.h"
@@ -13,19 +15,8 @@
 enum {
     QUEUE_HIGH = 1 << 20,         // a foreground run's nodes are not read above
     QUEUE_LOW = 256 << 10,        // and are again below
-    FOLLOWER_QUEUE_MAX = 8 << 20, // a follower of logs is cut off above
+    FOLLOWER_QUEUE_MAX = 8 << 20, // what comes for a follower of logs is left out above
     NODES_BATCH_LEN = 64 << 10,
-    NODE_WORD_MAX = AGENT_NAME_LEN_MAX + 12, // "app.0"
-};
-
-typedef enum watch_kind { OWNER, FOLLOWER, STOPPER } watch_kind;
-
-// What a client waits for. One who stops `all` has several.
-struct client_watch {
-    agent_watch watch; // first: a watch is one of these
-    agent_client *client;
-    watch_kind kind;
-    client_watch *next;
 };
 
 // ---- answers
@@ -33,7 +24,6 @@ struct client_watch {
 typedef Warren__Agent__Reply reply;
 
 void agent_client_send(agent_client *client, const reply *message) {
-    if (client->is_cut) return;
     size_t len = warren__agent__reply__get_packed_size(message);
     uint8_t *bytes = mem_alloc(len);
     warren__agent__reply__pack(message, bytes);
@@ -80,7 +70,7 @@ void agent_client_say_done(agent_client *client) {
     agent_client_send(client, &message);
 }
 
-static void say_output(agent_client *client, const agent_log_piece *piece) {
+void agent_client_send_output(agent_client *client, const agent_log_piece *piece) {
     Warren__Agent__Output output = WARREN__AGENT__OUTPUT__INIT;
     output.node = (char *)(uintptr_t)piece->node;
     output.is_stderr = piece->is_stderr;
@@ -95,22 +85,50 @@ static void say_output(agent_client *client, const agent_log_piece *piece) {
 
 static void set_blocking(agent_client *client, bool is_blocking);
 
+static void watch_channel(agent_client *client, bool is_on);
+
+static uint64_t count_lines(mesh_bytes piece) {
+    uint64_t count = 0;
+    for (const uint8_t *newline; (newline = memchr(piece.data, '\n', piece.len)) != NULL; count++)
+        piece = mesh_bytes_skip(piece, (size_t)(newline - piece.data) + 1);
+    return count + (piece.len > 0);
+}
+
+static void say_left_out(client_watch *w) {
+    if (w->left_out == 0) return;
+    Warren__Agent__Skipped skipped = WARREN__AGENT__SKIPPED__INIT;
+    skipped.lines = w->left_out;
+    w->left_out = 0;
+    REPLY(message, SKIPPED, skipped, &skipped);
+    agent_client_send(w->client, &message);
+}
+
+// It cannot hold up the nodes.
+static void set_behind(agent_client *client, bool is_behind) {
+    if (client->is_behind == is_behind) return;
+    client->is_behind = is_behind;
+    watch_channel(client, is_behind);
+    for (client_watch *w = client->watches; w != NULL && !is_behind; w = w->next)
+        say_left_out(w);
+}
+
 static void on_output(agent_watch *watch, const agent_log_piece *piece) {
     client_watch *w = (client_watch *)watch;
     agent_client *client = w->client;
-    say_output(client, piece);
+    if (client->is_behind && w->kind == FOLLOWER) {
+        w->left_out += count_lines(piece->data);
+        return;
+    }
+    agent_client_send_output(client, piece);
     size_t queued = mesh_channel_queued(client->channel);
     if (w->kind == OWNER) {
         if (queued > QUEUE_HIGH) set_blocking(client, true);
-    } else if (queued > FOLLOWER_QUEUE_MAX && !client->is_cut) {
-        // It cannot hold up the nodes; it gets what is on its way and this sentence.
-        agent_client_say_error(client, 1,
-                               "the log was read too slowly: lines would have been lost");
-        client->is_cut = true;
+    } else if (queued > FOLLOWER_QUEUE_MAX) {
+        set_behind(client, true);
     }
 }
 
-static void on_event(agent_watch *watch, const agent_event *event) {
+void agent_client_on_event(agent_watch *watch, const agent_event *event) {
     const client_watch *w = (client_watch *)watch;
     // Who stops the service that it runs hears of it as its owner.
     if (w->kind == STOPPER && watch->service_id == w->client->owned_service_id) return;
@@ -124,7 +142,7 @@ static void on_event(agent_watch *watch, const agent_event *event) {
     agent_client_send(w->client, &message);
 }
 
-static void remove_watch(client_watch *w) {
+void agent_client_remove_watch(client_watch *w) {
     agent_services_unwatch(w->client->clients->options.services, &w->watch);
     for (client_watch **at = &w->client->watches; *at != NULL; at = &(*at)->next) {
         if (*at != w) continue;
@@ -140,7 +158,8 @@ static void on_over(agent_watch *watch, int exit_code) {
     agent_services *services = client->clients->options.services;
     watch_kind kind = w->kind;
     uint32_t service_id = watch->service_id;
-    remove_watch(w);
+    say_left_out(w);
+    agent_client_remove_watch(w);
     if (kind == STOPPER) {
         // Stopped by hand as a whole: it need not stay in lists to be found.
         if (agent_services_is_over(services, service_id, AGENT_INSTANCE_ALL))
@@ -159,14 +178,14 @@ static void on_over(agent_watch *watch, int exit_code) {
     agent_services_forget(services, service_id);
 }
 
-static const agent_watch_events owner_events = {on_output, on_event, on_over};
+static const agent_watch_events owner_events = {on_output, agent_client_on_event, on_over};
 static const agent_watch_events follower_events = {on_output, NULL, on_over};
-static const agent_watch_events stopper_events = {NULL, on_event, on_over};
+static const agent_watch_events stopper_events = {NULL, agent_client_on_event, on_over};
 
-static void add_watch(agent_client *client, watch_kind kind, uint32_t service_id,
-                      uint32_t instance) {
+void agent_client_add_watch(agent_client *client, watch_kind kind, uint32_t service_id,
+                            uint32_t instance) {
     static const agent_watch_events *const events[] = {&owner_events, &follower_events,
-                                                       &stopper_events};
+                                                       &stopper_events, &agent_restarter_events};
     client_watch *w = mem_alloc(sizeof *w);
     *w = (client_watch){
         .watch = {.service_id = service_id, .instance = instance, .events = events[kind]},
@@ -183,7 +202,18 @@ static void add_watch(agent_client *client, watch_kind kind, uint32_t service_id
 void agent_client_drain(uv_check_t *check) {
     agent_clients *clients = check->data;
     for (agent_client *c = clients->first; c != NULL; c = c->next)
-        if (c->is_blocking && mesh_channel_queued(c->channel) < QUEUE_LOW) set_blocking(c, false);
+        if (mesh_channel_queued(c->channel) < QUEUE_LOW) {
+            set_blocking(c, false);
+            set_behind(c, false);
+        }
+}
+
+static void watch_channel(agent_client *client, bool is_on) {
+    agent_clients *clients = client->clients;
+    if (is_on && clients->blocking_count++ == 0)
+        uv_check_start(&clients->drain, agent_client_drain);
+    else if (!is_on && --clients->blocking_count == 0)
+        uv_check_stop(&clients->drain);
 }
 
 static void set_blocking(agent_client *client, bool is_blocking) {
@@ -192,10 +222,7 @@ static void set_blocking(agent_client *client, bool is_blocking) {
     client->is_blocking = is_blocking;
     if (client->owned_service_id != 0)
         agent_services_pause(clients->options.services, client->owned_service_id, is_blocking);
-    if (is_blocking && clients->blocking_count++ == 0)
-        uv_check_start(&clients->drain, agent_client_drain);
-    else if (!is_blocking && --clients->blocking_count == 0)
-        uv_check_stop(&clients->drain);
+    watch_channel(client, is_blocking);
 }
 
 // ---- requests
@@ -219,15 +246,19 @@ static void run(agent_client *client, Warren__Agent__Run *body, int stdin_fd) {
     Warren__Agent__Started started = WARREN__AGENT__STARTED__INIT;
     started.service = (char *)(uintptr_t)agent_services_name(services, service_id);
     started.instances = instances;
+    Warren__Agent__Limits limits;
+    if (agent_services_limits(services, service_id, &limits)) started.limits = &limits;
     REPLY(message, STARTED, started, &started);
     agent_client_send(client, &message);
     if (is_detached) return;
     client->owned_service_id = service_id;
-    add_watch(client, OWNER, service_id, AGENT_INSTANCE_ALL);
+    agent_client_add_watch(client, OWNER, service_id, AGENT_INSTANCE_ALL);
 }
 
 typedef struct node_batch {
     agent_client *client;
+    uint32_t instance;   // or AGENT_INSTANCE_ALL
+    const char *service; // NULL: all
     Warren__Agent__Nodes nodes;
     size_t len, cap;
 } node_batch;
@@ -244,6 +275,8 @@ static void send_batch(node_batch *batch, bool has_more) {
 // What we are given is borrowed: a copy by way of its own bytes.
 static void add_node(const Warren__Agent__NodeInfo *info, void *user) {
     node_batch *batch = user;
+    if (batch->service != NULL && strcmp(batch->service, info->service) != 0) return;
+    if (batch->instance != AGENT_INSTANCE_ALL && batch->instance != info->instance) return;
     size_t len = warren__agent__node_info__get_packed_size(info);
     uint8_t *bytes = mem_alloc(len);
     warren__agent__node_info__pack(info, bytes);
@@ -255,9 +288,19 @@ static void add_node(const Warren__Agent__NodeInfo *info, void *user) {
     free(bytes);
 }
 
-static void ps(agent_client *client) {
-    node_batch batch = {.client = client, .nodes = WARREN__AGENT__NODES__INIT};
-    agent_services_each(client->clients->options.services, add_node, &batch);
+static void ps(agent_client *client, const char *target) {
+    agent_services *services = client->clients->options.services;
+    node_batch batch = {
+        .client = client, .instance = AGENT_INSTANCE_ALL, .nodes = WARREN__AGENT__NODES__INIT};
+    agent_refusal refusal;
+    uint32_t service_id = 0;
+    if (target[0] != '\0' &&
+        agent_services_find(services, target, &service_id, &batch.instance, &refusal) != 0) {
+        agent_client_say_error(client, refusal.exit_code, refusal.text);
+        return;
+    }
+    if (service_id != 0) batch.service = agent_services_name(services, service_id);
+    agent_services_each(services, add_node, &batch);
     send_batch(&batch, false);
     free(batch.nodes.nodes);
 }
@@ -265,7 +308,7 @@ static void ps(agent_client *client) {
 static void stop_one(uint32_t service_id, void *user) {
     agent_client *client = user;
     client->stops_open++;
-    add_watch(client, STOPPER, service_id, AGENT_INSTANCE_ALL);
+    agent_client_add_watch(client, STOPPER, service_id, AGENT_INSTANCE_ALL);
 }
 
 static void stop(agent_client *client, const Warren__Agent__Stop *body) {
@@ -280,7 +323,7 @@ static void stop(agent_client *client, const Warren__Agent__Stop *body) {
         agent_services_each_running(services, stop_one, client);
     } else if (!agent_services_is_over(services, service_id, instance)) {
         client->stops_open++;
-        add_watch(client, STOPPER, service_id, instance);
+        agent_client_add_watch(client, STOPPER, service_id, instance);
     } else if (agent_services_is_over(services, service_id, AGENT_INSTANCE_ALL)) {
         agent_services_forget(services, service_id);
     }
@@ -288,80 +331,6 @@ static void stop(agent_client *client, const Warren__Agent__Stop *body) {
         agent_client_say_done(client);
     else
         agent_services_stop(services, service_id, instance, body->kill);
-}
-
-static void on_tail(const agent_log_piece *piece, void *user) {
-    say_output(user, piece);
-}
-
-typedef struct tail_all {
-    agent_client *client;
-    uint32_t line_count;
-    char last[AGENT_SERVICE_NAME_LEN_MAX];
-} tail_all;
-
-static void tail_service(const Warren__Agent__NodeInfo *info, void *user) {
-    tail_all *all = user;
-    if (info->service[0] == '\0' || strcmp(info->service, all->last) == 0) return;
-    (void)snprintf(all->last, sizeof all->last, "%s", info->service);
-    (void)agent_log_tail(all->client->clients->options.dir, info->service, NULL, all->line_count,
-                         on_tail, all->client); // one that wrote nothing has no file
-}
-
-// The one node that the target means; NULL when it means several.
-static const char *node_of(const agent_target *target, char out[NODE_WORD_MAX]) {
-    if (target->instance == UINT32_MAX) return NULL;
-    (void)snprintf(out, NODE_WORD_MAX, "%s.%u", target->name, target->instance);
-    return out;
-}
-
-static void note_piece(const agent_log_piece *piece, void *user) {
-    (void)piece;
-    *(bool *)user = true;
-}
-
-// What a service wrote that is not in the lists any more is still there to be read, and so is what
-// an instance wrote that it does not have now.
-static bool has_log(const char *dir, const char *target) {
-    agent_target parsed;
-    char name[NODE_WORD_MAX];
-    bool has_piece = false;
-    if (agent_target_parse(target, &parsed) != 0 || parsed.name[0] == '\0') return false;
-    const char *node = node_of(&parsed, name);
-    int err = agent_log_tail(dir, parsed.name, node, 1, note_piece, &has_piece);
-    return err == 0 && (node == NULL || has_piece);
-}
-
-static void tail(agent_client *client, const Warren__Agent__Logs *body) {
-    const char *dir = client->clients->options.dir;
-    agent_target target;
-    CHECK(agent_target_parse(body->target, &target) == 0); // it was found
-    if (target.name[0] == '\0') {
-        tail_all all = {.client = client, .line_count = body->tail_lines};
-        agent_services_each(client->clients->options.services, tail_service, &all);
-        return;
-    }
-    char name[NODE_WORD_MAX];
-    (void)agent_log_tail(dir, target.name, node_of(&target, name), body->tail_lines, on_tail,
-                         client); // one that wrote nothing has no file
-}
-
-static void logs(agent_client *client, const Warren__Agent__Logs *body) {
-    agent_services *services = client->clients->options.services;
-    agent_refusal refusal;
-    uint32_t service_id, instance;
-    int err = agent_services_find(services, body->target, &service_id, &instance, &refusal);
-    bool is_past = err == MESH_ENOTFOUND && has_log(client->clients->options.dir, body->target);
-    if (err != 0 && !is_past) {
-        agent_client_say_error(client, refusal.exit_code, refusal.text);
-        return;
-    }
-    tail(client, body);
-    if (!body->follow || is_past ||
-        (service_id != 0 && agent_services_is_over(services, service_id, instance)))
-        agent_client_say_done(client);
-    else
-        add_watch(client, FOLLOWER, service_id, instance);
 }
 
 static void shut_down(agent_client *client) {
@@ -385,10 +354,21 @@ void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
                          mesh_packet *packet) {
     switch (request->kind_case) {
     case WARREN__AGENT__REQUEST__KIND_RUN: take_run(client, request, packet); return;
-    case WARREN__AGENT__REQUEST__KIND_PS: ps(client); return;
+    case WARREN__AGENT__REQUEST__KIND_PS: ps(client, request->ps->target); return;
     case WARREN__AGENT__REQUEST__KIND_STOP: stop(client, request->stop); return;
-    case WARREN__AGENT__REQUEST__KIND_LOGS: logs(client, request->logs); return;
+    case WARREN__AGENT__REQUEST__KIND_INSPECT:
+        agent_client_inspect(client, request->inspect->target);
+        return;
+    case WARREN__AGENT__REQUEST__KIND_RESTART:
+        agent_client_restart(client, request->restart->target);
+        return;
+    case WARREN__AGENT__REQUEST__KIND_LOGS: agent_client_handle_logs(client, request->logs); return;
+    case WARREN__AGENT__REQUEST__KIND_RELOAD: agent_client_reload(client, request->reload); return;
     case WARREN__AGENT__REQUEST__KIND_SHUTDOWN: shut_down(client); return;
+    case WARREN__AGENT__REQUEST__KIND_ABOUT: agent_client_about(client); return;
+    case WARREN__AGENT__REQUEST__KIND_REPLACE:
+        agent_client_replace(client, request->replace->force);
+        return;
     default:
         if (!agent_client_handle_hosts(client, request))
             agent_client_say_error(client, 2, "the agent does not know this request");
@@ -399,7 +379,12 @@ void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
 void agent_client_let_go(agent_client *client) {
     agent_services *services = client->clients->options.services;
     uint32_t owned = client->owned_service_id;
+    agent_services_forget_inspections(services, client);
+    agent_replacing_forget(client);
     set_blocking(client, false);
+    if (client->is_behind) watch_channel(client, false);
+    client->is_behind = false;
+    agent_services_reload_forget(services, client);
     for (client_watch *w; (w = client->watches) != NULL;) {
         client->watches = w->next;
         agent_services_unwatch(services, &w->watch);

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "agent/descriptors.h"
+#include "agent/keep.h"
+#include "agent/kept.h"
+#include "agent/reloading.h"
 #include "agent/say.h"
 #include "agent/service.h"
 #include "agent/target.h"
@@ -18,7 +21,7 @@ agent_service *agent_service_find(const agent_services *s, uint32_t service_id) 
     return NULL;
 }
 
-static agent_service *find_by_name(const agent_services *s, const char *name) {
+agent_service *agent_service_find_name(const agent_services *s, const char *name) {
     for (agent_service *service = s->first; service != NULL; service = service->next)
         if (strcmp(service->name, name) == 0) return service;
     return NULL;
@@ -31,7 +34,14 @@ const char *agent_services_name(const agent_services *s, uint32_t service_id) {
 
 void agent_service_node_name(const agent_service *service, uint32_t instance,
                              char out[AGENT_NODE_NAME_LEN_MAX]) {
-    (void)snprintf(out, AGENT_NODE_NAME_LEN_MAX, "%s.%u", service->name, instance);
+    uint16_t shown = (uint16_t)(instance % service->run->instances); // AGENT_INSTANCES_MAX
+    (void)snprintf(out, AGENT_NODE_NAME_LEN_MAX, "%s.%u", service->name, shown);
+}
+
+uint32_t agent_service_slot_of(const agent_service *service, const agent_member *member) {
+    for (uint32_t i = 0; i < agent_service_slot_count(service); i++)
+        if (service->slots[i].member == member) return i;
+    return UINT32_MAX;
 }
 
 // ---- watches
@@ -51,7 +61,8 @@ void agent_services_unwatch(agent_services *s, agent_watch *watch) {
 
 static bool is_about(const agent_watch *watch, const agent_service *service, uint32_t instance) {
     return (watch->service_id == 0 || watch->service_id == service->id) &&
-           (watch->instance == AGENT_INSTANCE_ALL || watch->instance == instance);
+           (watch->instance == AGENT_INSTANCE_ALL ||
+            watch->instance == instance % service->run->instances);
 }
 
 void agent_services_tell_output(agent_service *service, uint32_t instance,
@@ -81,88 +92,27 @@ static void tell_over(agent_service *service) {
     }
 }
 
-// ---- what the supervisor decides
-
-static void describe(char out[128], agent_exit how) {
-    if (how.signal != 0) {
-        const char *name = sigabbrev_np(how.signal);
-        (void)snprintf(out, 128, "signal %s%s", name != NULL ? "SIG" : "",
-                       name != NULL ? name : "unknown");
-    } else if (how.code >= 0) {
-        (void)snprintf(out, 128, "exit code %d", how.code);
-    } else {
-        (void)snprintf(out, 128, "exit code unknown");
-    }
-}
-
-static void describe_failure(slot *sl, const agent_decision *d, const char *name, char text[512]) {
-    char how[128];
-    describe(how, d->how);
-    if (d->reason == AGENT_FAILURE_BUDGET) {
-        (void)snprintf(sl->reason, sizeof sl->reason, "%s after %d restarts within %d s", how,
-                       AGENT_RESTARTS_MAX, AGENT_RESTARTS_WINDOW_MS / 1000);
-        (void)snprintf(text, 512, "%s failed (%s): not restarted any more", name, sl->reason);
-    } else if (sl->starts == 0) { // the reason was set when the launch failed
-        (void)snprintf(text, 512, "%s could not be started: %s", name, sl->reason);
-    } else {
-        (void)snprintf(sl->reason, sizeof sl->reason, "%s within %d s of its first start", how,
-                       AGENT_START_MS / 1000);
-        (void)snprintf(text, 512, "%s failed (%s): not restarted", name, sl->reason);
-    }
-}
-
-// Sets the slot's state and reason, and writes the sentence for people; empty when all is well.
-static void describe_decision(slot *sl, const agent_decision *d, const char *name, char text[512]) {
-    char how[128];
-    describe(how, d->how);
-    bool is_clean = d->how.code == 0 && d->how.signal == 0;
-    text[0] = '\0';
-    sl->state = "down";
-    switch (d->kind) {
-    case AGENT_BACKOFF:
-        (void)snprintf(text, 512, "%s %s (%s), restarting in %u ms", name,
-                       is_clean ? "ended" : "crashed", how, d->delay_ms);
-        (void)snprintf(sl->reason, sizeof sl->reason, "%s, restarting in %u ms", how, d->delay_ms);
-        return;
-    case AGENT_OVER:
-        if (!is_clean) (void)snprintf(text, 512, "%s ended (%s)", name, how);
-        (void)snprintf(sl->reason, sizeof sl->reason, "%s", how);
-        return;
-    default: sl->state = "failed"; describe_failure(sl, d, name, text);
-    }
-}
-
-static void tell_decision(agent_service *service, const agent_decision *d) {
-    slot *sl = &service->slots[d->instance];
-    char name[AGENT_NODE_NAME_LEN_MAX], text[512];
-    agent_service_node_name(service, d->instance, name);
-    describe_decision(sl, d, name, text);
-    if (text[0] != '\0')
-        agent_say_event("%s", text);
-    else
-        agent_say_event("%s ended", name);
-    agent_services_tell(service, d->instance, &(agent_event){name, sl->state, text, d->how});
-}
-
-static void send_signal(agent_service *service, const agent_decision *d) {
-    slot *sl = &service->slots[d->instance];
-    if (sl->node == NULL) return;
-    sl->is_draining = true;
-    agent_node_signal(sl->node, d->signal);
-}
+// ---- the end of a service
 
 static void free_service(agent_service *service) {
-    for (uint32_t i = 0; i < service->run->instances; i++)
+    agent_reloading_destroy(service->reloading);
+    for (uint32_t i = 0; i < agent_service_slot_count(service); i++) {
         agent_launcher_drop(service->services, &service->slots[i]);
+        agent_last_lines_clear(&service->slots[i].stderr_lines);
+        agent_report_deinit(&service->slots[i].report);
+    }
     agent_log_destroy(service->log);
     agent_sockets_destroy(service->sockets);
     if (service->stdin_fd >= 0) close(service->stdin_fd);
     warren__agent__run__free_unpacked(service->run, NULL);
+    free(service->argv);
+    free(service->env);
     free(service->slots);
     free(service);
 }
 
-static void remove_service(agent_services *s, agent_service *service) {
+void agent_service_remove(agent_services *s, agent_service *service) {
+    agent_kept_forget(service);
     agent_supervisor_remove(s->supervisor, service->id);
     for (agent_service **at = &s->first; *at != NULL; at = &(*at)->next) {
         if (*at != service) continue;
@@ -173,7 +123,7 @@ static void remove_service(agent_services *s, agent_service *service) {
     free_service(service);
 }
 
-static void end_service(agent_services *s, agent_service *service, int exit_code) {
+void agent_service_end(agent_services *s, agent_service *service, int exit_code) {
     service->exit_code = exit_code;
     s->running_count--;
     agent_say_event("%s is over (exit code %d)", service->name, exit_code);
@@ -185,97 +135,18 @@ static void end_service(agent_services *s, agent_service *service, int exit_code
     service->stdin_fd = -1;
     tell_over(service); // who is told may forget the service: it goes below, not under our feet
     service->is_over = true;
-    if (service->is_forgotten) remove_service(s, service);
+    agent_kept_service(service);
+    if (service->is_forgotten) agent_service_remove(s, service);
     s->options.on_changed(s->options.user);
-}
-
-static void carry_out_one(agent_services *s, const agent_decision *d) {
-    agent_service *service = agent_service_find(s, d->service_id);
-    CHECK(service != NULL);
-    switch (d->kind) {
-    case AGENT_LAUNCH:
-        service->slots[d->instance].state = "starting";
-        agent_launcher_add(s, d->service_id, d->instance);
-        return;
-    case AGENT_SIGNAL: send_signal(service, d); return;
-    case AGENT_BACKOFF: tell_decision(service, d); return;
-    case AGENT_OVER:
-    case AGENT_FAILED:
-        tell_decision(service, d);
-        // One who waits for this instance alone; the others are told with the service.
-        for (agent_watch *w = s->watches, *next; w != NULL; w = next) {
-            next = w->next;
-            if (w->service_id == service->id && w->instance == d->instance)
-                w->events->on_over(w, agent_exit_code(d->how));
-        }
-        return;
-    case AGENT_ENDED: end_service(s, service, d->exit_code); return;
-    }
-}
-
-static void on_timer(uv_timer_t *timer) {
-    agent_services *s = timer->data;
-    agent_supervisor_tick(s->supervisor, uv_now(s->loop));
-    agent_services_carry_out(s);
-}
-
-void agent_services_carry_out(agent_services *s) {
-    agent_decision decision;
-    if (s->is_carrying_out) return; // the outer call goes on with what this one would do
-    s->is_carrying_out = true;
-    do {
-        while (agent_supervisor_poll(s->supervisor, &decision))
-            carry_out_one(s, &decision);
-        agent_launcher_pump(s); // a launch that fails at once is one more decision
-    } while (agent_supervisor_has_decisions(s->supervisor));
-    s->is_carrying_out = false;
-    uint64_t wake_at_ms = agent_supervisor_wake_at_ms(s->supervisor), now_ms = uv_now(s->loop);
-    if (wake_at_ms == UINT64_MAX)
-        uv_timer_stop(&s->timer);
-    else
-        uv_timer_start(&s->timer, on_timer, wake_at_ms > now_ms ? wake_at_ms - now_ms : 0, 0);
 }
 
 // ---- requests
 
-static int refuse(agent_refusal *refusal, uint32_t exit_code, int err) {
-    refusal->exit_code = exit_code;
-    return err;
-}
-
-static int judge_run(const agent_services *s, const Warren__Agent__Run *run,
-                     agent_refusal *refusal) {
-    if (s->is_closed) {
-        (void)snprintf(refusal->text, sizeof refusal->text, "the agent is stopping");
-        return refuse(refusal, 4, MESH_ECLOSED);
-    }
-    if (run->instances == 0 || run->instances > AGENT_INSTANCES_MAX)
-        (void)snprintf(refusal->text, sizeof refusal->text,
-                       "cannot run %u instances: 1 to %d are possible", run->instances,
-                       AGENT_INSTANCES_MAX);
-    else if (run->entry[0] != '/' || run->cwd[0] != '/')
-        (void)snprintf(refusal->text, sizeof refusal->text,
-                       "the program and its directory must be absolute paths");
-    else if (run->grace_ms > AGENT_GRACE_MAX_MS)
-        (void)snprintf(refusal->text, sizeof refusal->text,
-                       "a grace time of %u ms is too long: an hour is the most", run->grace_ms);
-    else if (run->restart > WARREN__AGENT__RUN__RESTART__NEVER)
-        (void)snprintf(refusal->text, sizeof refusal->text, "there is no such restart policy");
-    else if (run->name[0] != '\0' && agent_target_check_name(run->name) != 0)
-        (void)snprintf(refusal->text, sizeof refusal->text,
-                       "\"%.80s\" cannot be a name: up to %d letters, digits, - and _ are, and "
-                       "\"all\" is not",
-                       run->name, AGENT_NAME_LEN_MAX);
-    else
-        return 0;
-    return refuse(refusal, 2, MESH_EINVAL);
-}
-
 // Makes room for a name: a service that is over gives it up.
 static bool is_name_free(agent_services *s, const char *name) {
-    agent_service *service = find_by_name(s, name);
+    agent_service *service = agent_service_find_name(s, name);
     if (service != NULL && service->is_over) {
-        remove_service(s, service);
+        agent_service_remove(s, service);
         return true;
     }
     return service == NULL;
@@ -290,7 +161,8 @@ static int choose_name(agent_services *s, const Warren__Agent__Run *run,
                        "a service called %s is running already (`warren stop %s` ends it, --name "
                        "chooses another name)",
                        out, out);
-        return refuse(refusal, 1, MESH_EEXIST);
+        refusal->exit_code = 1;
+        return MESH_EEXIST;
     }
     char base[AGENT_SERVICE_NAME_LEN_MAX];
     agent_target_name_of(run->entry, base);
@@ -300,17 +172,24 @@ static int choose_name(agent_services *s, const Warren__Agent__Run *run,
     return 0;
 }
 
-static agent_service *make_service(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
-                                   const char *name) {
+agent_service *agent_service_make(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
+                                  const char *name) {
     agent_service *service = mem_alloc(sizeof *service);
     service->services = s;
     service->id = ++s->next_id;
     service->run = run;
+    service->argv = agent_launcher_argv(run);
+    service->env = agent_launcher_env(run);
+    service->is_kept = run->detach && agent_keep_is_open();
     service->stdin_fd = stdin_fd;
     (void)snprintf(service->name, sizeof service->name, "%s", name);
-    service->log = agent_log_create(s->options.dir, name);
+    service->group_id = agent_run_group(s, run);
+    agent_log_rules rules = {.file_len_max = run->log_file_len, .file_count = run->log_file_count};
+    service->log = agent_log_create(s->options.dir, name, &rules);
     service->sockets = agent_sockets_create();
-    service->slots = mem_alloc(run->instances * sizeof(slot));
+    agent_limits_plan(&service->limits, run);
+    if (run->memory_max > 0) agent_memory_watch_start(s->memory_watch);
+    service->slots = mem_alloc(agent_service_slot_count(service) * sizeof(slot));
     *s->last = service;
     s->last = &service->next;
     s->running_count++;
@@ -325,13 +204,30 @@ static void make_room(agent_services *s) {
         count++;
         if (oldest == NULL && service->is_over) oldest = service;
     }
-    if (count >= AGENT_SERVICES_MAX && oldest != NULL) remove_service(s, oldest);
+    if (count >= AGENT_SERVICES_MAX && oldest != NULL) agent_service_remove(s, oldest);
+}
+
+int agent_service_supervise(agent_service *service) {
+    agent_services *s = service->services;
+    Warren__Agent__Run *run = service->run;
+    agent_supervised spec = {.service_id = service->id,
+                             .instances = run->instances,
+                             .restart = (agent_restart)run->restart, // the same numbers
+                             .grace_ms = run->grace_ms,
+                             .stop_signal = (int)run->stop_signal,
+                             .ready = (agent_ready)run->ready,
+                             .group_id = service->group_id,
+                             .strategy = agent_run_strategy(s, run),
+                             .start_timeout_ms = run->start_timeout_ms};
+    if (run->budget != NULL)
+        spec.budget = (agent_budget){true, run->budget->restarts, run->budget->seconds * 1000};
+    return agent_supervisor_add(s->supervisor, &spec);
 }
 
 int agent_services_run(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
                        uint32_t *out_service_id, agent_refusal *refusal) {
     char name[AGENT_SERVICE_NAME_LEN_MAX];
-    int err = judge_run(s, run, refusal);
+    int err = agent_run_judge(s, run, refusal);
     if (err == 0) err = choose_name(s, run, name, refusal);
     if (err != 0) {
         if (stdin_fd >= 0) close(stdin_fd);
@@ -339,29 +235,30 @@ int agent_services_run(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
         return err;
     }
     make_room(s);
-    agent_service *service = make_service(s, run, stdin_fd, name);
-    agent_supervised spec = {.service_id = service->id,
-                             .instances = run->instances,
-                             .restart = (agent_restart)run->restart, // the same numbers
-                             .grace_ms = run->grace_ms};
-    err = agent_supervisor_add(s->supervisor, &spec);
+    agent_service *service = agent_service_make(s, run, stdin_fd, name);
+    err = agent_service_supervise(service);
     if (err != 0) {
         (void)snprintf(refusal->text, sizeof refusal->text, "more than %d services are running",
                        AGENT_SERVICES_MAX);
         s->running_count--;
-        remove_service(s, service);
-        return refuse(refusal, 1, err);
+        agent_service_remove(s, service);
+        refusal->exit_code = 1;
+        return err;
     }
+    agent_kept_service(service);
     agent_say_event("%s: %u x %s", name, run->instances, run->entry);
     *out_service_id = service->id;
-    uv_timer_start(&s->timer, on_timer, 0, 0); // the launches
+    agent_services_carry_out_soon(s); // the launches
     return 0;
 }
 
 void agent_services_stop(agent_services *s, uint32_t service_id, uint32_t instance, bool is_kill) {
-    for (agent_service *service = s->first; service != NULL; service = service->next)
-        if (service_id == 0 || service->id == service_id)
-            agent_supervisor_stop(s->supervisor, uv_now(s->loop), service->id, instance, is_kill);
+    agent_reloading_stop_all(s, service_id, is_kill);
+    uint64_t now_ms = uv_now(s->loop);
+    if (service_id == 0)
+        agent_supervisor_stop_all(s->supervisor, now_ms, is_kill);
+    else
+        agent_supervisor_stop(s->supervisor, now_ms, service_id, instance, is_kill);
     agent_services_carry_out(s);
 }
 
@@ -378,14 +275,14 @@ void agent_services_forget(agent_services *s, uint32_t service_id) {
     agent_service *service = agent_service_find(s, service_id);
     if (service == NULL) return;
     service->is_forgotten = true;
-    if (service->is_over) remove_service(s, service);
+    if (service->is_over) agent_service_remove(s, service);
 }
 
 void agent_services_pause(agent_services *s, uint32_t service_id, bool is_paused) {
     agent_service *service = agent_service_find(s, service_id);
     if (service == NULL) return;
     service->is_paused = is_paused;
-    for (uint32_t i = 0; i < service->run->instances; i++)
+    for (uint32_t i = 0; i < agent_service_slot_count(service); i++)
         if (service->slots[i].node != NULL) agent_node_pause(service->slots[i].node, is_paused);
 }
 
@@ -404,12 +301,46 @@ uint32_t agent_services_running_count(const agent_services *s) {
 static int on_listen(const agent_member *member, const agent_listen *request, void *user) {
     agent_services *s = user;
     const agent_member_info *who = agent_member_identity(member);
-    agent_service *service = find_by_name(s, who->service);
+    agent_service *service = agent_service_find_name(s, who->service);
     if (service == NULL || service->sockets == NULL) return UV_EINVAL;
     int fd = agent_descriptors_left(1) ? agent_sockets_listen(service->sockets, request) : -EMFILE;
+    agent_kept_sockets(service);
     if (fd < 0)
         agent_say("%s cannot listen on port %u: %s", who->name, request->port, strerror(-fd));
     return fd;
+}
+
+// Carried out in the loop's next turn: members are in the middle of telling each other things.
+static void on_sign(const agent_member *member, agent_sign sign, void *user) {
+    agent_services *s = user;
+    const agent_member_info *who = agent_member_identity(member);
+    const agent_service *service = agent_service_find_name(s, who->service);
+    uint32_t at = service != NULL ? agent_service_slot_of(service, member) : UINT32_MAX;
+    if (at == UINT32_MAX) return;
+    if (agent_service_is_beside(service, at)) {
+        agent_reloading_sign(service->reloading, at, sign);
+        return;
+    }
+    agent_supervisor_sign(s->supervisor, uv_now(s->loop), service->id, at, sign);
+    if (agent_supervisor_has_decisions(s->supervisor)) agent_services_carry_out_soon(s);
+}
+
+bool agent_services_is_ready(const agent_services *s, uint32_t service_id, uint32_t instance) {
+    const agent_service *service = agent_service_find(s, service_id);
+    if (service == NULL) return false;
+    for (uint32_t i = 0; i < service->run->instances; i++)
+        if ((instance == AGENT_INSTANCE_ALL || instance == i) &&
+            !agent_supervisor_is_ready(s->supervisor, service_id, i))
+            return false;
+    return true;
+}
+
+static void on_drained(const agent_member *member, uint32_t connections, void *user) {
+    const agent_service *service =
+        agent_service_find_name(user, agent_member_identity(member)->service);
+    uint32_t at = service != NULL ? agent_service_slot_of(service, member) : UINT32_MAX;
+    if (at != UINT32_MAX && agent_service_is_beside(service, at))
+        agent_reloading_drained(service->reloading, at, connections);
 }
 
 static void on_attached_end(void *user) {
@@ -423,12 +354,18 @@ agent_services *agent_services_create(const agent_services_options *options) {
     s->options = *options;
     s->last = &s->first;
     s->supervisor = agent_supervisor_create(options->seed);
-    agent_members_events events = {on_listen, on_attached_end};
+    agent_members_events events = {.on_listen = on_listen,
+                                   .on_attached_end = on_attached_end,
+                                   .on_sign = on_sign,
+                                   .on_drained = on_drained};
     s->members = agent_members_create(s->loop, options->host, options->started_at_ms, &events, s);
-    s->zygote = agent_zygote_create(s->loop, &agent_launcher_zygote_events, s);
+    s->memory_watch = agent_memory_watch_create(s);
+    s->stalls = agent_stalls_create(s);
+    s->inquiries = agent_inquiries_create(s);
+    s->zygotes = agent_zygotes_create(s->loop, &agent_launcher_zygote_events, s);
     uv_timer_init(s->loop, &s->timer);
     s->timer.data = s;
-    agent_zygote_start(s->zygote); // warm before the first run
+    agent_zygotes_start(s->zygotes); // warm before the first run
     return s;
 }
 
@@ -447,8 +384,12 @@ void agent_services_destroy(agent_services *s) {
         free_service(s->first);
         s->first = next;
     }
+    agent_memory_watch_destroy(s->memory_watch);
+    agent_stalls_destroy(s->stalls);
+    agent_inquiries_destroy(s->inquiries);
     agent_members_destroy(s->members);
-    agent_zygote_destroy(s->zygote);
+    agent_zygotes_destroy(s->zygotes);
+    agent_elders_destroy(s->elders);
     agent_supervisor_destroy(s->supervisor);
     free(s->waiting);
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);

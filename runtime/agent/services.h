@@ -37,6 +37,9 @@ typedef struct agent_refusal { // why a request can't be done
 // An empty name is made from the entry's. The launches begin in the loop's next turn.
 int agent_services_run(agent_services *services, Warren__Agent__Run *run, int stdin_fd,
                        uint32_t *out_service_id, agent_refusal *refusal);
+// False: it has none. Borrowed.
+bool agent_services_limits(const agent_services *services, uint32_t service_id,
+                           Warren__Agent__Limits *out);
 const char *agent_services_name(const agent_services *services, uint32_t service_id);
 
 // "app", "app.2" or "all" (service_id 0). MESH_EINVAL or MESH_ENOTFOUND fills the refusal, with
@@ -46,8 +49,61 @@ int agent_services_find(const agent_services *services, const char *target,
 // service_id 0: all. What was stopped stays in lists until it has ended.
 void agent_services_stop(agent_services *services, uint32_t service_id, uint32_t instance,
                          bool is_kill);
+// Ends what runs, and starts it again, also what is over (service_id 0: all).
+int agent_services_restart(agent_services *services, uint32_t service_id, uint32_t instance,
+                           agent_refusal *refusal);
+// Whether each instance is ready, or over; the reason of one that is over and did not end well, or
+// NULL.
+bool agent_services_is_settled(const agent_services *services, uint32_t service_id,
+                               uint32_t instance, const char **out_failed);
+
+// ---- replacing instances by new ones of the same program (reload.h)
+
+enum { AGENT_RELOAD_TEXT_MAX = 512 };
+
+typedef struct agent_reload_request {
+    uint32_t service_id;
+    uint32_t instance; // or AGENT_INSTANCE_ALL
+    uint32_t parallel; // 0: all at once
+    uint32_t drain_ms; // 0: the default
+} agent_reload_request;
+
+typedef struct agent_reload_progress {
+    const char *node; // "app.0"
+    const char *step; // starting, ready, cut (the time to drain is over), replaced (the old one has
+                      // ended), failed
+    const char *text; // a whole sentence for people, or empty
+    uint32_t pid;     // of the instance that serves; 0: none
+    uint64_t after_ms;
+} agent_reload_progress;
+
+typedef struct agent_reload_outcome {
+    const char *service;
+    uint32_t wanted, replaced;
+    bool is_failed;
+    const char *why;        // it failed
+    mesh_bytes last_stderr; // lines of the instance that is named there
+    uint64_t after_ms;
+} agent_reload_outcome;
+
+typedef struct agent_reload_watch {
+    void (*on_progress)(const agent_reload_progress *progress, void *user);
+    void (*on_over)(const agent_reload_outcome *outcome, void *user);
+    void *user;
+} agent_reload_watch;
+
+// 0: the watch is told, from the loop.
+int agent_services_reload(agent_services *services, const agent_reload_request *request,
+                          const agent_reload_watch *watch, agent_refusal *refusal);
+// Whoever watches is gone; the reload goes on.
+void agent_services_reload_forget(agent_services *services, const void *user);
+
 void agent_services_close_door(agent_services *services); // refuses what wants to run from now on
 bool agent_services_is_over(const agent_services *services, uint32_t service_id, uint32_t instance);
+// Whether the instance (or all) runs and can do its work (supervisor.h). A watch hears of it by an
+// event of state "up".
+bool agent_services_is_ready(const agent_services *services, uint32_t service_id,
+                             uint32_t instance);
 // Takes a service that is over out of the lists; one that is not follows when it is.
 void agent_services_forget(agent_services *services, uint32_t service_id);
 // Stops reading what its nodes write: its one reader is slow.
@@ -66,5 +122,8 @@ void agent_services_each(const agent_services *services, agent_services_cb each,
 
 // A process connected to the agent's path as a node. Takes fd.
 void agent_services_attach(agent_services *services, int fd, const char *name, uint32_t pid);
+// How many nodes, of how many services, ran already when this agent came.
+void agent_services_adopted(const agent_services *services, uint32_t *out_nodes,
+                            uint32_t *out_services);
 // A child of this process ended, as waitpid said.
 void agent_services_reaped(agent_services *services, pid_t pid, int status);

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "balance.h"
 #include "core/mem.h"
 
 enum { BACKLOG_DEFAULT = 511, BACKLOG_MAX = 65535 }; // the default is Node's
@@ -23,7 +25,9 @@ typedef struct address {
 typedef struct shared_socket {
     address address;
     bool is_ipv6_only;
-    int fd;
+    bool is_all;       // no address was asked for
+    int fd, memory_fd; // memory_fd -1: none
+    balance *balance;  // what is in it; NULL: none
 } shared_socket;
 
 struct agent_sockets {
@@ -37,9 +41,41 @@ agent_sockets *agent_sockets_create(void) {
 
 void agent_sockets_destroy(agent_sockets *s) {
     if (s == NULL) return;
-    for (uint32_t i = 0; i < s->count; i++)
-        close(s->sockets[i].fd);
+    for (uint32_t i = 0; i < s->count; i++) {
+        shared_socket *have = &s->sockets[i];
+        close(have->fd);
+        if (have->balance == NULL) continue;
+        close(have->memory_fd);
+        munmap(have->balance, sizeof(balance));
+    }
     free(s);
+}
+
+void agent_sockets_forget(agent_sockets *s, uint32_t pid) {
+    if (s == NULL) return;
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->sockets[i].balance != NULL) balance_free(s->sockets[i].balance, pid);
+}
+
+// Its memory is `memory_fd`, of the right size.
+static void map_balance(shared_socket *socket) {
+    void *memory = MAP_FAILED;
+    if (ftruncate(socket->memory_fd, sizeof(balance)) == 0)
+        memory =
+            mmap(NULL, sizeof(balance), PROT_READ | PROT_WRITE, MAP_SHARED, socket->memory_fd, 0);
+    if (memory != MAP_FAILED) {
+        socket->balance = memory;
+        return;
+    }
+    close(socket->memory_fd);
+    socket->memory_fd = -1;
+}
+
+// Without it the socket is shared as ever: by who wakes first.
+static void open_balance(shared_socket *socket) {
+    socket->memory_fd = memfd_create("warren-balance", MFD_CLOEXEC);
+    if (socket->memory_fd < 0) return;
+    map_balance(socket);
 }
 
 static void set_v4(address *out, struct in_addr ip, uint32_t port) {
@@ -104,7 +140,10 @@ int agent_sockets_listen(agent_sockets *s, const agent_listen *request) {
                   : request->backlog > BACKLOG_MAX ? BACKLOG_MAX
                                                    : (int)request->backlog;
     shared_socket *have = find(s, &at, request->is_ipv6_only);
-    if (have != NULL) return have->fd;
+    if (have != NULL) {
+        if (request->out_memory_fd != NULL) *request->out_memory_fd = have->memory_fd;
+        return have->fd;
+    }
     if (s->count == AGENT_SOCKETS_MAX) return -EMFILE;
     address bound = at;
     int fd = open_socket(&bound, backlog, request->is_ipv6_only);
@@ -115,7 +154,51 @@ int agent_sockets_listen(agent_sockets *s, const agent_listen *request) {
         fd = open_socket(&bound, backlog, false);
     }
     if (fd < 0) return fd;
-    s->sockets[s->count++] =
-        (shared_socket){.address = at, .is_ipv6_only = request->is_ipv6_only, .fd = fd};
+    have = &s->sockets[s->count++];
+    *have = (shared_socket){.address = at,
+                            .is_ipv6_only = request->is_ipv6_only,
+                            .is_all = request->address[0] == '\0',
+                            .fd = fd};
+    open_balance(have);
+    if (request->out_memory_fd != NULL) *request->out_memory_fd = have->memory_fd;
     return fd;
+}
+
+bool agent_sockets_look(const agent_sockets *s, uint32_t number, agent_listen *out,
+                        char out_address[AGENT_SOCKETS_ADDRESS_MAX], int out_fds[2]) {
+    if (number >= s->count) return false;
+    const shared_socket *have = &s->sockets[number];
+    bool is_v4 = have->address.any.head.sa_family == AF_INET;
+    const void *ip = is_v4 ? (const void *)&have->address.any.v4.sin_addr
+                           : (const void *)&have->address.any.v6.sin6_addr;
+    out_address[0] = '\0';
+    if (!have->is_all)
+        (void)inet_ntop(have->address.any.head.sa_family, ip, out_address,
+                        AGENT_SOCKETS_ADDRESS_MAX);
+    *out = (agent_listen){
+        .address = out_address,
+        .port = ntohs(is_v4 ? have->address.any.v4.sin_port : have->address.any.v6.sin6_port),
+        .is_ipv6_only = have->is_ipv6_only};
+    out_fds[0] = have->fd;
+    out_fds[1] = have->balance != NULL ? have->memory_fd : -1;
+    return true;
+}
+
+int agent_sockets_adopt(agent_sockets *s, const agent_listen *request, int fd, int memory_fd) {
+    shared_socket *have = &s->sockets[s->count];
+    address at;
+    int err = s->count == AGENT_SOCKETS_MAX ? -EMFILE : parse(request, &at);
+    if (err != 0) {
+        close(fd);
+        if (memory_fd >= 0) close(memory_fd);
+        return err;
+    }
+    s->count++;
+    *have = (shared_socket){.address = at,
+                            .is_ipv6_only = request->is_ipv6_only,
+                            .is_all = request->address[0] == '\0',
+                            .fd = fd,
+                            .memory_fd = memory_fd};
+    if (memory_fd >= 0) map_balance(have);
+    return 0;
 }

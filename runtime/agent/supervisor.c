@@ -2,42 +2,9 @@
 
 #include <signal.h>
 
+#include "agent/supervisor_state.h"
 #include "core/error.h"
 #include "core/mem.h"
-
-typedef enum phase {
-    LAUNCHING, // decided; the driver has not answered yet
-    RUNNING,
-    BACKING_OFF, // until due_at_ms
-    OVER,
-} phase;
-
-typedef struct instance {
-    phase phase;
-    bool has_lived;   // a first life was launched and has ended
-    bool is_stopping; // no more lives; SIGKILL at due_at_ms
-    bool is_killed;
-    uint64_t started_at_ms;
-    uint64_t due_at_ms; // BACKING_OFF: of the launch; is_stopping: of SIGKILL; else UINT64_MAX
-    uint32_t backoff_ms;
-    uint64_t restarts_at_ms[AGENT_RESTARTS_MAX]; // the latest ones, oldest first
-    uint32_t restart_count;
-    agent_exit how; // the last life ended so
-} instance;
-
-typedef struct service {
-    agent_supervised spec;
-    uint32_t over_count;
-    instance *instances;
-} service;
-
-struct agent_supervisor {
-    uint64_t random;
-    service *services[AGENT_SERVICES_MAX];
-    uint32_t service_count;
-    agent_decision *decisions; // a queue: [head, count)
-    size_t head, count, cap;
-};
 
 agent_supervisor *agent_supervisor_create(uint64_t seed) {
     agent_supervisor *s = mem_alloc(sizeof *s);
@@ -45,7 +12,10 @@ agent_supervisor *agent_supervisor_create(uint64_t seed) {
     return s;
 }
 
-static void free_service(service *svc) {
+static void free_service(agent_supervisor *s, service *svc) {
+    agent_group_part(s, svc);
+    for (uint32_t i = 0; i < svc->spec.instances; i++)
+        free(svc->instances[i].bookings.at_ms);
     free(svc->instances);
     free(svc);
 }
@@ -53,7 +23,7 @@ static void free_service(service *svc) {
 void agent_supervisor_destroy(agent_supervisor *s) {
     if (s == NULL) return;
     for (uint32_t i = 0; i < s->service_count; i++)
-        free_service(s->services[i]);
+        free_service(s, s->services[i]);
     free(s->decisions);
     free(s);
 }
@@ -64,7 +34,7 @@ int agent_exit_code(agent_exit how) {
 }
 
 // splitmix64: good enough to spread restarts, and the same for every seed.
-static uint64_t next_random(agent_supervisor *s) {
+uint64_t agent_supervisor_random(agent_supervisor *s) {
     uint64_t x = s->random += 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
@@ -85,8 +55,10 @@ static instance *find_instance(const agent_supervisor *s, uint32_t service_id, u
     return &svc->instances[index];
 }
 
-static agent_decision *decide(agent_supervisor *s, agent_decision_kind kind, const service *svc,
-                              uint32_t index) {
+// ---- decisions
+
+agent_decision *agent_decide(agent_supervisor *s, agent_decision_kind kind, const service *svc,
+                             uint32_t index) {
     if (s->count == s->cap) {
         s->cap = s->cap == 0 ? 64 : 2 * s->cap;
         s->decisions = mem_resize(s->decisions, s->cap * sizeof *s->decisions);
@@ -110,26 +82,40 @@ bool agent_supervisor_has_decisions(const agent_supervisor *s) {
     return s->head < s->count;
 }
 
-static void launch(agent_supervisor *s, service *svc, uint32_t index) {
-    instance *in = &svc->instances[index];
-    in->phase = LAUNCHING;
-    in->due_at_ms = UINT64_MAX;
-    decide(s, AGENT_LAUNCH, svc, index);
+// ---- services
+
+static bool is_possible(const agent_supervised *spec) {
+    return spec->instances > 0 && spec->instances <= AGENT_INSTANCES_MAX &&
+           spec->grace_ms <= AGENT_GRACE_MAX_MS && spec->start_timeout_ms <= AGENT_GRACE_MAX_MS &&
+           spec->stop_signal >= 0 && spec->stop_signal < NSIG &&
+           spec->budget.restarts <= AGENT_RESTARTS_MAX &&
+           spec->budget.window_ms <= AGENT_RESTARTS_WINDOW_MAX_MS;
 }
 
 int agent_supervisor_add(agent_supervisor *s, const agent_supervised *spec) {
-    if (spec->instances == 0 || spec->instances > AGENT_INSTANCES_MAX) return MESH_EINVAL;
-    if (spec->grace_ms > AGENT_GRACE_MAX_MS) return MESH_EINVAL;
+    if (!is_possible(spec)) return MESH_EINVAL;
     if (find(s, spec->service_id) != NULL) return MESH_EEXIST;
     if (s->service_count == AGENT_SERVICES_MAX) return MESH_EQUOTA;
 
     service *svc = mem_alloc(sizeof *svc);
     svc->spec = *spec;
+    if (!spec->budget.is_set)
+        svc->spec.budget = (agent_budget){false, AGENT_RESTARTS_DEFAULT, AGENT_RESTARTS_WINDOW_MS};
+    int err = agent_group_join(s, svc);
+    if (err != 0) {
+        free(svc);
+        return err;
+    }
     svc->instances = mem_alloc(spec->instances * sizeof *svc->instances);
     s->services[s->service_count++] = svc;
+    bool is_held = agent_group_holds(svc);
     for (uint32_t i = 0; i < spec->instances; i++) {
-        svc->instances[i].backoff_ms = AGENT_BACKOFF_MIN_MS;
-        launch(s, svc, i);
+        instance *in = &svc->instances[i];
+        *in = (instance){.phase = HELD,
+                         .backoff_ms = AGENT_BACKOFF_MIN_MS,
+                         .due_at_ms = UINT64_MAX,
+                         .ready_at_ms = UINT64_MAX};
+        if (!is_held) agent_life_launch(s, svc, i);
     }
     return 0;
 }
@@ -140,112 +126,20 @@ void agent_supervisor_remove(agent_supervisor *s, uint32_t service_id) {
         if (svc->spec.service_id != service_id) continue;
         if (svc->over_count < svc->spec.instances) return;
         s->services[i] = s->services[--s->service_count];
-        free_service(svc);
+        free_service(s, svc);
         return;
     }
 }
 
-static int exit_code_of(const service *svc) {
-    for (uint32_t i = 0; i < svc->spec.instances; i++) {
-        int code = agent_exit_code(svc->instances[i].how);
-        if (code != 0) return code;
-    }
-    return 0;
-}
-
-static void finish(agent_supervisor *s, service *svc, uint32_t index, agent_decision_kind kind,
-                   agent_failure reason) {
-    instance *in = &svc->instances[index];
-    in->phase = OVER;
-    in->due_at_ms = UINT64_MAX;
-    agent_decision *decision = decide(s, kind, svc, index);
-    decision->how = in->how;
-    decision->reason = reason;
-    if (++svc->over_count == svc->spec.instances)
-        decide(s, AGENT_ENDED, svc, 0)->exit_code = exit_code_of(svc);
-}
-
-// True when one more restart is within the budget; then it is booked.
-static bool book_restart(instance *in, uint64_t now_ms) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < in->restart_count; i++)
-        if (now_ms - in->restarts_at_ms[i] < AGENT_RESTARTS_WINDOW_MS)
-            in->restarts_at_ms[kept++] = in->restarts_at_ms[i];
-    in->restart_count = kept;
-    if (kept == AGENT_RESTARTS_MAX) return false;
-    in->restarts_at_ms[in->restart_count++] = now_ms;
-    return true;
-}
-
-static void back_off(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
-    instance *in = &svc->instances[index];
-    // Instances that failed together (a database went away) must not come back together.
-    uint32_t delay_ms = in->backoff_ms + (uint32_t)(next_random(s) % (in->backoff_ms / 5));
-    if (delay_ms > AGENT_BACKOFF_MAX_MS) delay_ms = AGENT_BACKOFF_MAX_MS;
-    in->backoff_ms =
-        in->backoff_ms * 2 < AGENT_BACKOFF_MAX_MS ? in->backoff_ms * 2 : AGENT_BACKOFF_MAX_MS;
-    in->phase = BACKING_OFF;
-    in->due_at_ms = now_ms + delay_ms;
-    agent_decision *decision = decide(s, AGENT_BACKOFF, svc, index);
-    decision->how = in->how;
-    decision->delay_ms = delay_ms;
-}
-
-static void end_life(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
-                     uint64_t life_ms) {
-    instance *in = &svc->instances[index];
-    const agent_restart policy = svc->spec.restart;
-    bool is_first = !in->has_lived, is_clean = in->how.code == 0 && in->how.signal == 0;
-    in->has_lived = true;
-    if (in->is_stopping || policy == AGENT_RESTART_NEVER ||
-        (is_clean && policy != AGENT_RESTART_ALWAYS)) {
-        finish(s, svc, index, AGENT_OVER, 0);
-        return;
-    }
-    bool is_bad_start =
-        is_first && in->how.code > 0 && in->how.signal == 0 && life_ms < AGENT_START_MS;
-    if (is_bad_start && policy != AGENT_RESTART_ALWAYS) {
-        finish(s, svc, index, AGENT_FAILED, AGENT_FAILURE_START);
-        return;
-    }
-    if (life_ms >= AGENT_BACKOFF_MAX_MS) in->backoff_ms = AGENT_BACKOFF_MIN_MS;
-    // Only failures use up the budget; a program that should run again and again is no failure.
-    if (!is_clean && !book_restart(in, now_ms)) {
-        finish(s, svc, index, AGENT_FAILED, AGENT_FAILURE_BUDGET);
-        return;
-    }
-    back_off(s, now_ms, svc, index);
-}
-
-static void kill_now(agent_supervisor *s, service *svc, uint32_t index) {
-    instance *in = &svc->instances[index];
-    if (in->is_killed) return;
-    in->is_killed = true;
-    in->due_at_ms = UINT64_MAX;
-    decide(s, AGENT_SIGNAL, svc, index)->signal = SIGKILL;
-}
-
-static void terminate(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
-    instance *in = &svc->instances[index];
-    in->due_at_ms = now_ms + svc->spec.grace_ms;
-    decide(s, AGENT_SIGNAL, svc, index)->signal = SIGTERM;
-}
+// ---- what happened
 
 void agent_supervisor_launched(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                                uint32_t index) {
     service *svc;
-    instance *in = find_instance(s, service_id, index, &svc);
+    const instance *in = find_instance(s, service_id, index, &svc);
     if (in == NULL || in->phase != LAUNCHING) return;
-    in->phase = RUNNING;
-    in->started_at_ms = now_ms;
-    if (!in->is_stopping) return;
-    // It was stopped while it was being launched.
-    bool is_kill = in->is_killed;
-    in->is_killed = false;
-    if (is_kill)
-        kill_now(s, svc, index);
-    else
-        terminate(s, now_ms, svc, index);
+    agent_life_begin(s, now_ms, svc, index);
+    agent_group_advance(s, now_ms, svc->group);
 }
 
 void agent_supervisor_not_launched(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
@@ -254,8 +148,9 @@ void agent_supervisor_not_launched(agent_supervisor *s, uint64_t now_ms, uint32_
     instance *in = find_instance(s, service_id, index, &svc);
     if (in == NULL || in->phase != LAUNCHING) return;
     // One that was stopped before it could start keeps the end of its life before, if any.
-    if (!in->is_stopping) in->how = (agent_exit){.code = 1};
-    end_life(s, now_ms, svc, index, 0);
+    if (in->leaving == STAYING) in->how = (agent_exit){.code = 1};
+    agent_life_end(s, now_ms, svc, index, 0);
+    agent_group_advance(s, now_ms, svc->group);
 }
 
 void agent_supervisor_exited(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
@@ -264,38 +159,53 @@ void agent_supervisor_exited(agent_supervisor *s, uint64_t now_ms, uint32_t serv
     instance *in = find_instance(s, service_id, index, &svc);
     if (in == NULL || in->phase != RUNNING) return;
     in->how = how;
-    end_life(s, now_ms, svc, index, now_ms - in->started_at_ms);
+    agent_life_end(s, now_ms, svc, index, now_ms - in->started_at_ms);
+    agent_group_advance(s, now_ms, svc->group);
 }
 
-static void stop_one(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
-                     bool is_kill) {
-    instance *in = &svc->instances[index];
-    bool was_stopping = in->is_stopping;
-    in->is_stopping = true;
-    switch (in->phase) {
-    case OVER: return;
-    case BACKING_OFF: finish(s, svc, index, AGENT_OVER, 0); return;
-    case LAUNCHING: in->is_killed |= is_kill; return; // carried out when it runs
-    case RUNNING:
-        if (is_kill)
-            kill_now(s, svc, index);
-        else if (!was_stopping)
-            terminate(s, now_ms, svc, index);
-    }
+void agent_supervisor_sign(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
+                           uint32_t index, agent_sign sign) {
+    service *svc;
+    if (find_instance(s, service_id, index, &svc) == NULL) return;
+    agent_life_sign(s, svc, index, sign);
+    agent_group_advance(s, now_ms, svc->group);
 }
+
+// ---- what is wanted
 
 void agent_supervisor_stop(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                            uint32_t index, bool is_kill) {
     service *svc = find(s, service_id);
     if (svc == NULL) return;
     for (uint32_t i = 0; i < svc->spec.instances; i++)
-        if (index == AGENT_INSTANCE_ALL || index == i) stop_one(s, now_ms, svc, i, is_kill);
+        if (index == AGENT_INSTANCE_ALL || index == i) agent_life_stop(s, now_ms, svc, i, is_kill);
+    agent_group_advance(s, now_ms, svc->group);
+}
+
+void agent_supervisor_stop_all(agent_supervisor *s, uint64_t now_ms, bool is_kill) {
+    for (uint32_t i = 0; i < s->service_count; i++)
+        if (is_kill || s->services[i]->group == NULL)
+            agent_supervisor_stop(s, now_ms, s->services[i]->spec.service_id, AGENT_INSTANCE_ALL,
+                                  is_kill);
+    for (uint32_t i = 0; i < s->group_count; i++) {
+        agent_group_end(s->groups[i]);
+        agent_group_advance(s, now_ms, s->groups[i]);
+    }
+}
+
+void agent_supervisor_restart(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
+                              uint32_t index) {
+    service *svc = find(s, service_id);
+    if (svc == NULL) return;
+    for (uint32_t i = 0; i < svc->spec.instances; i++)
+        if (index == AGENT_INSTANCE_ALL || index == i) agent_life_restart(s, now_ms, svc, i);
+    agent_group_advance(s, now_ms, svc->group);
 }
 
 bool agent_supervisor_wants(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
     service *svc;
     const instance *in = find_instance(s, service_id, index, &svc);
-    return in != NULL && in->phase == LAUNCHING && !in->is_stopping;
+    return in != NULL && in->phase == LAUNCHING && in->leaving == STAYING;
 }
 
 bool agent_supervisor_is_over(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
@@ -305,25 +215,48 @@ bool agent_supervisor_is_over(const agent_supervisor *s, uint32_t service_id, ui
     return index >= svc->spec.instances || svc->instances[index].phase == OVER;
 }
 
+bool agent_supervisor_is_ready(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
+    service *svc;
+    const instance *in = find_instance(s, service_id, index, &svc);
+    return in != NULL && in->phase == RUNNING && in->is_ready && in->leaving == STAYING;
+}
+
+bool agent_supervisor_is_awaited(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
+    service *svc;
+    const instance *in = find_instance(s, service_id, index, &svc);
+    return in != NULL && in->phase == RUNNING && !in->is_ready &&
+           (!agent_life_is_automatic(svc) || svc->known != AGENT_SIGN_NONE);
+}
+
+bool agent_supervisor_is_leaving(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
+    service *svc;
+    const instance *in = find_instance(s, service_id, index, &svc);
+    return in != NULL && in->phase == RUNNING && in->leaving != STAYING;
+}
+
+// ---- time
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 uint64_t agent_supervisor_wake_at_ms(const agent_supervisor *s) {
     uint64_t wake_at_ms = UINT64_MAX;
     for (uint32_t i = 0; i < s->service_count; i++)
-        for (uint32_t k = 0; k < s->services[i]->spec.instances; k++)
-            if (s->services[i]->instances[k].due_at_ms < wake_at_ms)
-                wake_at_ms = s->services[i]->instances[k].due_at_ms;
+        for (uint32_t k = 0; k < s->services[i]->spec.instances; k++) {
+            const instance *in = &s->services[i]->instances[k];
+            wake_at_ms = earlier(wake_at_ms, earlier(in->due_at_ms, in->ready_at_ms));
+        }
+    for (uint32_t i = 0; i < s->group_count; i++)
+        if (s->groups[i]->phase == WAITING)
+            wake_at_ms = earlier(wake_at_ms, s->groups[i]->due_at_ms);
     return wake_at_ms;
 }
 
 void agent_supervisor_tick(agent_supervisor *s, uint64_t now_ms) {
-    for (uint32_t i = 0; i < s->service_count; i++) {
-        service *svc = s->services[i];
-        for (uint32_t k = 0; k < svc->spec.instances; k++) {
-            instance *in = &svc->instances[k];
-            if (in->due_at_ms > now_ms) continue;
-            if (in->phase == BACKING_OFF)
-                launch(s, svc, k);
-            else if (in->phase == RUNNING && in->is_stopping)
-                kill_now(s, svc, k);
-        }
-    }
+    for (uint32_t i = 0; i < s->service_count; i++)
+        for (uint32_t k = 0; k < s->services[i]->spec.instances; k++)
+            agent_life_tick(s, now_ms, s->services[i], k);
+    for (uint32_t i = 0; i < s->group_count; i++)
+        agent_group_advance(s, now_ms, s->groups[i]);
 }

@@ -27,6 +27,7 @@ exports.load = () => {
   require('./index.js')
   require('./native.js').native()
   require('./listen.js').install()
+  require('./parent_send.js')
   makeResolverLazy()
   readModulesAtOnce()
   openInspectorOnSignal()
@@ -36,10 +37,13 @@ exports.load = () => {
 // about thirty times V8 has nothing left to compile or to link on the way of a usual program. It would forget those shapes
 // in a full collection: none may follow. What is run here leaves nothing behind that a program could see.
 exports.rehearse = () => {
+  if (process.hasUncaughtExceptionCaptureCallback()) return // a module that was loaded before has one of its own
   const mesh = require('./rehearsal.js')
   const { open, settle } = require('./rehearsal_programs.js')
   const programs = open((args) => exports.start(args, process.cwd(), process.pid, Date.now()))
   process.setUncaughtExceptionCaptureCallback(() => {}) // a program that fails here is one rehearsed less
+  const { rehearse } = require('./inherited.js')
+  rehearse(true)
   for (let i = 0; i < REHEARSALS; i++) {
     programs?.play()
     mesh.rehearse()
@@ -47,7 +51,18 @@ exports.rehearse = () => {
   }
   process.setUncaughtExceptionCaptureCallback(null)
   programs?.forget()
+  rehearse(false)
 }
+
+// For a zygote of a service's own, after load(): see preload.js.
+exports.preload = (modules, args) => {
+  require('./warm_up.js').open()
+  return require('./preload.js').load(modules, args)
+}
+exports.preloaded = () => require('./preload.js').files()
+
+// The way of a first request, over real sockets: needs the loop, so it is a promise.
+exports.serve = () => require('./rehearsal_http.js').rehearse(REHEARSALS)
 
 // Node reads the sources of ES modules on libuv's threads: four, with their stacks, for a few kilobytes. CommonJS never did.
 // What cannot be read Node shall try itself, and say so in its own way.
@@ -89,16 +104,26 @@ exports.start = (args, cwd, pid, nowMs) => {
   process.chdir(cwd) // process.cwd() remembers
   require('module')._initPaths() // from HOME and NODE_PATH
   resetTimes(nowMs)
-  runMain()
+  prepareMain()
+  require('module').runMain(process.argv[1]) // and not runMain(), so that stack traces are as long as Node's
 }
 
-// In a node that an agent started cold.
-exports.startCold = runMain
+// In a node that an agent started cold; `modules`: to load before the program.
+exports.startCold = (modules) => {
+  if (modules.length > 0) return require('./preload.js').loadAll(modules, runMain)
+  prepareMain()
+  require('module').runMain(process.argv[1]) // and not runMain(), so that stack traces are as long as Node's
+}
 
 function runMain() {
-  require('./listen.js').install()
-  process.argv[1] = path.resolve(process.argv[1])
+  prepareMain()
   require('module').runMain(process.argv[1])
+}
+
+function prepareMain() {
+  require('./listen.js').install()
+  require('./parent_send.js').install()
+  process.argv[1] = path.resolve(process.argv[1])
 }
 
 function resetTimes(nowMs) {

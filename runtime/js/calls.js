@@ -3,13 +3,17 @@
 'use strict'
 
 const { MeshError } = require('./errors.js')
-const { CODE, COMMAND, LIMIT, PEER_ANY, STREAM } = require('./contract.js')
+const { CODE, COMMAND, FLAG, LIMIT, PEER_ANY, STREAM } = require('./contract.js')
 const { laneOf, optionsOf, signalOf, timeoutOf } = require('./options.js')
 const { pickOf } = require('./pick.js')
 const { retrying } = require('./retry.js')
-const { changeable, outgoing, request, sent } = require('./tracing.js')
+const { limited, outgoing } = require('./inherited.js')
+const { changeable, request, sent } = require('./tracing.js')
 const { Reading } = require('./reading.js')
 const { Reply } = require('./reply.js')
+const { Sending, endSource, isStream } = require('./sending.js')
+
+const OF_ANSWER = { grant: COMMAND.GRANT, stop: COMMAND.CANCEL }
 
 class Call {
   resolve = null
@@ -18,6 +22,8 @@ class Call {
   signal = undefined
   timeout = 0
   stream = null // the answer, when it is one
+  sending = null // the input, when it is one
+  failure = null // {error}: why it could not be sent
 }
 
 // The open calls that one AbortSignal cancels: a signal often serves for many calls, and gets one listener for all.
@@ -34,7 +40,7 @@ class Calls {
   #slots = []
   #free = []
   #open = 0
-  #streams = 0
+  #trying = 0 // calls that may wait between two tries
   #starting = null
   #watches = new Map() // by signal, while calls are open
   // One executor for all promises: it hands over what the new one is settled with.
@@ -50,11 +56,14 @@ class Calls {
   // `target`: {name, method, isSubject, label}; `options` as users give them.
   start(target, input, options, defaults) {
     try {
-      if (options?.retries > 0 || defaults?.retries > 0 || request.isOn) {
+      const retries = options?.retries ?? defaults?.retries ?? 0
+      const isRetried = retries !== 0 && !isStream(input) // that is read once
+      if (isRetried || request.isOn) {
         return Reply.resolve(this.#startWith(target, input, options, defaults))
       }
       return this.#start(target, input, options, defaults)
     } catch (err) {
+      if (isStream(input)) endSource(input)
       return Reply.reject(err)
     }
   }
@@ -62,12 +71,31 @@ class Calls {
   // The way around: for those who watch, and for calls that may be tried again.
   #startWith(target, input, given, defaults) {
     const options = { ...defaults, ...optionsOf(given) }
-    const start = (more) => this.#start(target, input, { ...options, ...more })
-    if (!request.isOn) return retrying(start, options)
-    const { label, isSubject } = target
+    const { label } = target
+    if (isStream(input)) options.retries = 0
+    const start = (more) => {
+      try {
+        return this.#start(target, input, { ...options, ...more })
+      } catch (err) {
+        if (isStream(input)) endSource(input)
+        throw err
+      }
+    }
+    if (!request.isOn) return this.#retrying(label, start, options)
+    const { isSubject } = target
     const event = isSubject ? { subject: label } : { service: target.name.toString(), method: target.method.toString() }
     Object.assign(event, { input, headers: changeable(options.headers) })
-    return request.run(event, () => retrying((more) => start({ ...more, headers: sent(event.headers) }), options))
+    return request.run(event, () => this.#retrying(label, (more) => start({ ...more, headers: sent(event.headers) }), options))
+  }
+
+  async #retrying(label, start, options) {
+    MeshError.mustBeBelow(LIMIT.CALLS, this.#trying, 'calls are open already', label)
+    this.#trying++
+    try {
+      return await retrying(start, options)
+    } finally {
+      this.#trying--
+    }
   }
 
   #start(target, input, given, defaults) {
@@ -75,15 +103,24 @@ class Calls {
     const options = given === undefined && defaults !== undefined ? defaults : { ...defaults, ...optionsOf(given) }
     const signal = signalOf(options.signal)
     if (signal?.aborted) throw cancelled(target.label, 'no', signal.reason)
-    const { timeout, lane } = options
-    const route = { peer: PEER_ANY, timeout: timeoutOf(timeout), lane: laneOf(lane), pick: pickOf(options) }
+    const { lane } = options
+    const timeout = limited(timeoutOf(options.timeout))
+    const route = { peer: PEER_ANY, timeout, flags: laneOf(lane), pick: pickOf(options) }
+    if (timeout < 0) throw tooLate(target.label)
     if (options.to !== undefined) route.peer = this.#channel.handleOf(options.to, target.label)
 
     const slot = this.#take(target.label)
     const call = this.#slots[slot]
     try {
+      if (isStream(input) && !target.isSubject) {
+        call.sending = new Sending(this.#channel.outbox, { slot, source: input, command: COMMAND.INPUT })
+        route.flags |= FLAG.BOOL
+        input = null
+      }
       this.#channel.outbox.call(slot, target, route, input, outgoing(options.headers))
     } catch (err) {
+      call.sending?.end()
+      call.sending = null
       this.#free.push(slot)
       throw err
     }
@@ -92,6 +129,7 @@ class Calls {
     call.timeout = route.timeout
     if (signal !== undefined) this.#watch(slot, signal)
     if (this.#open++ === 0) this.#channel.hold()
+    if (call.sending !== null) void this.#send(slot, call.sending)
     this.#starting = call
     return new Reply(this.#executor)
   }
@@ -131,8 +169,32 @@ class Calls {
     if (call.signal !== undefined) this.#unwatch(slot, call.signal)
     this.#free.push(slot)
     if (--this.#open === 0) this.#channel.release()
-    if (call.stream !== null) this.#streams--
+    call.sending?.end()
     return call
+  }
+
+  // The input that is a stream, until it has ended, or nobody reads it any more.
+  async #send(slot, sending) {
+    try {
+      await sending.run()
+    } catch (error) {
+      const call = this.#slots[slot]
+      if (call.sending !== sending) return // it has just ended
+      call.failure = { error }
+      this.#channel.outbox.command(COMMAND.CANCEL, slot)
+    }
+  }
+
+  // A TAKE event: the handler takes so much more, or nothing any more.
+  take(event) {
+    const { sending } = this.#slots[event.id]
+    if (event.arg === 0) sending.end()
+    else sending.grant(event.arg)
+  }
+
+  // The input could not be sent.
+  refuseInput(slot, error) {
+    this.#slots[slot].sending?.refuse(error)
   }
 
   // An ITEM event. The first one is empty and says that the answer is a stream.
@@ -142,20 +204,19 @@ class Calls {
     let value
     try {
       value = event.value()
-    } catch (error) {
-      return call.stream.stop({ error })
+    } catch (err) {
+      return call.stream.stop({ error: unreadable(err) })
     }
     call.stream.take(value, event.arg)
   }
 
   #begin(slot, call) {
     const { subject, timeout } = call
-    const window = ++this.#streams > STREAM.WIDE_MAX ? STREAM.WINDOW : STREAM.READ_WINDOW
     const timedOut = () => {
       const text = `${subject}: no item in time`
       return new MeshError('ERR_WARREN_TIMEOUT', text, { delivered: 'maybe', subject })
     }
-    call.stream = new Reading(this.#channel.outbox, slot, { window, timeout, timedOut })
+    call.stream = new Reading(this.#channel.outbox, slot, { commands: OF_ANSWER, granted: STREAM.WINDOW, timeout, timedOut })
     call.resolve(call.stream)
   }
 
@@ -166,7 +227,7 @@ class Calls {
     try {
       value = event.value()
     } catch (err) {
-      return this.#settle(event.id, err)
+      return this.#settle(event.id, unreadable(err))
     }
     const call = this.#end(event.id)
     const { resolve } = call
@@ -185,14 +246,15 @@ class Calls {
   // An ERROR event.
   fail(event) {
     const call = this.#slots[event.id]
+    if (call.failure !== null) return this.#settle(event.id, call.failure.error)
     this.#settle(event.id, event.arg === CODE.APPLICATION ? thrownBy(event) : this.#errorOf(event, call))
   }
 
-  #errorOf(event, { subject, signal }) {
+  #errorOf(event, { subject, signal, timeout }) {
     const delivered = event.bool ? 'maybe' : 'no'
     if (event.arg === CODE.CANCELLED) return cancelled(subject, delivered, signal?.reason)
     const detail = event.payloadLen > 0 ? detailOf(event) : ''
-    return MeshError.ofCall(event.arg, { detail, delivered, peer: this.#channel.peers.get(event.peer), subject })
+    return MeshError.ofCall(event.arg, { detail, delivered, peer: this.#channel.peers.get(event.peer), subject, timeout })
   }
 
   // The command that should have started the call could not be carried out.
@@ -225,10 +287,23 @@ function clear(call) {
   call.reject = null
   call.signal = undefined
   call.stream = null
+  call.sending = null
+  call.failure = null
 }
 
 function cancelled(subject, delivered, cause) {
   return new MeshError('ERR_WARREN_CANCELLED', `${subject}: the call was cancelled`, { delivered, subject, cause })
+}
+
+function tooLate(subject) {
+  const text = `${subject}: the call that this one is part of has no time left`
+  return new MeshError('ERR_WARREN_TIMEOUT', text, { delivered: 'no', subject })
+}
+
+// An answer came, so the handler did run.
+function unreadable(err) {
+  err.delivered = 'maybe'
+  return err
 }
 
 // What the handler threw, as it was thrown; an Error also says that the handler did run.

@@ -7,12 +7,12 @@ const { native } = require('./native.js')
 const { MeshError } = require('./errors.js')
 const { Calls } = require('./calls.js')
 const { Inbox } = require('./inbox.js')
+const inherited = require('./inherited.js')
 const { Monitors } = require('./monitor.js')
+const { Name, NONE } = require('./names.js')
 const { Outbox } = require('./outbox.js')
 const { Peer, Peers } = require('./peers.js')
 const { CODE, COMMAND, EVENT, LANE, LIMIT, PEER_SELF, WORD } = require('./contract.js')
-
-const NONE = Buffer.alloc(0)
 
 // A question to the agent, or to C, that is answered by number.
 class Pending {
@@ -30,6 +30,7 @@ class Channel {
   // Throws ERR_WARREN_NO_AGENT.
   static open(options) {
     if (Channel.current !== null) return Channel.current
+    inherited.reset() // of what was rehearsed (boot.js)
     const channel = Channel.current = new Channel(options, native())
     process.on('exit', () => {
       channel.outbox.isExiting = true
@@ -41,7 +42,6 @@ class Channel {
   #native
   #inbox
   #holds = 0
-  #batchTime = -1
   #lastId = 0
   #full = new Set() // lanes with a publisher that waits
   #joined = null
@@ -50,10 +50,12 @@ class Channel {
   #announced = new Map() // entry id -> Pending
   #listening = new Map() // request id -> Pending
   #state
+  batchTime = 0 // when this batch of events came, for deadlines
   mesh = null // gets the events that are for users
   endpoints = new Map() // entry id -> Service or Subscription
-  running = [] // serve slot -> Context, Sending or Msg that may be aborted
+  running = [] // serve slot -> Context or Msg that may be aborted
   isLost = false // the agent is gone
+  requests = 0 // that came so far
   isClosed = false
 
   // `native` is the C half (runtime/binding.h), or what stands in for it (rehearsal.js).
@@ -160,7 +162,7 @@ class Channel {
     this.#announced.set(entryId, pending)
     this.endpoints.set(entryId, endpoint)
     this.hold() // until withdraw
-    const aux = tags === undefined ? queue : Buffer.concat([queue ?? NONE, tags.bytes])
+    const aux = tags === undefined ? queue : Name.join(queue ?? NONE, tags.name)
     this.outbox.named(COMMAND.ANNOUNCE, entryId, kind, name, aux, 0, tags?.extra)
     return pending.promise
   }
@@ -172,13 +174,35 @@ class Channel {
     this.release()
   }
 
-  // A listening socket that the agent shares: {status, fd}, status 0 or -errno. Rejects with MeshError.
+  // Nobody chooses the entry any more; calls and messages of those who have not heard that yet still come.
+  retire(entryId) {
+    if (!this.isClosed) this.outbox.command(COMMAND.RETIRE, entryId)
+  }
+
+  // What the agent asked this node to finish is finished, but for so many connections: it stops the process now.
+  retired(connections) {
+    this.outbox.command(COMMAND.RETIRED, 0, 0, connections)
+    this.outbox.flush()
+  }
+
+  // Handlers that work on a call, or messages whose senders wait for an answer.
+  get isBusy() {
+    return this.running.some((work) => work !== undefined)
+  }
+
+  // Tells the agent, which may wait for it, at once: what follows may keep the loop busy.
+  ready({ isMessage }) {
+    this.outbox.command(COMMAND.READY, 0, 0, isMessage ? 1 : 0)
+    this.outbox.flush()
+  }
+
+  // A listening socket that the agent shares: {status, fd, memory}, status 0 or -errno; memory: a descriptor or -1. Rejects with MeshError.
   listen({ address, port, backlog, isIpv6Only }) {
     const id = this.nextId()
     const pending = new Pending()
     this.#listening.set(id, pending)
     const extra = (backlog & 0x7fffffff) + (isIpv6Only ? 2 ** 31 : 0)
-    this.outbox.named(COMMAND.LISTEN, id, port, Buffer.from(address), undefined, 0, extra)
+    this.outbox.named(COMMAND.LISTEN, id, port, Name.of(address), undefined, 0, extra)
     return this.held(pending.promise)
   }
 
@@ -193,12 +217,6 @@ class Channel {
   }
 
   // ---- events
-
-  // When this batch of events began, for deadlines.
-  get batchTime() {
-    if (this.#batchTime < 0) this.#batchTime = performance.now()
-    return this.#batchTime
-  }
 
   // A user's listener that throws is an uncaught exception as in any EventEmitter; the events behind it are still handled.
   tell(event, ...args) {
@@ -217,7 +235,7 @@ class Channel {
 
   #receive(len) {
     const event = this.#inbox
-    this.#batchTime = -1
+    this.batchTime = performance.now()
     for (let at = 0; at < len; ) {
       at = event.seek(at)
       try {
@@ -238,6 +256,8 @@ class Channel {
       case EVENT.ABORT: return this.running[event.id]?.abort(event.arg)
       case EVENT.ITEM: return this.calls.item(event)
       case EVENT.GRANT: return this.running[event.id]?.grant?.(event.arg)
+      case EVENT.INPUT: return this.running[event.id]?.item?.(event)
+      case EVENT.TAKE: return this.calls.take(event)
       case EVENT.SHAPE: return this.#shape(event)
       case EVENT.PEER: return this.#peer(event)
       case EVENT.SERVICE: return this.peers.takeService(event)
@@ -247,6 +267,7 @@ class Channel {
       case EVENT.JOINED: return this.#joined?.resolve()
       case EVENT.ANNOUNCED: return this.#settle(this.#announced, event.id)
       case EVENT.LISTENING: return this.#listened(event)
+      case EVENT.RETIRE: return require('./drain.js').drain(this, event.arg)
       case EVENT.REFUSED: return this.#refused(event)
       case EVENT.LOST: return this.#agentLost()
       case EVENT.CLOSED: return this.#closedNow()
@@ -262,6 +283,7 @@ class Channel {
   }
 
   #request(event) {
+    this.requests++
     const endpoint = this.endpoints.get(event.extra)
     if (endpoint !== undefined) endpoint.request(event)
     else this.outbox.refuse(event.id, CODE.NO_RESPONDERS)
@@ -290,7 +312,7 @@ class Channel {
   #listened(event) {
     const pending = this.#listening.get(event.id)
     this.#listening.delete(event.id)
-    pending?.resolve({ status: event.arg | 0, fd: event.extra })
+    pending?.resolve({ status: event.arg | 0, fd: event.extra, memory: event.peer - 1 })
   }
 
   #refused(event) {
@@ -330,11 +352,18 @@ class Channel {
       case COMMAND.JOIN: return this.#joined?.reject(err)
       case COMMAND.CALL: return this.calls.refuse(event.id, err)
       case COMMAND.ITEM: return this.running[event.id]?.refuse?.(err)
-      case COMMAND.ANNOUNCE: return this.#announceFailed(event.id, err)
-      case COMMAND.LISTEN: return this.#settle(this.#listening, event.id, err)
+      case COMMAND.INPUT: return this.calls.refuseInput(event.id, err)
+      case COMMAND.ANNOUNCE: return this.#announceFailed(event.id, behind(err))
+      case COMMAND.LISTEN: return this.#settle(this.#listening, event.id, behind(err))
       default: return this.tellError(err)
     }
   }
+}
+
+// More waits for the agent than may.
+function behind(err) {
+  if (err.code !== 'ERR_WARREN_OVERLOADED') return err
+  return new MeshError(err.code, 'the agent of this host does not keep up with what this node asks of it: await what comes back before you ask for more')
 }
 
 function rethrow(err) {

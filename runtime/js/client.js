@@ -1,18 +1,20 @@
 // Functions of a service that runs elsewhere: client.quote(input, options) -> promise.
 'use strict'
 
+const { LIMIT } = require('./contract.js')
 const { names, methods, RESERVED_METHODS } = require('./names.js')
 
 // Methods are made at first use by a Proxy that stands behind the client in the prototype chain: from the second use on
-// they are ordinary properties, as fast as any.
+// they are ordinary properties, as fast as any; not when somebody calls by ever new names, that come from outside.
 function createClient(calls, name, defaults = {}) {
-  const nameBytes = names.bytes(name)
+  const nameBytes = names.of(name)
+  let kept = 0
   const behind = new Proxy(Object.create(null), {
     get(target, key, client) {
       if (typeof key === 'symbol' || RESERVED_METHODS.has(key)) return Object.prototype[key]
-      const callee = { name: nameBytes, method: methods.bytes(key), isSubject: false, label: `${name}.${key}` }
+      const callee = { name: nameBytes, method: methods.of(key), isSubject: false, label: `${name}.${key}` }
       const method = createMethod(calls, callee, defaults)
-      Object.defineProperty(client, key, { value: method, enumerable: true })
+      if (kept++ < LIMIT.METHODS) Object.defineProperty(client, key, { value: method, enumerable: true })
       return method
     },
   })

@@ -29,6 +29,11 @@ const COMMAND = {
   HOLD: 14,
   ITEM: 15,
   GRANT: 16,
+  INPUT: 17,
+  TAKE: 18,
+  READY: 19,
+  RETIRE: 20,
+  RETIRED: 21,
 }
 
 const EVENT = {
@@ -52,6 +57,9 @@ const EVENT = {
   FLUSHED: 18,
   ITEM: 19,
   GRANT: 20,
+  INPUT: 21,
+  TAKE: 22,
+  RETIRE: 23,
 }
 
 const ENTRY = { SERVICE: 0, SUBSCRIPTION: 1 }
@@ -76,16 +84,22 @@ const LIMIT = {
   MESSAGE_LEN_MAX: 16 << 20,
   CALLS: 65536,
   ENTRIES: 4096, // subscriptions and services
+  WAITS: 65536, // of a kind: monitors, next() of one reader, available(), calls between two tries
+  HOOKS: 4096, // of onClose()
+  METHODS: 1024, // of one client that are kept as its properties
   QUEUE_HIGH: 1 << 20,
   QUEUE_MAX: 8 << 20,
 }
 
-// Answers that are streams, in bytes.
+// Answers and inputs that are streams, in bytes.
 const STREAM = {
-  WINDOW: 64 << 10, // that the sender may send before it hears of the reader (MESH_STREAM_WINDOW)
-  READ_WINDOW: 256 << 10, // what the reader makes of it,
-  WIDE_MAX: 16, // while no more streams than so many are open
-  GRANT_STEP: 64 << 10, // the reader tells what it took in pieces of this size
+  WINDOW: 64 << 10, // that a sender is ahead of its reader; of an answer it needs no word for it (MESH_STREAM_WINDOW).
+  // What is under way stands before small calls in both loops, so more is asked for only where it takes long to come:
+  WIDE_WINDOW: 256 << 10, // by a reader that had to wait longer than
+  FAR_MS: 2, // for a window of items, which on one host takes 0.1 ms,
+  FAR_COUNT: 4, // so many times, one after the other,
+  WIDE_MAX: 16, // and while no more streams than so many have it
+  GRANT_STEP: 16 << 10, // the reader tells what it took in pieces of this size
   ITEM_HEAD_LEN: 9, // what an item counts beside its payload
 }
 

@@ -1,18 +1,19 @@
 // MeshError, and the tables that turn numbers from the wire and from C into one.
 'use strict'
 
-// Codes of wire.md's ERROR and CANCEL, by number. 1 is what a handler threw: it travels as itself.
+// Codes of wire.md's ERROR and CANCEL, by number: what happened, of the peer that was asked, and what to do. 1 is what a
+// handler threw: it travels as itself.
 const CALL_CODES = [
   null,
   null,
-  ['ERR_WARREN_NO_RESPONDERS', 'nobody serves it'],
-  ['ERR_WARREN_TIMEOUT', 'no answer in time'],
-  ['ERR_WARREN_CANCELLED', 'the call was cancelled'],
-  ['ERR_WARREN_OVERLOADED', 'too much is waiting for the peer'],
-  ['ERR_WARREN_CLOSED', 'the mesh is closed, here or there'],
-  ['ERR_WARREN_NO_METHOD', 'the service has no such method'],
-  ['ERR_WARREN_PEER_LOST', 'the peer is gone'],
-  ['ERR_WARREN_FORBIDDEN', "this node's certificate does not allow it"],
+  ['ERR_WARREN_NO_RESPONDERS', () => 'nobody serves it now (await mesh.available(), or let the call have retries)'],
+  ['ERR_WARREN_TIMEOUT', (who, timeout) => `no answer from ${who}${timeout > 0 ? ` within ${timeout} ms` : ''} (timeout says how long)`],
+  ['ERR_WARREN_CANCELLED', () => 'the call was cancelled'],
+  ['ERR_WARREN_OVERLOADED', (who) => `too much waits for ${who}: have fewer calls open at a time`],
+  ['ERR_WARREN_CLOSED', (who) => `the mesh is closed, here or at ${who}`],
+  ['ERR_WARREN_NO_METHOD', (who) => `the service at ${who} has no such method`],
+  ['ERR_WARREN_PEER_LOST', (who) => `${who} is gone`],
+  ['ERR_WARREN_FORBIDDEN', (who) => `the certificate of this host does not allow calls of this service at ${who} (its scopes, docs/hosts.md)`],
 ]
 
 // What mesh/core/error.h says when a command of ours could not be carried out.
@@ -25,6 +26,12 @@ const COMMAND_CODES = new Map([
 ])
 
 class MeshError extends Error {
+  // For the one that would be too many: `what` says of what.
+  static mustBeBelow(max, count, what, subject) {
+    if (count < max) return
+    throw new MeshError('ERR_WARREN_OVERLOADED', `${subject === undefined ? '' : `${subject}: `}${max} ${what}, the most that may be`, { subject })
+  }
+
   constructor(code, message, { delivered = 'no', peer, subject, cause } = {}) {
     super(message, cause === undefined ? undefined : { cause })
     this.code = code
@@ -34,9 +41,10 @@ class MeshError extends Error {
   }
 
   // The outcome of a call, as its ERROR event tells it.
-  static ofCall(number, { detail, delivered, peer, subject }) {
-    const [code, text] = CALL_CODES[number] ?? ['ERR_WARREN_PROTOCOL', `unknown error ${number} from the peer`]
-    return new MeshError(code, `${subject}: ${detail || text}`, { delivered, peer, subject })
+  static ofCall(number, { detail, delivered, peer, subject, timeout }) {
+    const [code, textOf] = CALL_CODES[number] ?? ['ERR_WARREN_PROTOCOL', (who) => `unknown error ${number} from ${who} (is it of a newer version?)`]
+    const text = detail || textOf(peer?.name ?? 'the peer', timeout)
+    return new MeshError(code, `${subject}: ${text}`, { delivered, peer, subject })
   }
 
   static ofCommand(number, sentence) {

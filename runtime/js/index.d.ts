@@ -11,9 +11,14 @@
 // ArrayBuffer, and errors with class, message, stack, cause, code and own properties. An object of a class of yours
 // arrives as a plain object of its own enumerable properties. Anything else (functions, symbols, promises, streams,
 // Headers, AbortSignal, SharedArrayBuffer ...) throws ERR_WARREN_NOT_CLONEABLE, which names where it stands:
-// `$.user.onChange`. At most 64 levels deep. What arrives is yours: it shares no memory with anything.
+// `$.user.onChange`; so does what throws or changes while it is read. At most 64 levels deep. What arrives is yours: it shares no memory with anything.
 /// <reference types="node" />
 import type { EventEmitter } from 'node:events'
+import type { Config } from './config.js'
+export type { Config, ServiceConfig } from './config.js'
+
+/** What a warren.config.mjs exports, as it is: for editors, which then know the settings (docs/config.md). */
+export function defineConfig<T extends Config | (() => Config | Promise<Config>)>(config: T): T
 
 /**
  * Joins the mesh through this host's agent. In a node the agent launched it needs no options; any other process, run by
@@ -23,6 +28,12 @@ import type { EventEmitter } from 'node:events'
  * ERR_WARREN_NO_ADDON when the native part for this platform is not installed.
  */
 export function join(options?: JoinOptions): Promise<Mesh>
+
+/**
+ * In a module that `warren run --preload` loads before the nodes are forked: `work` runs some times then, so that what it
+ * uses is compiled in all of them. It leaves nothing behind: no timer, no open socket. Anywhere else it is not run.
+ */
+export function warmUp(work: () => unknown): void
 
 /**
  * For your own tests, under any test runner: an agent of its own and `count` nodes (default 3, at most 64), each a process
@@ -70,6 +81,8 @@ export interface TestNode extends AsyncDisposable {
   /** "n0", "n1" ... */
   readonly name: string
   readonly pid: number
+  /** False once its process has ended. */
+  readonly isRunning: boolean
   readonly exited: Promise<TestNodeEnd>
   /**
    * Runs a function in the node, with its mesh, and resolves to what it returns (anything that structuredClone takes).
@@ -98,6 +111,17 @@ export interface JoinOptions {
   maxMessage?: number
 }
 
+export interface MeshStats {
+  readonly sentMessages: number
+  readonly receivedMessages: number
+  /** Publications that waited here for a peer when it died, or came when there was no memory for them. */
+  readonly lostPublications: number
+  /** Answers that came when their caller no longer waited. */
+  readonly lateReplies: number
+  /** Publications that came for subscriptions that were over. */
+  readonly unknownTargets: number
+}
+
 /**
  * `drain`: publish() may go on, in that lane. `error`: the agent went away (ERR_WARREN_AGENT_LOST), or a peer sent what cannot be
  * understood (ERR_WARREN_PROTOCOL); links and messages go on, so without a listener it is a warning, not the end of the
@@ -120,6 +144,8 @@ export interface MeshEvents {
 export interface Mesh extends EventEmitter<MeshEvents> {
   readonly self: Peer
   readonly state: 'open' | 'closing' | 'closed'
+  /** Counted since join(). */
+  readonly stats: MeshStats
   /** Every other member, by id. */
   readonly peers: ReadonlyMap<string, Peer>
 
@@ -140,7 +166,8 @@ export interface Mesh extends EventEmitter<MeshEvents> {
   flush(): Promise<void>
 
   /**
-   * Offers the functions of an object, or of an instance of a class, under a name; one node serves a name once.
+   * Offers the functions of an object, or of an instance of a class, under a name; one node serves a name once. Handlers
+   * run in the AsyncLocalStorage context of this call, each in one of its own.
    * Resolves when the agent has told every peer. What means something to JavaScript is no name of a method: `then`,
    * `toJSON`, and what every object has. ERR_WARREN_OVERLOADED: this node has 4,096 subscriptions and services.
    */
@@ -160,12 +187,20 @@ export interface Mesh extends EventEmitter<MeshEvents> {
 
   /**
    * Fires once, after the last message of that peer was handed over. For a peer that is gone already: at once, reason
-   * 'noproc'.
+   * 'noproc'. Throws ERR_WARREN_OVERLOADED when 65,536 are open.
    */
   monitor(peer: Peer | string): Monitor
 
-  /** Runs before the mesh leaves, last added first, while messages can still be sent. */
-  onClose(hook: () => unknown): Disposable
+  /**
+   * Tells the agent that this program can do its work now: what `warren run --ready mesh`, and everything that starts or
+   * replaces nodes, waits for. May be called again; where nobody waits it does nothing.
+   */
+  ready(): void
+  /**
+   * Runs before the mesh leaves, last added first, while messages can still be sent. `signal` aborts when the timeout of
+   * close() is over and nobody waits for it any more.
+   */
+  onClose(hook: (signal: AbortSignal) => unknown): Disposable
   /** Stops taking new work, waits for handlers and queued bytes (default 5,000 ms), leaves. */
   close(options?: { timeout?: number }): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -240,8 +275,12 @@ export interface Subscription<T = unknown> extends AsyncIterableIterator<Msg<T>>
 export interface SubscribeOptions {
   /** Each message goes to one member of the group. */
   queue?: string
+  /** `{ requests: 'no' }`: hears what is published, and no request goes to it. */
   tags?: Tags
-  /** Messages kept for a slow reader before the policy applies. Default 1,024; 4 MiB of them are enough in any case. */
+  /**
+   * Messages kept for a slow reader before the policy applies. Default 1,024; 4 MiB of them, each counted with 128 bytes
+   * more, are enough in any case.
+   */
   highWaterMark?: number
   /**
    * What then happens. 'pause', the default: their senders get no more credit until they are read, so publish() becomes
@@ -279,18 +318,24 @@ export type Client<S> = {
       ? (input?: I, options?: CallOptions & Route) => Answer<Awaited<R>>
       : undefined extends I
         ? (input?: I, options?: CallOptions & Route) => Answer<Awaited<R>>
-        : (input: I, options?: CallOptions & Route) => Answer<Awaited<R>>
+        : (input: Input<I>, options?: CallOptions & Route) => Answer<Awaited<R>>
     : never
 }
+// A handler that reads a stream is given any source of such items.
+type Input<I> = I extends AsyncIterable<infer T> ? AsyncIterable<T> : I
 type Answer<R> = unknown extends R ? Promise<R> : R extends AsyncIterable<infer T> ? Stream<T> : Promise<R>
 
 /**
  * What a handler answers with an async generator, a Readable or a web ReadableStream: `for await (const item of
  * client.list())`. Items come in order; behind them the loop ends, or throws once: what the source threw, or a
  * MeshError. Leaving the loop, or an abort of the call's `signal`, ends the source: the handler's signal aborts, and a
- * generator runs its `finally`. The server is never more than 256 KiB and one item ahead of the reader. `timeout` is
+ * generator runs its `finally`. The server is never more than 64 KiB (from afar
+ * 256 KiB) and one item ahead of the reader. `timeout` is
  * for the answer to begin, and then for each item that is awaited. Whoever has called reads it to its end or leaves: one
- * that nobody reads stays open. `Readable.from(stream)` and `ReadableStream.from(stream)` make it what other code reads.
+ * that nobody reads stays open. `Readable.from(stream)`, and `Readable.toWeb()` of that, make it what other code reads.
+ *
+ * The input of a call may be a stream, too: `client.write(createReadStream(path))`, and in the handler `for await (const
+ * chunk of input)`. It ends with the call: an answer, an error or an abort ends its source.
  */
 export type Stream<T> = AsyncIterable<T> & PromiseLike<StreamReader<T>>
 /** What a stream is when it was awaited: the handler has answered with it. */
@@ -299,7 +344,11 @@ export interface StreamReader<T> extends AsyncIterableIterator<T> {
 }
 
 export interface CallOptions {
-  /** From now to the answer; of a stream, to each item that is awaited. Default 5,000; 0: no limit. */
+  /**
+   * From now to the answer; of a stream, to each item that is awaited. With an input that is a stream: to when it is read,
+   * and from its end to the answer. Default 5,000; 0: no limit. In a handler never more than what is left of the call that
+   * it answers.
+   */
   timeout?: number
   signal?: AbortSignal
   headers?: Headers
@@ -307,7 +356,7 @@ export interface CallOptions {
   lane?: Lane
   /**
    * How often to try again, within the timeout, while nobody serves it (ERR_WARREN_NO_RESPONDERS: nothing was delivered).
-   * After 25 ms, then twice as long each time, at most a second. Default 0.
+   * After 25 ms, then twice as long each time, at most a second. Default 0. Not with an input that is a stream.
    */
   retries?: number
 }

@@ -7,6 +7,7 @@ const { MeshError } = require('./errors.js')
 const { Mesh } = require('./mesh.js')
 const { names } = require('./names.js')
 const { optionsOf } = require('./options.js')
+const { warmUp } = require('./warm_up.js')
 
 const AGENT_PATH_LEN_MAX = 107 // of a unix socket
 
@@ -32,7 +33,7 @@ function checkMaxMessage(len = LIMIT.MESSAGE_LEN_DEFAULT) {
 }
 
 async function enter({ name, agentPath, maxMessage }) {
-  if (name !== undefined) names.bytes(name)
+  if (name !== undefined) names.of(name)
   if (agentPath !== undefined && (typeof agentPath !== 'string' || Buffer.byteLength(agentPath) > AGENT_PATH_LEN_MAX)) {
     throw new RangeError(`agentPath must be a path of at most ${AGENT_PATH_LEN_MAX} bytes`)
   }
@@ -51,4 +52,9 @@ function testCluster(count, options) {
   return require('./testing.js').testCluster(count, options)
 }
 
-module.exports = { join, MeshError, testCluster }
+// For editors, which then know what a warren.config.mjs may say.
+function defineConfig(config) {
+  return config
+}
+
+module.exports = { join, MeshError, testCluster, warmUp, defineConfig }

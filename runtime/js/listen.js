@@ -7,6 +7,7 @@ const net = require('net')
 const { getSystemErrorMap } = require('util')
 const { Channel } = require('./channel.js')
 const { native } = require('./native.js')
+const { Share } = require('./share.js')
 
 const BACKLOG_DEFAULT = 511
 const EADDRINUSE = -98
@@ -44,6 +45,7 @@ function install() {
 
   // A server that is closed before the answer has no handle yet, and Node would say that it does not run.
   prototype.close = function (callback) {
+    Share.of(this)?.leave()
     if (this[kRequest] === undefined) return close.apply(this, arguments)
     this[kRequest].cancel()
     if (typeof callback === 'function') this.once('close', () => callback())
@@ -90,7 +92,7 @@ class Request {
       this.#listen(address, port, this.#where.addressType, undefined)
       return
     }
-    if (answer.status === 0) return this.#share(answer.fd)
+    if (answer.status === 0) return this.#share(answer)
     this.#release()
     this.#fail(answer.status)
   }
@@ -105,9 +107,13 @@ class Request {
     if (taken.get(this.#key) === this) taken.delete(this.#key)
   }
 
-  #share(fd) {
-    if (this.#isCancelled) return closeSync(fd)
+  #share({ fd, memory }) {
+    if (this.#isCancelled) {
+      if (memory >= 0) closeSync(memory)
+      return closeSync(fd)
+    }
     this.#listen(null, null, null, fd)
+    Share.begin(this.#server, fd, memory)
     const { address, port, addressType } = this.#where
     this.#server._connectionKey = `${addressType}:${address}:${port}`
   }

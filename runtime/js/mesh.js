@@ -7,16 +7,17 @@ const { createClient } = require('./client.js')
 const { ENTRY, LANE, LIMIT } = require('./contract.js')
 const { dispose, asyncDispose } = require('./dispose.js')
 const { MeshError } = require('./errors.js')
-const { names, patterns, subjects } = require('./names.js')
+const { begin, outgoing } = require('./inherited.js')
+const { NONE, names, patterns, subjects } = require('./names.js')
 const { laneOf, optionsOf, timeoutOf } = require('./options.js')
 const { pickOf } = require('./pick.js')
 const { Service } = require('./service.js')
 const { Subscription } = require('./subscription.js')
-const { CHANNELS, changeable, outgoing, sent } = require('./tracing.js')
+const { CHANNELS, changeable, sent } = require('./tracing.js')
 
 const CLOSE_TIMEOUT_MS = 5000
 const CLOSE_TIMEOUT_MAX_MS = 0x7fffffff // of a timer
-const NO_METHOD = Buffer.alloc(0)
+const RETIRE = Symbol('warren.retire')
 const PLAIN = { lane: LANE.NORMAL, pick: undefined } // without options
 
 class Mesh extends EventEmitter {
@@ -44,13 +45,17 @@ class Mesh extends EventEmitter {
     return this.#channel.peers.byId
   }
 
+  get stats() {
+    return this.#channel.outbox.stats
+  }
+
   // ---- subjects
 
   publish(subject, data, options) {
     const channel = this.#channel
     channel.mustBeOpen()
     const { outbox } = channel
-    const name = subjects.bytes(subject)
+    const name = subjects.of(subject)
     const route = options === undefined ? PLAIN : { lane: laneOf(options.lane), pick: pickOf(options) }
     const { lane } = route
     if (outbox.queued(lane) + outbox.waiting > LIMIT.QUEUE_MAX) this.#relieve(subject, lane)
@@ -76,8 +81,8 @@ class Mesh extends EventEmitter {
   subscribe(subject, given) {
     this.#mustTakeWork()
     const options = optionsOf(given)
-    const name = patterns.bytes(subject)
-    const queue = options.queue === undefined ? undefined : names.bytes(options.queue)
+    const name = patterns.of(subject)
+    const queue = options.queue === undefined ? undefined : names.of(options.queue)
     Subscription.check(options)
     const tags = pickOf({ tags: options.tags })
     this.#channel.mustHaveRoom(subject)
@@ -89,13 +94,14 @@ class Mesh extends EventEmitter {
   }
 
   request(subject, data, options) {
+    begin()
     let name
     try {
-      name = subjects.bytes(subject)
+      name = subjects.of(subject)
     } catch (err) {
       return Promise.reject(err)
     }
-    return this.#channel.calls.start({ name, method: NO_METHOD, isSubject: true, label: subject }, data, options)
+    return this.#channel.calls.start({ name, method: NONE, isSubject: true, label: subject }, data, options)
   }
 
   async flush() {
@@ -107,7 +113,7 @@ class Mesh extends EventEmitter {
 
   async serve(name, handlers, options) {
     this.#mustTakeWork()
-    const nameBytes = names.bytes(name)
+    const nameBytes = names.of(name)
     if (this.#services.has(name)) throw new MeshError('ERR_WARREN_BAD_NAME', `this node serves ${name} already`)
     const tags = pickOf({ tags: optionsOf(options).tags })
     this.#channel.mustHaveRoom(name)
@@ -124,11 +130,12 @@ class Mesh extends EventEmitter {
   }
 
   client(name, defaults) {
+    begin()
     return createClient(this.#channel.calls, name, defaults)
   }
 
   instances(name) {
-    names.bytes(name)
+    names.of(name)
     return this.#channel.peers.instances(name)
   }
 
@@ -142,10 +149,27 @@ class Mesh extends EventEmitter {
     return this.#channel.monitors.add(peer)
   }
 
-  // ---- leaving
+  // ---- life
+
+  ready() {
+    this.#mustTakeWork()
+    this.#channel.ready({ isMessage: false })
+  }
+
+  // The agent replaces this node: others call its services no more, and it still finishes what comes until they know.
+  // channel.js calls it; close() follows.
+  [RETIRE]() {
+    if (this.#state !== 'open') return
+    this.#state = 'closing'
+    for (const name of this.#services.keys()) this.#channel.peers.withdrawOwn(name)
+    for (const [entryId, endpoint] of this.#channel.endpoints) {
+      if (endpoint.isChosen) this.#channel.retire(entryId)
+    }
+  }
 
   onClose(hook) {
     if (typeof hook !== 'function') throw new TypeError('the hook must be a function')
+    MeshError.mustBeBelow(LIMIT.HOOKS, this.#hooks.length, 'hooks are there')
     const entry = { hook }
     this.#hooks.push(entry)
     return { [dispose]: () => void (this.#hooks = this.#hooks.filter((other) => other !== entry)) }
@@ -153,7 +177,7 @@ class Mesh extends EventEmitter {
 
   async close(options) {
     const { timeout = CLOSE_TIMEOUT_MS } = optionsOf(options)
-    const limit = timeout === Infinity ? CLOSE_TIMEOUT_MAX_MS : timeoutOf(timeout)
+    const limit = timeout === Infinity ? CLOSE_TIMEOUT_MAX_MS : Math.min(timeoutOf(timeout), CLOSE_TIMEOUT_MAX_MS)
     this.#closing ??= this.#channel.held(this.#leave(performance.now() + limit))
     return this.#closing
   }
@@ -163,17 +187,31 @@ class Mesh extends EventEmitter {
     // First of all nobody chooses this node any more; what it has taken is finished, with the hooks still to run.
     const draining = [...this.#services.values()].map((service) => service.close())
     for (const endpoint of [...this.#channel.endpoints.values()]) endpoint.drain?.()
-    for (const { hook } of this.#hooks.reverse()) await this.#runHook(hook, deadline)
+    await this.#runHooks(deadline)
     await within(deadline, Promise.all(draining))
     await this.#channel.close(Math.max(0, Math.ceil(deadline - performance.now())))
     this.#state = 'closed'
     this.#channel.tell('close')
   }
 
+  // Each gets a signal that says when nobody waits for it any more.
+  async #runHooks(deadline) {
+    if (this.#hooks.length === 0) return
+    const late = new AbortController()
+    const why = new MeshError('ERR_WARREN_TIMEOUT', 'the time of mesh.close() is over')
+    let timer
+    const over = new Promise((resolve) => {
+      const end = () => resolve(late.abort(why))
+      timer = setTimeout(end, Math.max(0, deadline - performance.now()))
+    })
+    for (const { hook } of this.#hooks.reverse()) await this.#runHook(hook, late.signal, over)
+    clearTimeout(timer)
+  }
+
   // One that throws does not keep the mesh from leaving, and is not hidden either.
-  async #runHook(hook, deadline) {
+  async #runHook(hook, signal, over) {
     try {
-      await within(deadline, hook())
+      await Promise.race([hook(signal), over])
     } catch (err) {
       process.nextTick(() => {
         throw err
@@ -208,4 +246,4 @@ async function within(deadline, promise) {
   }
 }
 
-module.exports = { Mesh }
+module.exports = { Mesh, RETIRE }

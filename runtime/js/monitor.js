@@ -5,7 +5,7 @@ const { constants } = require('os')
 const { dispose } = require('./dispose.js')
 const { MeshError } = require('./errors.js')
 const { Peer } = require('./peers.js')
-const { COMMAND } = require('./contract.js')
+const { COMMAND, LIMIT } = require('./contract.js')
 
 const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]))
 
@@ -44,6 +44,7 @@ class Monitor {
 class Monitors {
   #channel
   #watched = new Map() // handle -> Set of monitors
+  #count = 0
 
   constructor(channel) {
     this.#channel = channel
@@ -52,6 +53,7 @@ class Monitors {
   add(peerOrId) {
     const peer = this.#channel.peers.find(peerOrId)
     if (peer === undefined) return goneBefore(peerOrId)
+    MeshError.mustBeBelow(LIMIT.WAITS, this.#count, 'monitors are open')
     const handle = Peer.handleOf(peer)
     const monitor = new Monitor(peer, (cancelled) => this.#remove(handle, cancelled))
     let watching = this.#watched.get(handle)
@@ -61,12 +63,15 @@ class Monitors {
       this.#channel.outbox.command(COMMAND.MONITOR, 0, handle)
     }
     watching.add(monitor)
+    this.#count++
     return monitor
   }
 
   #remove(handle, monitor) {
     const watching = this.#watched.get(handle)
-    if (!watching?.delete(monitor) || watching.size > 0) return
+    if (!watching?.delete(monitor)) return
+    this.#count--
+    if (watching.size > 0) return
     this.#watched.delete(handle)
     this.#channel.outbox.command(COMMAND.DEMONITOR, 0, handle)
     this.#channel.release()
@@ -77,6 +82,7 @@ class Monitors {
     const watching = this.#watched.get(event.peer)
     if (watching === undefined) return
     this.#watched.delete(event.peer)
+    this.#count -= watching.size
     this.#channel.release()
     const signal = SIGNAL_NAMES.get(event.extra) ?? null
     const exitCode = event.arg | 0

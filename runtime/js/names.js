@@ -43,7 +43,29 @@ function problemOfMethod(name) {
   return problemOfText(name)
 }
 
-// Text -> its bytes, when `problemOf` finds nothing wrong with it.
+// A text as its bytes. Their length stands beside them: to ask a typed array for it costs a call.
+class Name {
+  constructor(bytes) {
+    this.bytes = bytes
+    this.len = bytes.length
+  }
+
+  static of(text) {
+    return new Name(Buffer.from(text))
+  }
+
+  static join(...names) {
+    return new Name(Buffer.concat(names.map(({ bytes }) => bytes)))
+  }
+
+  toString() {
+    return this.bytes.toString()
+  }
+}
+
+const NONE = Name.of('')
+
+// Text -> Name, when `problemOf` finds nothing wrong with it.
 class Names {
   #known = new Map()
   #problemOf
@@ -56,7 +78,7 @@ class Names {
     this.#what = what
   }
 
-  bytes(text) {
+  of(text) {
     return this.#known.get(text) ?? this.#add(text)
   }
 
@@ -64,9 +86,9 @@ class Names {
     const problem = this.#problemOf(text)
     if (problem !== null) throw new MeshError(this.#code, `bad ${this.#what} ${printed(text)}: ${problem}`)
     if (this.#known.size === CACHED_MAX) this.#known.clear()
-    const bytes = Buffer.from(text)
-    this.#known.set(text, bytes)
-    return bytes
+    const name = Name.of(text)
+    this.#known.set(text, name)
+    return name
   }
 }
 
@@ -79,4 +101,4 @@ const patterns = new Names((text) => problemOfSubject(text, true), 'ERR_WARREN_B
 const names = new Names(problemOfText, 'ERR_WARREN_BAD_NAME', 'name')
 const methods = new Names(problemOfMethod, 'ERR_WARREN_BAD_NAME', 'method')
 
-module.exports = { subjects, patterns, names, methods, RESERVED_METHODS }
+module.exports = { Name, NONE, subjects, patterns, names, methods, RESERVED_METHODS }

@@ -5,9 +5,8 @@ const { Encoder } = require('./codec/encode.js')
 const { OwnShapes } = require('./codec/shapes.js')
 const { bareError, isError } = require('./codec/thrown.js')
 const { MeshError } = require('./errors.js')
+const { Name, NONE } = require('./names.js')
 const { HEAD_LEN, WORD, FLAG, LANE, PEER_SELF, COMMAND, CODE } = require('./contract.js')
-
-const NONE = Buffer.alloc(0)
 
 // Commands are carried out before more than this waits: the box stays in the processor's cache.
 const FLUSH_LEN = 64 << 10
@@ -22,11 +21,12 @@ class Outbox {
   #words
   #state
   #maxLen
+  #endMax // an entry may begin before it
   #shapes = new OwnShapes()
   #encoder = new Encoder(this.#shapes)
   #isEncoding = false
   #onOwnShape
-  // By lane: peer -> bytes taken and not yet told.
+  // By lane: peer -> {bytes} taken and not yet told.
   #credits = { [LANE.NORMAL]: new Map(), [LANE.BULK]: new Map() }
   isExiting = false // the process ends: nothing may wait
 
@@ -37,6 +37,7 @@ class Outbox {
     this.#words = new Uint32Array(opened.outbox)
     this.#state = new Uint32Array(opened.state)
     this.#maxLen = maxMessage
+    this.#endMax = this.#bytes.length - maxMessage - SLACK_LEN
     this.#onOwnShape = onOwnShape
     this.#encoder.target(this.#bytes)
   }
@@ -55,6 +56,12 @@ class Outbox {
     return this.#native.stats().unsentBytes
   }
 
+  // What is counted of messages; empty when the mesh is closed.
+  get stats() {
+    const { sentMessages, receivedMessages, lostPublications, lateReplies, unknownTargets } = this.#native.stats()
+    return { sentMessages, receivedMessages, lostPublications, lateReplies, unknownTargets }
+  }
+
   // Bytes of commands that wait here.
   get waiting() {
     return this.#state[WORD.OUTBOX_LEN]
@@ -64,16 +71,16 @@ class Outbox {
 
   // `route`: {lane, pick}, the pick of pick.js or undefined
   publish(subject, data, headers, { lane, pick }) {
-    const at = this.#open(subject, pick === undefined ? NONE : pick.bytes)
+    const at = this.#open(subject, pick === undefined ? NONE : pick.name)
     const flags = this.#payload(data, headers) | lane
     this.#close(at, COMMAND.PUBLISH | (flags << 8), 0, 0, 0, pick === undefined ? 0 : pick.extra)
   }
 
-  // `target`: {name, method, isSubject}; `route`: {peer, timeout, lane, pick}
+  // `target`: {name, method, isSubject}; `route`: {peer, timeout, flags, pick}, flags: the lane, BOOL: the input is a stream
   call(slot, target, route, input, headers) {
     const { pick } = route
-    const at = this.#open(target.name, pick === undefined ? target.method : Buffer.concat([target.method, pick.bytes]))
-    const flags = this.#payload(input, headers) | route.lane
+    const at = this.#open(target.name, pick === undefined ? target.method : Name.join(target.method, pick.name))
+    const flags = this.#payload(input, headers) | route.flags
     const extra = (target.isSubject ? 1 : 0) | (pick === undefined ? 0 : pick.extra)
     this.#close(at, COMMAND.CALL | (flags << 8), slot, route.peer, route.timeout, extra)
   }
@@ -82,12 +89,12 @@ class Outbox {
     this.#answer(slot, CODE.REPLY, value)
   }
 
-  // An item of an answer that is a stream. Returns the bytes of its payload.
-  item(slot, value) {
+  // An item of a stream: `kind` is ITEM or INPUT. Returns the bytes of its payload.
+  item(kind, slot, value) {
     const at = this.#open(NONE, NONE)
     this.#payload(value, undefined)
     const len = this.#pos - this.#payloadAt
-    this.#close(at, COMMAND.ITEM, slot, 0, 0, 0)
+    this.#close(at, kind, slot, 0, 0, 0)
     return len
   }
 
@@ -125,15 +132,13 @@ class Outbox {
   // The application took `cost` bytes of what `peer` published.
   consumed(peer, cost, lane) {
     if (cost === 0) return
-    const credits = this.#credits[lane]
-    const credit = (credits.get(peer) ?? 0) + cost
+    let credit = this.#credits[lane].get(peer)
+    if (credit === undefined) this.#credits[lane].set(peer, (credit = { bytes: 0 }))
+    credit.bytes += cost
     // Messages to ourselves are held in memory until this is told, and count as queued.
-    if (credit < CREDIT_STEP_LEN && peer !== PEER_SELF) {
-      credits.set(peer, credit)
-      return
-    }
-    credits.delete(peer)
-    this.command(COMMAND.CONSUMED | (lane << 8), 0, peer, credit)
+    if (credit.bytes < CREDIT_STEP_LEN && peer !== PEER_SELF) return
+    this.command(COMMAND.CONSUMED | (lane << 8), 0, peer, credit.bytes)
+    credit.bytes = 0
   }
 
   forgetPeer(peer) {
@@ -149,15 +154,17 @@ class Outbox {
   #open(name, aux) {
     if (this.#isEncoding) throw new MeshError('ERR_WARREN_NOT_CLONEABLE', 'a getter sends while its object is being sent')
     let at = this.#state[WORD.OUTBOX_LEN]
-    if (at >= FLUSH_LEN || at + this.#maxLen + SLACK_LEN > this.#bytes.length) {
+    if (at >= FLUSH_LEN || at > this.#endMax) {
       this.flush()
       at = this.#state[WORD.OUTBOX_LEN]
     }
     const bytes = this.#bytes
+    const { bytes: nameBytes, len: nameLen } = name
+    const { bytes: auxBytes, len: auxLen } = aux
     let pos = at + HEAD_LEN
-    for (let i = 0; i < name.length; i++) bytes[pos++] = name[i]
-    for (let i = 0; i < aux.length; i++) bytes[pos++] = aux[i]
-    this.#words[(at >> 2) + 5] = name.length | (aux.length << 16)
+    for (let i = 0; i < nameLen; i++) bytes[pos++] = nameBytes[i]
+    for (let i = 0; i < auxLen; i++) bytes[pos++] = auxBytes[i]
+    this.#words[(at >> 2) + 5] = nameLen | (auxLen << 16)
     this.#pos = this.#payloadAt = pos
     return at
   }

@@ -2,7 +2,7 @@
 'use strict'
 
 const { MeshError } = require('./errors.js')
-const { PEER_SELF } = require('./contract.js')
+const { LIMIT, PEER_SELF } = require('./contract.js')
 const { names } = require('./names.js')
 const { optionsOf, signalOf, timeoutOf } = require('./options.js')
 const { CHANNELS } = require('./tracing.js')
@@ -131,11 +131,12 @@ class Peers {
   }
 
   async available(name, options) {
-    names.bytes(name)
+    names.of(name)
     const { count = 1, timeout, signal: given } = optionsOf(options)
     if (!Number.isInteger(count) || count < 1) throw new RangeError('count must be a whole number from 1 up')
     const limit = timeout === undefined ? 0 : timeoutOf(timeout)
     const signal = signalOf(given)
+    MeshError.mustBeBelow(LIMIT.WAITS, this.#waits.size, 'calls of available() wait', name)
     const wait = new Wait(name, count)
     const fail = (code, text, cause) => wait.reject(new MeshError(code, `${name}: ${text}`, { subject: name, cause }))
     const onAbort = () => fail('ERR_WARREN_CANCELLED', 'no longer waited for', signal.reason)

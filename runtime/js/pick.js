@@ -1,9 +1,10 @@
 // Which of several gets a message: what users give as `key` and `tags`, as the bytes that C takes.
 'use strict'
 
+const { Name, NONE } = require('./names.js')
+
 const LEN_MAX = 255 // of a key; of all tags together
 
-const NONE = Buffer.alloc(0)
 // eslint-disable-next-line no-control-regex
 const UNFIT = /[\u0000-\u0020\u007f,]|\p{Surrogate}/u
 
@@ -17,9 +18,9 @@ function tagsOf(tags) {
     if (!isFit) throw new TypeError(`tag ${JSON.stringify(key)} must be a text, without blanks and commas, and its key without =`)
     pairs.push(`${key}=${value}`)
   }
-  const bytes = Buffer.from(pairs.join(','))
-  if (bytes.length > LEN_MAX) throw new RangeError(`tags must have at most ${LEN_MAX} bytes together`)
-  return bytes
+  const name = Name.of(pairs.join(','))
+  if (name.len > LEN_MAX) throw new RangeError(`tags must have at most ${LEN_MAX} bytes together`)
+  return name
 }
 
 function keyOf(key) {
@@ -27,17 +28,17 @@ function keyOf(key) {
   if (typeof key !== 'string' && typeof key !== 'number' && typeof key !== 'bigint') {
     throw new TypeError('key must be a text or a number')
   }
-  const bytes = Buffer.from(String(key))
-  if (bytes.length === 0 || bytes.length > LEN_MAX) throw new RangeError(`key must have 1 to ${LEN_MAX} bytes`)
-  return bytes
+  const name = Name.of(String(key))
+  if (name.len === 0 || name.len > LEN_MAX) throw new RangeError(`key must have 1 to ${LEN_MAX} bytes`)
+  return name
 }
 
 // What stands behind the other names of a command, and the lengths in its word `extra`; undefined: anyone will do.
 function pickOf({ key, tags }) {
   if (key === undefined && tags === undefined) return undefined
-  const keyBytes = keyOf(key)
-  const tagBytes = tagsOf(tags)
-  return { bytes: Buffer.concat([keyBytes, tagBytes]), extra: (keyBytes.length << 8) | (tagBytes.length << 16) }
+  const keyName = keyOf(key)
+  const tagName = tagsOf(tags)
+  return { name: Name.join(keyName, tagName), extra: (keyName.len << 8) | (tagName.len << 16) }
 }
 
 module.exports = { pickOf }

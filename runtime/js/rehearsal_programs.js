@@ -30,6 +30,8 @@ const FILES = {
 // `start(args)` runs a program. Returns { play(), forget() }, or null where no file can be written: programs then
 // start as well, only slower.
 exports.open = (start) => {
+  const tables = [Module._cache, Module._pathCache].map((table) => ({ table, kept: new Set(Object.keys(table)) }))
+  const urls = new Set(esmLoader.loadCache.keys()) // of modules that were loaded before, for good
   let dir
   try {
     removeLeftOvers()
@@ -46,7 +48,7 @@ exports.open = (start) => {
           start([`${dir}/${main}`, 'argument'])
         } catch { /* its files are gone: one rehearsed less */ }
         settle()
-        forgetProgram()
+        forgetProgram(tables, urls)
       }
     },
     forget() {
@@ -80,12 +82,11 @@ function settle() {
 }
 exports.settle = settle
 
-function forgetProgram() {
+function forgetProgram(tables, urls) {
   process.argv.length = 1
   delete process.mainModule
-  for (const name of Object.keys(Module._cache)) delete Module._cache[name]
-  for (const name of Object.keys(Module._pathCache)) delete Module._pathCache[name]
-  for (const url of [...esmLoader.loadCache.keys()]) esmLoader.loadCache.delete(url)
+  for (const { table, kept } of tables) for (const name of Object.keys(table)) if (!kept.has(name)) delete table[name]
+  for (const url of [...esmLoader.loadCache.keys()]) if (!urls.has(url)) esmLoader.loadCache.delete(url)
 }
 
 // Node remembers which paths it found to have no symbolic link. Only fs.realpathSync() is ever shown that table.

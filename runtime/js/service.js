@@ -7,8 +7,12 @@ const { asyncDispose } = require('./dispose.js')
 const { MeshError } = require('./errors.js')
 const { methods } = require('./names.js')
 const { Sending, isStream } = require('./sending.js')
-const { handle, within } = require('./tracing.js')
-const { CODE } = require('./contract.js')
+const { handle } = require('./tracing.js')
+const { within } = require('./inherited.js')
+const { Reading } = require('./reading.js')
+const { CODE, COMMAND } = require('./contract.js')
+
+const OF_INPUT = { grant: COMMAND.TAKE, stop: COMMAND.TAKE }
 
 const ABORT_TEXTS = {
   [CODE.TIMEOUT]: ['ERR_WARREN_TIMEOUT', 'the caller no longer waits: its deadline has passed'],
@@ -22,6 +26,8 @@ class Context {
   #controller = null
   #abortedBy = 0
   #deadline
+  #input = null // Reading, and
+  #sending = null // Sending: what is a stream of the two
 
   constructor({ from, headers, deadline }) {
     this.from = from
@@ -31,6 +37,11 @@ class Context {
 
   get isAborted() {
     return this.#abortedBy !== 0
+  }
+
+  // It came, and waited here, for longer than its caller does.
+  get isExpired() {
+    return performance.now() >= this.#deadline
   }
 
   // Made when a handler asks for it: most do not.
@@ -49,7 +60,49 @@ class Context {
   // Nobody waits for the answer any more; the handler's end still frees the slot.
   abort(code) {
     this.#abortedBy = code
+    if (code === CODE.TIMEOUT) this.#deadline = 0 // C's clock, or the caller's, is a little before this one
     this.#controller?.abort(reasonOf(code))
+    this.#input?.fail(reasonOf(code))
+    this.#sending?.end()
+  }
+
+  // ---- streams
+
+  // A stream has times of its own, in either direction: nothing is limited by the call any more.
+  reads(input) {
+    this.#deadline = Infinity
+    this.#input = input
+  }
+
+  // An INPUT event.
+  item(event) {
+    if (event.payloadLen === 0) return this.#input.finish()
+    let value
+    try {
+      value = event.value()
+    } catch (error) {
+      return this.#input.stop({ error })
+    }
+    this.#input.take(value, event.arg)
+  }
+
+  sends(sending) {
+    if (!this.isAborted) this.#deadline = Infinity
+    this.#sending = sending
+  }
+
+  grant(bytes) {
+    this.#sending?.grant(bytes) // null: of a peer that grants before anything was sent
+  }
+
+  refuse(err) {
+    this.#sending.refuse(err)
+  }
+
+  // The call is answered, and limits nothing any more. Who still reads shall not take that for the end of the input.
+  close() {
+    this.#deadline = Infinity
+    this.#input?.fail(new MeshError('ERR_WARREN_CLOSED', 'the call was answered before its input was read to the end'))
   }
 }
 
@@ -60,20 +113,29 @@ function reasonOf(code) {
 
 // One for each request: what a handler puts into an AsyncLocalStorage is not seen by the next one.
 const RESOURCE_OPTIONS = { requireManualDestroy: true }
+const newRequest = () => new AsyncResource('WARREN_REQUEST', RESOURCE_OPTIONS)
 
 class Service {
   #channel
   #entryId
   #methods
+  #scope
   #idle = null // settles close()
   #closing = null
   #onClose
+
+  // One of several is chosen for each call.
+  get isChosen() {
+    return true
+  }
 
   constructor(channel, entryId, { name, handlers, onClose }) {
     this.#channel = channel
     this.#onClose = onClose
     this.#entryId = entryId
     this.#methods = methodsOf(handlers)
+    // What stands in an AsyncLocalStorage around serve() is there in the handlers, as with any server of Node.js.
+    this.#scope = new AsyncResource('WARREN_SERVICE', RESOURCE_OPTIONS)
     this.name = name
     this.handlers = handlers
     this.stats = { requests: 0, errors: 0, inFlight: 0 }
@@ -97,22 +159,28 @@ class Service {
     const from = this.#channel.peers.get(event.peer)
     const deadline = event.arg === 0 ? Infinity : this.#channel.batchTime + event.arg
     const context = new Context({ from, headers: event.headers, deadline })
+    if (context.isExpired) return outbox.refuse(slot, CODE.TIMEOUT)
     this.#channel.running[slot] = context
+    if (event.bool) context.reads((input = this.#reading(method, slot, event.arg)))
     this.stats.inFlight++
     this.#run(handler, { method, input, context, slot })
+  }
+
+  // The input that is a stream.
+  #reading(method, slot, timeout) {
+    const timedOut = () => new MeshError('ERR_WARREN_TIMEOUT', `${this.name}.${method}: no input in time`)
+    return new Reading(this.#channel.outbox, slot, { commands: OF_INPUT, granted: 0, timeout, timedOut })
   }
 
   // A result that is there at once is answered at once.
   #run(handler, { method, input, context, slot }) {
     let result
-    const resource = new AsyncResource('WARREN_REQUEST', RESOURCE_OPTIONS)
+    const resource = this.#scope.runInAsyncScope(newRequest)
     const stream = (source) => resource.runInAsyncScope(this.#stream, this, { source, context, slot })
     try {
-      const isPlain = context.headers.traceparent === undefined && !handle.isOn
-      if (isPlain) result = resource.runInAsyncScope(handler, this.handlers, input, context)
-      else result = resource.runInAsyncScope(() => this.#runTraced(handler, method, input, context))
+      result = resource.runInAsyncScope(within, null, context, () => this.#call(handler, method, input, context))
       if (typeof result?.then === 'function') {
-        result.then(
+        Promise.resolve(result).then(
           (value) => (isStream(value) ? stream(value) : this.#reply(slot, value)),
           (err) => this.#fail(slot, err),
         )
@@ -125,23 +193,25 @@ class Service {
     else this.#reply(slot, result)
   }
 
-  // In the scope of its request and as part of its trace, like the handler.
+  // In the scope of its request, like the handler.
   async #stream({ source, context, slot }) {
     try {
-      const sending = new Sending(this.#channel.outbox, { source, context, slot })
-      this.#channel.running[slot] = sending
-      await within(context.headers, () => sending.run())
+      const sending = new Sending(this.#channel.outbox, { source, slot, command: COMMAND.ITEM })
+      context.sends(sending)
+      if (context.isAborted) sending.end()
+      await within(context, () => sending.run())
     } catch (err) {
       return this.#fail(slot, err)
     }
     this.#reply(slot, undefined)
   }
 
-  // As part of the caller's trace, and told to those who watch.
-  #runTraced(handler, method, input, context) {
+  // Told to those who watch.
+  #call(handler, method, input, context) {
+    if (!handle.isOn) return handler.call(this.handlers, input, context)
     const { from, headers } = context
-    const work = () => within(headers, () => handler.call(this.handlers, input, context))
-    return handle.isOn ? handle.run({ service: this.name, method, input, from, headers }, work) : work()
+    const work = () => handler.call(this.handlers, input, context)
+    return handle.run({ service: this.name, method, input, from, headers }, work)
   }
 
   #reply(slot, value) {
@@ -162,6 +232,7 @@ class Service {
   // False when there is nobody left to answer.
   #end(slot) {
     if (--this.stats.inFlight === 0) this.#idle?.()
+    this.#channel.running[slot].close()
     this.#channel.running[slot] = undefined
     return !this.#channel.isClosed
   }
@@ -195,7 +266,7 @@ function methodsOf(handlers) {
   for (let object = handlers; object !== null && object !== Object.prototype; object = Object.getPrototypeOf(object)) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(object))) {
       if (typeof value !== 'function' || found.has(name) || name === 'constructor') continue
-      methods.bytes(name) // throws ERR_WARREN_BAD_NAME
+      methods.of(name) // throws ERR_WARREN_BAD_NAME
       found.set(name, value)
     }
   }

@@ -1,29 +1,53 @@
 // A subscription: messages wait here until the reader of its loop takes them.
 'use strict'
 
-const { CODE } = require('./contract.js')
+const { CODE, LIMIT } = require('./contract.js')
 const { asyncDispose } = require('./dispose.js')
+const { MeshError } = require('./errors.js')
 const { signalOf } = require('./options.js')
 const { CHANNELS } = require('./tracing.js')
 
 const HIGH_WATER_MARK_DEFAULT = 1024
-// Whatever the mark says, so many bytes are enough to keep for a slow reader.
+// Whatever the mark says, so many bytes are enough to keep for a slow reader. Each message counts with what it takes
+// beside its payload: a mark without end and empty messages are no way around.
 const QUEUE_LEN_MAX = 4 << 20
+const MSG_LEN = 128
 
 const POLICIES = new Set(['pause', 'drop-oldest', 'drop-newest'])
 
 class Msg {
   #channel
   #slot
+  #len
+  #owed = null
 
-  constructor(channel, { subject, data, from, headers, slot }) {
+  constructor(channel, { subject, data, from, headers, slot, len }) {
     this.#channel = channel
     this.#slot = slot
+    this.#len = len
     this.subject = subject
     this.data = data
     this.from = from
     this.headers = headers
     this.wantsResponse = slot >= 0
+  }
+
+  // What it takes of its queue, in bytes.
+  static lenOf(msg) {
+    return msg.#len
+  }
+
+  // The queue is full: the sender gets its credit, {peer, cost, lane}, when the message is read, and may send no more
+  // than its window until then.
+  static owe(msg, owed) {
+    msg.#owed = owed
+  }
+
+  static settle(msg) {
+    if (msg.#owed === null) return
+    const { peer, cost, lane } = msg.#owed
+    // One that is gone gets no credit, and nothing is kept of it.
+    if (msg.#channel.peers.get(peer) !== undefined) msg.#channel.outbox.consumed(peer, cost, lane)
   }
 
   respond(data) {
@@ -56,44 +80,39 @@ class Msg {
   }
 }
 
-// A message in the queue: what it takes of the queue's bytes, and the credit that its sender still waits for.
-class Item {
-  constructor(msg, len) {
-    this.msg = msg
-    this.len = len
-    this.peer = 0
-    this.cost = 0
-    this.lane = 0
-  }
-}
+// From so many places on an array that is half empty, or empty, is let go.
+const SPARE_MAX = 1024
 
 class Queue {
-  #items = []
+  #msgs = []
   #head = 0
+  #tail = 0
   len = 0 // bytes
 
   get size() {
-    return this.#items.length - this.#head
+    return this.#tail - this.#head
   }
 
-  push(item) {
-    this.#items.push(item)
-    this.len += item.len
+  push(msg) {
+    this.#msgs[this.#tail++] = msg
+    this.len += Msg.lenOf(msg)
   }
 
   // undefined when empty.
   shift() {
-    if (this.#head === this.#items.length) return undefined
-    const item = this.#items[this.#head]
-    this.#items[this.#head++] = undefined
-    this.len -= item.len
-    if (this.#head === this.#items.length) {
-      this.#items.length = this.#head = 0
-    } else if (this.#head >= 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head)
+    if (this.#head === this.#tail) return undefined
+    const msg = this.#msgs[this.#head]
+    this.#msgs[this.#head++] = undefined
+    this.len -= Msg.lenOf(msg)
+    if (this.#head === this.#tail) {
+      if (this.#tail > SPARE_MAX) this.#msgs = []
+      this.#head = this.#tail = 0
+    } else if (this.#head >= SPARE_MAX && this.#head * 2 > this.#tail) {
+      this.#msgs = this.#msgs.slice(this.#head, this.#tail)
+      this.#tail -= this.#head
       this.#head = 0
     }
-    return item
+    return msg
   }
 }
 
@@ -158,7 +177,7 @@ class Subscription {
       this.#channel.outbox.consumed(peer, cost, lane)
       throw err
     }
-    this.#push(new Item(msg, event.payloadLen), peer, cost, lane)
+    this.#push(msg, peer, cost, lane)
   }
 
   // A REQUEST event.
@@ -170,7 +189,7 @@ class Subscription {
       return this.#channel.outbox.fail(event.id, err)
     }
     this.#channel.running[event.id] = msg
-    this.#push(new Item(msg, event.payloadLen), 0, 0, 0)
+    this.#push(msg, 0, 0, 0)
   }
 
   #read(event, slot) {
@@ -179,43 +198,45 @@ class Subscription {
     const from = this.#channel.peers.get(event.peer)
     const { headers } = event
     if (CHANNELS.receive.hasSubscribers) CHANNELS.receive.publish({ subject, data, from, headers })
-    return new Msg(this.#channel, { subject, data, from, headers, slot })
+    return new Msg(this.#channel, { subject, data, from, headers, slot, len: event.payloadLen + MSG_LEN })
   }
 
-  #push(item, peer, cost, lane) {
-    const reader = this.#readers.shift()
-    if (reader !== undefined) {
+  #push(msg, peer, cost, lane) {
+    if (this.#readers.length > 0) {
       this.#channel.outbox.consumed(peer, cost, lane)
-      reader({ value: item.msg, done: false })
+      this.#readers.shift()({ value: msg, done: false })
       return
     }
-    const isFull = this.#queue.size >= this.#highWaterMark || this.#queue.len > QUEUE_LEN_MAX
-    if (isFull && this.#overflow === 'pause') {
-      // The sender gets its credit when the message is read: until then it may send no more than its window.
-      item.peer = peer
-      item.cost = cost
-      item.lane = lane
+    if (this.#isFull && this.#overflow === 'pause') {
+      Msg.owe(msg, { peer, cost, lane })
     } else {
       this.#channel.outbox.consumed(peer, cost, lane)
-      if (isFull && this.#overflow === 'drop-newest') return this.#drop(item)
-      if (isFull) this.#drop(this.#queue.shift())
+      if (this.#isFull && this.#overflow === 'drop-newest') return this.#drop(msg)
+      while (this.#isFull) this.#drop(this.#queue.shift()) // a large one takes the place of many small ones
     }
-    this.#queue.push(item)
+    this.#queue.push(msg)
   }
 
-  #drop(item) {
+  get #isFull() {
+    return this.#queue.size >= this.#highWaterMark || this.#queue.len > QUEUE_LEN_MAX
+  }
+
+  #drop(msg) {
     this.dropped++
-    item.msg.abort(CODE.OVERLOADED)
+    msg.abort(CODE.OVERLOADED)
   }
 
   next() {
-    const item = this.#queue.shift()
-    if (item !== undefined) {
-      if (item.cost > 0) this.#channel.outbox.consumed(item.peer, item.cost, item.lane)
-      return Promise.resolve({ value: item.msg, done: false })
+    const msg = this.#queue.shift()
+    if (msg !== undefined) {
+      Msg.settle(msg)
+      return Promise.resolve({ value: msg, done: false })
     }
     if (this.#isEnded) return Promise.resolve({ value: undefined, done: true })
-    return new Promise((resolve) => this.#readers.push(resolve))
+    return new Promise((resolve) => {
+      MeshError.mustBeBelow(LIMIT.WAITS, this.#readers.length, 'calls of next() wait', this.subject)
+      this.#readers.push(resolve)
+    })
   }
 
   // `break` in a loop.
@@ -238,6 +259,11 @@ class Subscription {
     for (const reader of this.#readers.splice(0)) reader({ value: undefined, done: true })
   }
 
+  // One of several is chosen for each message.
+  get isChosen() {
+    return this.#isOfGroup && !this.#isEnded
+  }
+
   // The node leaves: others of its group get the work from now on.
   drain() {
     if (this.#isOfGroup) this.unsubscribe()
@@ -249,9 +275,9 @@ class Subscription {
   }
 
   #discard() {
-    for (let item; (item = this.#queue.shift()) !== undefined; ) {
-      if (item.cost > 0) this.#channel.outbox.consumed(item.peer, item.cost, item.lane)
-      item.msg.abort(CODE.NO_RESPONDERS)
+    for (let msg; (msg = this.#queue.shift()) !== undefined; ) {
+      Msg.settle(msg)
+      msg.abort(CODE.NO_RESPONDERS)
     }
   }
 

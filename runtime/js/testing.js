@@ -13,6 +13,8 @@ const { MeshError } = require('./errors.js')
 const { optionsOf } = require('./options.js')
 
 const NODES_MAX = 64
+const AGENT_GRACE_MS = 5000
+const RUNS_MAX = 1024 // of one node, that have not come back
 const MEMBER_WORD = 'member' // instead of a count: testing_member.js
 // Ends all that is left when the process that tests is gone, however it went: then the pipe to this one closes. It is told
 // of processes by `+ PID` and `- PID`.
@@ -69,6 +71,9 @@ class Node {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null || !this.#child.connected) {
       return Promise.reject(new MeshError('ERR_WARREN_PEER_LOST', `${this.name} has ended`))
     }
+    if (this.#calls.size === RUNS_MAX) {
+      return Promise.reject(new MeshError('ERR_WARREN_OVERLOADED', `${this.name}: ${RUNS_MAX} calls of run() have not come back`))
+    }
     const id = ++this.#last
     return new Promise((resolve, reject) => {
       this.#calls.set(id, { resolve, reject })
@@ -101,6 +106,10 @@ class Node {
   resume() {
     this.signal('SIGCONT')
     this.isPaused = false
+  }
+
+  get isRunning() {
+    return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   async kill(signal = 'SIGKILL') {
@@ -191,8 +200,8 @@ class TestCluster {
     const { entry } = this.#options
     const url = entry === undefined ? undefined : entry instanceof URL ? entry.href : pathToFileURL(path.resolve(entry)).href
     await Promise.all(added.map(async (node) => Object.assign(node, await node.ask({ join: node.name, entry: url }))))
-    const ids = this.nodes.map(({ id }) => id)
-    await Promise.all(this.nodes.filter((node) => !node.isPaused).map((node) => node.ask({ know: ids })))
+    const ids = this.nodes.filter((node) => node.isRunning).map(({ id }) => id)
+    await Promise.all(this.nodes.filter((node) => node.isRunning && !node.isPaused).map((node) => node.ask({ know: ids })))
     return added
   }
 
@@ -266,11 +275,13 @@ class TestCluster {
     if (agent?.pid !== undefined && agent.exitCode === null && agent.signalCode === null) {
       agent.ref()
       const ended = once(agent, 'exit')
-      agent.kill('SIGKILL')
+      agent.kill() // it takes along what it has started itself
+      const timer = setTimeout(() => agent.kill('SIGKILL'), AGENT_GRACE_MS)
       await ended
+      clearTimeout(timer)
     }
     this.#guard?.stdin.end()
-    if (this.dir !== '') await rm(this.dir, { recursive: true, force: true })
+    if (this.dir !== '') await rm(this.dir, { recursive: true, force: true, maxRetries: 5 })
   }
 
   [asyncDispose]() {

@@ -5,6 +5,7 @@ const { once } = require('events')
 const { Channel } = require('./channel.js')
 const { COMMAND } = require('./contract.js')
 const { join } = require('./index.js')
+const { Name } = require('./names.js')
 
 let mesh = null
 let program = null // what only a program can do: {load, evaluate}
@@ -23,11 +24,15 @@ async function answer({ join: name, entry, know, hold, isHeld, source, args }) {
 
 async function knowing(ids) {
   while (!ids.every((id) => id === mesh.self.id || mesh.peers.has(id))) await once(mesh, 'peer:up')
+  // What they serve was told before the answer to this.
+  const last = mesh.subscribe('testCluster.told', { tags: { requests: 'no' } })
+  await last.ready
+  last.unsubscribe()
 }
 
 function held(id, isHeld) {
   const { outbox } = Channel.current
-  outbox.named(COMMAND.HOLD, 0, isHeld ? 1 : 0, Buffer.from(id))
+  outbox.named(COMMAND.HOLD, 0, isHeld ? 1 : 0, Name.of(id))
   outbox.flush()
 }
 

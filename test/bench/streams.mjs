@@ -13,6 +13,7 @@ const { Cluster } = await import('../e2e/hosts/cluster.mjs')
 const { values: options } = parseArgs({ options: { mib: { type: 'string', default: '1024' }, json: { type: 'boolean', default: false } } })
 const bytes = Number(options.mib) << 20
 const SLOW_FOR_MS = 8000
+const ROUNDS = 9
 const after = []
 const rows = []
 const say = (name, value, unit) => {
@@ -69,6 +70,19 @@ const readSlowly = async (mesh, { client }, forMs) => {
   await stream.return()
 }
 
+// What another reader gets, alone and beside the slow one, by turns: the middle of each.
+const besideSlow = async (member, len) => {
+  const rates = { alone: [], beside: [] }
+  for (let i = 0; i < ROUNDS; i++) {
+    rates.alone.push(await member.run(read, len, 64 << 10))
+    const slow = member.run(readSlowly, SLOW_FOR_MS / ROUNDS)
+    rates.beside.push(await member.run(read, len, 64 << 10))
+    await slow
+  }
+  const middle = (all) => all.sort((a, b) => a - b)[all.length >> 1]
+  return 100 * (1 - middle(rates.beside) / middle(rates.alone))
+}
+
 const rss = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024
 
 const cluster = await Cluster.open({ after: (hook) => after.push(hook) }, ['ada', 'bob'])
@@ -89,11 +103,11 @@ try {
     say(`small call, beside the stream, ${where}: p99 (${busy.count} calls)`, busy.p99, 'us')
     const before = rss(pid)
     let most = before
-    const slow = near.run(readSlowly, SLOW_FOR_MS)
     const watch = setInterval(() => (most = Math.max(most, rss(pid))), 100)
-    await slow
+    const slowdown = await besideSlow(near, bytes / 4)
     clearInterval(watch)
-    say(`sender for a reader of 1 kB/s, ${where}: growth (goal 16)`, most - before, 'MiB')
+    say(`sender for a reader of 1 kB/s, ${where}: growth, with another reader (goal 16)`, most - before, 'MiB')
+    say(`another reader beside that one, ${where}: slower by (goal 10)`, slowdown, '%')
     await server.run((mesh) => mesh.close())
   }
 } finally {

@@ -4,6 +4,7 @@
 #include "core/budget.h"
 #include "core/mem.h"
 #include "fuzz.h"
+#include "keeper.pb-c.h"
 #include "link.pb-c.h"
 #include "node.pb-c.h"
 #include "zygote.pb-c.h"
@@ -14,7 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         &warren__node__to_agent__descriptor,   &warren__node__to_node__descriptor,
         &warren__agent__hello__descriptor,     &warren__agent__request__descriptor,
         &warren__agent__reply__descriptor,     &warren__zygote__to_zygote__descriptor,
-        &warren__zygote__to_agent__descriptor,
+        &warren__zygote__to_agent__descriptor, &warren__keeper__to_keeper__descriptor,
+        &warren__keeper__to_agent__descriptor, &warren__keeper__slot__descriptor,
+        &warren__keeper__service__descriptor,
     };
     const size_t count = sizeof descriptors / sizeof(ProtobufCMessageDescriptor *);
     if (size == 0) return 0;

@@ -5,6 +5,7 @@
 #include "discovery/cache.h"
 #include "discovery/dns_ttl.h"
 #include "discovery/etcd_json.h"
+#include "discovery/gateway.h"
 #include "discovery/lines.h"
 #include "fuzz.h"
 
@@ -57,7 +58,7 @@ static void read_etcd(mesh_bytes input) {
     bool is_there;
     (void)mesh_etcd_parse_grant(input, lease);
     (void)mesh_etcd_parse_keep_alive(input, &is_there);
-    mesh_etcd_parse_error(input, words);
+    (void)mesh_gateway_error(input, words);
     if (mesh_etcd_parse_range(input, "/p/hosts/a", "h:1", &hosts) == 0)
         check_endpoints(endpoints, hosts.count);
 }

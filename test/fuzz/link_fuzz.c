@@ -102,7 +102,7 @@ static void link_up(target *t, bool has_ready) {
     if (!has_ready) return;
     mesh_ready ready = {.minor_min = 1,
                         .minor_max = 1,
-                        .features = MESH_FEATURE_STREAMS,
+                        .features = MESH_FEATURE_STREAMS | MESH_FEATURE_INPUTS,
                         .node_id = PEER_ID,
                         .max_frame = MESH_FRAME_LEN_DEFAULT,
                         .max_message = MESH_MESSAGE_LEN_MIN,
@@ -120,7 +120,8 @@ static void call(target *t, uint32_t slot) {
                       .to_peer = MESH_PEER_ANY,
                       .name = mesh_bytes_text("theirs"),
                       .timeout_ms = 100,
-                      .flags = slot & 1 ? MESH_IS_BULK : 0,
+                      .flags =
+                          (slot & 1 ? MESH_IS_BULK : 0) | (slot & 2 ? MESH_INPUT_IS_STREAM : 0),
                       .payload = mesh_bytes_text("question")};
     CHECK(mesh_node_call(t->node, t->now_ms, &made) == 0);
 }
@@ -131,12 +132,16 @@ static void answer(target *t, uint8_t code) {
                      mesh_bytes_text("answer"));
 }
 
-// Of the request that came last, and credit for the call that it is not.
+// Of the request that came last, and of the call that it is not.
 static void stream(target *t, uint8_t command) {
-    if (t->serve_count == 0) return;
+    uint32_t slot = command / 8 % CALLS;
     mesh_bytes payload = {(const uint8_t *)"item", command & 8 ? 4 : 0};
-    (void)mesh_node_item(t->node, t->now_ms, t->serves[t->serve_count - 1], 0, payload);
-    mesh_node_grant(t->node, t->now_ms, command / 8 % CALLS, command);
+    (void)mesh_node_input(t->node, t->now_ms, slot, 0, payload);
+    if (t->serve_count == 0) return;
+    uint32_t serve_slot = t->serves[t->serve_count - 1];
+    mesh_node_take(t->node, t->now_ms, serve_slot, command & 16 ? command : 0);
+    (void)mesh_node_item(t->node, t->now_ms, serve_slot, 0, payload);
+    mesh_node_grant(t->node, t->now_ms, slot, command);
 }
 
 static void setup(target *t) {
@@ -201,12 +206,12 @@ static void program_step(target *t, uint8_t command) {
 
 // Commands: below 128 a step of the program; else a frame: type, flags, channel, length, body.
 static void run_commands(target *t, const uint8_t *data, size_t size) {
-    static const uint8_t types[] = {MESH_FRAME_READY,   MESH_FRAME_PING,   MESH_FRAME_PONG,
-                                    MESH_FRAME_GOAWAY,  MESH_FRAME_CREDIT, MESH_FRAME_SHAPE,
-                                    MESH_FRAME_REQUEST, MESH_FRAME_REPLY,  MESH_FRAME_ERROR,
-                                    MESH_FRAME_CANCEL,  MESH_FRAME_PUB,    0x50,
-                                    MESH_FRAME_ITEM,    MESH_FRAME_GRANT};
-    static const uint8_t channels[] = {0, 0, 0, 0, 1, 0, 1, 3, 3, 1, 2, 0, 6, 1};
+    static const uint8_t types[] = {
+        MESH_FRAME_READY,  MESH_FRAME_PING,   MESH_FRAME_PONG,    MESH_FRAME_GOAWAY,
+        MESH_FRAME_CREDIT, MESH_FRAME_SHAPE,  MESH_FRAME_REQUEST, MESH_FRAME_REPLY,
+        MESH_FRAME_ERROR,  MESH_FRAME_CANCEL, MESH_FRAME_PUB,     0x50,
+        MESH_FRAME_ITEM,   MESH_FRAME_GRANT,  MESH_FRAME_INPUT,   MESH_FRAME_TAKE};
+    static const uint8_t channels[] = {0, 0, 0, 0, 1, 0, 1, 3, 3, 1, 2, 0, 6, 1, 6, 1};
     while (size > 0) {
         uint8_t command = data[0];
         if (command < 128) {

@@ -51,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char app[] = "app.0", *node = data[0] & OF_ONE ? app : NULL;
     uint32_t lines = data[0] & LINES_MASK;
     seen_count = seen_len = 0;
-    CHECK(agent_log_tail(dir, "app", node, lines, take, node) == 0);
+    agent_log_query query = {.dir = dir, .service = "app", .node = node, .line_count = lines};
+    CHECK(agent_log_tail(&query, take, node) == 0);
     CHECK(seen_count <= lines && seen_len < size + lines);
     return 0;
 }

@@ -42,10 +42,14 @@ const bodies = {
   reply: join(callId, [0], 'payload'),
   error: join(callId, be(2, 1), [1], [0], 'payload'),
   cancel: join(be(8, 5), be(2, 4)),
+  item: join(callId, [0], 'payload'),
+  grant: join(callId, be(8, 70000)),
+  input: join(be(8, 5), [0], 'payload'),
+  take: join(callId, be(8, 70000)),
   pub: join([0], [2], [3], be(4, 2), be(4, 3), 'a.b', 'payload'),
 }
-const types = { ready: 1, ping: 2, goaway: 4, credit: 0x10, shape: 0x12, request: 0x21, reply: 0x22, error: 0x23, cancel: 0x24, pub: 0x42 }
-const channels = { credit: 1, request: 1, reply: 3, error: 3, cancel: 1, pub: 2 }
+const types = { ready: 1, ping: 2, goaway: 4, credit: 0x10, shape: 0x12, request: 0x21, reply: 0x22, error: 0x23, cancel: 0x24, item: 0x30, grant: 0x31, input: 0x32, take: 0x33, pub: 0x42 }
+const channels = { credit: 1, request: 1, reply: 3, error: 3, cancel: 1, item: 6, grant: 1, input: 6, take: 1, pub: 2 }
 const frame = (name, flags = 1, body = bodies[name]) =>
   join(be(3, body.length), [types[name], flags], be(4, channels[name] ?? 0), body)
 const record = (...frames) => {
@@ -84,16 +88,29 @@ save('link', 'stream-fragments', [0xfe], record(frame('pub', 3, total), frame('p
 save('link', 'stream-first-twice', [0xfe], record(frame('pub', 3, total), frame('pub')))
 save('link', 'stream-huge-total', [0xfe], record(frame('pub', 3, join(be(4, 0xffffffff), 'x'))))
 save('link', 'stream-empty-fragment', [0xfe], record(frame('pub', 3, total), frame('pub', 2, Buffer.alloc(0))))
-const order = ['ready', 'ping', 'pong', 'goaway', 'credit', 'shape', 'request', 'reply', 'error', 'cancel', 'pub']
-// 132 is the first command from 128 on that is a multiple of the 12 types.
-const command = (name, flags = 1, body = bodies[name]) => join([132 + order.indexOf(name), flags], be(2, body.length), body)
+const order = ['ready', 'ping', 'pong', 'goaway', 'credit', 'shape', 'request', 'reply', 'error', 'cancel', 'pub', 'none', 'item', 'grant', 'input', 'take']
+// 128 is the first command, and a multiple of the 16 types.
+const command = (name, flags = 1, body = bodies[name]) => join([128 + order.indexOf(name), flags], be(2, body.length), body)
 for (const name of later) save('link', `command-${name}`, [3], command(name), [2, 3, 6])
 save('link', 'commands-of-a-life', [3], [0, 8, 4, 0x7e], command('request'), [2], command('pub'), [3], command('reply'), [1, 5, 5, 15], command('shape'), [4, 0, 7])
+// Program steps: 0x42 | slot << 3 streams; slot 2 and 3 are calls with an input, slot n + 8 of an even command gives credit.
+const withInput = bodies.request.map((byte, at) => (at === 16 ? 2 : byte))
+const atSlot = (slot, body) => join(be(8, (1n << 32n) | BigInt(slot)), body.subarray(8))
+save('link', 'commands-input', [3], command('request', 1, withInput), [0x52], command('input'), command('input', 1, bodies.input.subarray(0, 9)), [0x42, 2, 6])
+save('link', 'commands-input-made', [3], [0x10], command('take', 1, atSlot(2, bodies.take)), [0x5a, 0x52, 6], command('take', 1, join(atSlot(2, bodies.take).subarray(0, 8), be(8, 0))), command('reply', 1, atSlot(2, bodies.reply)))
 
 for (const [name, pattern, subject] of [
   ['equal', 'a.b', 'a.b'], ['star', 'a.*', 'a.b'], ['rest', 'a.>', 'a.b.c'], ['all', '>', 'x'], ['inner', '*.b.*', 'a.b.c'],
   ['empty-token', 'a..b', 'a'], ['star-in-token', 'a*', 'ab'], ['many', Array(17).fill('a').join('.'), 'a'], ['blank', 'a b', 'a'],
 ]) save('subject', name, pattern, '\n', subject)
+
+const shapes = join([2], [8, 0, 0, 2, 1], 'a', [2], 'bc', [5, 0, 1, 1, 1], 'x')
+for (const [name, bytes] of [
+  ['object', [0x93, 0xd5, 1, 0, 0, 1, 2]], ['objects', [0x92, 0x92, 0xd5, 1, 0, 1, 0x93, 0xd5, 1, 0, 0, 0xc0, 0x92, 0xd5, 1, 0, 1, 5, 7]],
+  ['set', [0xc7, 7, 4, 0x91, 0x92, 0xd5, 1, 0, 1, 1]], ['error', [0xc7, 7, 10, 0x94, 0xa0, 0xa0, 0xa0, 0x81, 0xa0, 0xc0]], ['unknown', [0x92, 0xd5, 1, 0, 9, 1]],
+  ['headers', [0x81, 0xa1, 0x61, 0xa1, 0x62]], ['many', [0xdd, 0xff, 0xff, 0xff, 0xff]], ['deep', Buffer.alloc(65, 0x91)],
+  ['map', [0xc7, 4, 3, 0x92, 1, 0xd9, 0]], ['cut', [0xdb, 0, 0, 0, 9, 0x61]],
+]) save('payload', name, shapes, bytes)
 
 const entry = join(field(1, 1), field(2, 1), field(3, 'a.*'), field(4, 'q'))
 const owned = join(fixed64(1, 2), field(2, entry))
@@ -160,6 +177,37 @@ const discovery = {
   'etcd-range': [[4], `{"kvs":[{"key":"${b64('/p/hosts/a')}","value":"${b64('h:1')}"},{"value":"!"},{"key":7}],"count":"3"}`],
 }
 for (const [name, parts] of Object.entries(discovery)) save('discovery', name, ...parts)
+
+// store: the first byte chooses (store_fuzz.c)
+const etcd = (kind, name, answer) => save('store', name, [kind], typeof answer === 'string' ? answer : JSON.stringify(answer))
+const header = { cluster_id: '1', revision: '9' }
+const kv = { key: b64('/p/a'), create_revision: '2', mod_revision: '9', version: '2', value: b64('v'), lease: '7' }
+etcd(8, 'place-sqlite', 'sqlite:/var/lib/warren/store.db')
+etcd(8, 'place-etcd', 'etcd://h1:2379,[fd00::1]:9/my/p')
+etcd(8, 'place-etcds', 'etcds://h1/p?ca=/c&cert=/d&key=/k&login=/l')
+etcd(1, 'read', { header, kvs: [kv, { key: b64('/q/a') }, { key: '%%' }], more: true, count: '3' })
+etcd(1, 'read-empty', { header })
+etcd(2, 'commit', { header, succeeded: true, responses: [] })
+etcd(2, 'conflict', { header })
+etcd(3, 'grant', { header, ID: '7', TTL: '60' })
+etcd(4, 'keep', { result: { header, ID: '7', TTL: '60' } })
+etcd(4, 'keep-gone', { result: { header, ID: '7' } })
+etcd(5, 'revoke', { header })
+etcd(6, 'news', { result: { header, events: [{ kv }, { type: 'DELETE', kv: { key: b64('/p/b'), mod_revision: '9' } }], fragment: true } })
+etcd(6, 'news-created', { result: { header, created: true } })
+etcd(6, 'news-progress', { result: { header } })
+etcd(6, 'news-compacted', { result: { header, canceled: true, compact_revision: '8' } })
+etcd(6, 'news-error', { error: { grpc_code: 16, http_code: 401, message: 'etcdserver: invalid auth token' } })
+const refusals = { 'too-large': [3, 'request is too large'], 'no-login': [3, 'user name is empty'], 'no-lease': [5, 'requested lease not found'],
+  denied: [7, 'permission denied'], full: [8, 'mvcc: database space exceeded'], 'no-leader': [14, 'no leader'] }
+for (const [name, [code, words]] of Object.entries(refusals)) etcd(7, `error-${name}`, { error: `etcdserver: ${words}`, code })
+
+// rollout: as it is stored (rollout_fuzz.c)
+const rollout = { format: 1, from: 7, to: 8, parallel: 1, canaries: 1, failuresMax: 1, readyMs: 1000, settleMs: 500, promoteMs: 0, phase: 0, failures: 0,
+  promoted: false, promoteAt: 0, slots: [[3, 1, 0, false, 0], [1, 2, 0, false, 1500], [0, 0, 0, true, 0]] }
+save('rollout', 'forward', JSON.stringify(rollout))
+save('rollout', 'back', JSON.stringify({ ...rollout, phase: 2, slots: [[4, 3, 1, false, 900], [2, 1, 0, false, 1600]] }))
+save('rollout', 'canary', JSON.stringify({ ...rollout, phase: 1, slots: [[3, 1, 0, false, 0], [0, 0, 0, false, 0]] }))
 
 // overlay: commands (overlay_fuzz.c): 0 message, 1 delta, 2 page, 3 state, 4 relink, 5 write, 6 time
 const told = (kind, ...parts) => {

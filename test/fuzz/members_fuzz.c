@@ -88,7 +88,7 @@ static void say(int fd, uint8_t kind, mesh_bytes body) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    agent_members_events events = {on_listen, on_attached_end};
+    agent_members_events events = {.on_listen = on_listen, .on_attached_end = on_attached_end};
     mesh_bytes input = {data, size};
     next_id = 1;
     CHECK(uv_loop_init(&loop) == 0);

@@ -44,7 +44,15 @@ await mesh.serve('echo', {
   callPython: async ({ method, value, lane }) => mesh.client('python')[method](value, { lane }),
   callPythonError: async (method) => mesh.client('python')[method]('x').then(() => 'no error', (error) =>
     [error.name, error.code, error.message, inspect(error.cause)]),
+  callPythonBroken: () => mesh.client('python').broken('x').then(() => 'no error', (error) => [error.code, error.delivered, error.message]),
   callPythonLate: async () => mesh.client('python').slow('x', { timeout: 100 }).then(() => 'no error', (error) => error.code),
+  streamToPython: async () => {
+    let isEnded = false
+    async function* source() { try { yield 1 } finally { isEnded = true } }
+    const stream = source()
+    const error = await mesh.client('python').double(stream).then(() => null, (error) => error)
+    return [error?.code, error?.delivered, isEnded || (await stream.next()).done]
+  },
 })
 console.log('ready')
 await reading

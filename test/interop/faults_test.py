@@ -7,7 +7,7 @@ import unittest
 
 from client import Node
 from interop_test import start_agent, start_echo, stop
-from link import CANCEL, CREDIT, ERROR, FIRST, GOAWAY, IGNORABLE, MORE, PING, PUB, READY, REPLY, REQUEST, SHAPE
+from link import CANCEL, CREDIT, ERROR, FIRST, GOAWAY, GRANT, IGNORABLE, MORE, PING, PUB, READY, REPLY, REQUEST, SHAPE
 from payload import encode
 from wire_pb import GoAway, Ready
 
@@ -206,6 +206,11 @@ class Faults(unittest.TestCase):
             sent += len(parts[-1]) - 2
         self.expect_open_without_a_call(*parts)
         self.expect_closed(FLOW, record(frame(REQUEST, FIRST, 1, self.request(call_id + 1, 'silent'))))
+
+    def test_a_grant_before_anything_was_sent(self):
+        call = self.request(99, 'silent')
+        grant = struct.pack('>QQ', 99, 1 << 20)
+        self.expect_open(record(frame(REQUEST, FIRST, 1, call)), record(frame(GRANT, FIRST, 1, grant)))
 
     def expect_open_without_a_call(self, *parts):
         self.send(*parts, record(frame(PING, body=b'are here')))

@@ -193,7 +193,8 @@ class Mesh(unittest.TestCase):
             raise CallFailed(APPLICATION, JsError('RangeError', 'too far', '', {'code': 'E_FAR'}))
 
         node = Node(self.dir, 'server')
-        node.serve('python', {'double': lambda value, _: value * 2, 'fails': fails, 'slow': lambda value, _: NO_ANSWER})
+        node.serve('python', {'double': lambda value, _: value * 2, 'fails': fails, 'slow': lambda value, _: NO_ANSWER,
+                              'broken': lambda value, _: Broken()})
         waiting, _, _ = self.node.start_call('echo', 'callPython', {'method': 'double', 'value': 'ab'})
         self.wait_both(node, lambda: waiting.is_over)
         self.assertEqual(waiting.result(), 'abab')
@@ -207,6 +208,14 @@ class Mesh(unittest.TestCase):
         waiting, _, _ = self.node.start_call('echo', 'callPythonError', 'missing')
         self.wait_both(node, lambda: waiting.is_over)
         self.assertEqual(waiting.result()[1], 'ERR_WARREN_NO_METHOD')
+        waiting, _, _ = self.node.start_call('echo', 'callPythonBroken', None)
+        self.wait_both(node, lambda: waiting.is_over)
+        self.assertEqual(waiting.result(), ['ERR_WARREN_PROTOCOL', 'maybe', 'malformed message: a byte that begins no value'])
+        # A peer that offers no feature is sent no input that is a stream, and the link goes on.
+        count = len(node.requests)
+        waiting, _, _ = self.node.start_call('echo', 'streamToPython', None)
+        self.wait_both(node, lambda: waiting.is_over)
+        self.assertEqual((waiting.result(), len(node.requests)), (['ERR_WARREN_NO_METHOD', 'no', True], count))
         waiting, _, _ = self.node.start_call('echo', 'callPythonLate', None)
         self.wait_both(node, lambda: waiting.is_over)
         self.assertEqual(waiting.result(), 'ERR_WARREN_TIMEOUT')
@@ -269,6 +278,10 @@ class Mesh(unittest.TestCase):
         node.leave()
 
 
+class Broken(Map):
+    """Written as a byte that begins no value."""
+
+
 class RawMap(Map):
     """Written as a MessagePack map with a key that is no string."""
 
@@ -276,6 +289,8 @@ class RawMap(Map):
 def write_raw_map(self, value):
     if isinstance(value, RawMap):
         self.out += b'\x81\x07\x08'
+    elif isinstance(value, Broken):
+        self.out += b'\xc1'
     else:
         object_of(self, value)
 

@@ -38,6 +38,49 @@ int abroad_link_up(world *w, uint32_t index, uint32_t *out_handle, const packet 
     return mesh_node_link_up_sealed(node, w->now_ms, out_handle, p->is_dialler, &secrets);
 }
 
+// ---- sessions, which may be of several connections
+
+static mesh_peer *core_peer(const world *w, uint32_t index, uint32_t other) {
+    const known_peer *known = &w->members[index]->peers[other];
+    if (!w->members[index]->is_alive || !known->is_known) return NULL;
+    return mesh_node_peers_get(w->members[index]->node, known->handle);
+}
+
+// A link that is begun again forgets shapes and credit; one that goes on does not.
+void abroad_notice_session(world *w, uint32_t index, uint32_t other) {
+    const mesh_peer *peer = core_peer(w, index, other);
+    known_peer *known = &w->members[index]->peers[other];
+    if (!peer || peer->epoch == known->epoch) return;
+    known->epoch = peer->epoch;
+    known->shapes = 0;
+    memset(known->link_held, 0, sizeof known->link_held);
+}
+
+bool abroad_is_resuming(const world *w, uint32_t index, uint32_t handle) {
+    const mesh_peer *peer = mesh_node_peers_get(w->members[index]->node, handle);
+    return peer->link->is_resuming;
+}
+
+bool abroad_is_any_resuming(const world *w) {
+    for (uint32_t a = 0; a < w->member_count; a++)
+        for (uint32_t b = 0; b < w->member_count; b++) {
+            const mesh_peer *peer = core_peer(w, a, b);
+            if (peer && peer->link && peer->link->is_resuming) return true;
+        }
+    return false;
+}
+
+static bool has_first_session(const world *w, uint32_t index, uint32_t other) {
+    const mesh_peer *peer = core_peer(w, index, other);
+    return !peer || peer->epoch == 0 || (peer->epoch == 1 && peer->link);
+}
+
+// Between hosts nothing may be lost for a connection that broke, but for a session that was given
+// up.
+bool abroad_is_session_whole(const world *w, uint32_t a, uint32_t b) {
+    return !abroad_is(w, a, b) || (has_first_session(w, a, b) && has_first_session(w, b, a));
+}
+
 // ---- what is seen on the way
 
 static void count_records(struct wire *wire, mesh_bytes bytes) {
@@ -77,7 +120,5 @@ void abroad_carry(world *w, conn *c, int end, mesh_bytes bytes) {
     pipe *p = &c->pipes[1 - end];
     p->data[p->tail - 1 - pick(w, (uint32_t)bytes.len)] ^= (uint8_t)(1 << pick(w, 8));
     c->is_corrupt = true;
-    w->is_disturbed[c->members[0]][c->members[1]] = true;
-    w->is_disturbed[c->members[1]][c->members[0]] = true;
     w->result.corruptions++;
 }

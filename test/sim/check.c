@@ -48,8 +48,8 @@ static void mix_bytes(world *w, mesh_bytes bytes) {
 }
 
 static const char *const kind_names[] = {
-    "CONNECT", "WRITE", "CLOSE", "PEER", "SERVICE", "SHAPE", "MESSAGE", "REQUEST",
-    "ABORT",   "REPLY", "ERROR", "ITEM", "GRANT",   "DOWN",  "DRAIN",   "FLUSHED"};
+    "CONNECT", "WRITE", "CLOSE", "PEER",  "SERVICE", "SHAPE", "MESSAGE", "REQUEST", "ABORT",
+    "REPLY",   "ERROR", "ITEM",  "GRANT", "INPUT",   "TAKE",  "DOWN",    "DRAIN",   "FLUSHED"};
 
 void check_event(world *w, uint32_t index, const mesh_output *out) {
     w->result.events++;
@@ -75,6 +75,7 @@ void check_event(world *w, uint32_t index, const mesh_output *out) {
         if (!m->peers[i].is_known || m->peers[i].handle != out->peer) continue;
         if (m->peers[i].was_down_told)
             check_fail(w, "member %u heard of member %u after its death", index, i);
+        abroad_notice_session(w, index, i);
         return;
     }
     check_fail(w, "member %u heard of a peer nobody told it about", index);
@@ -195,7 +196,8 @@ static void check_losses(world *w, uint32_t sender) {
         const entry *e = &w->entries[i];
         const expected *exps = w->members[sender]->expectations[i];
         bool may_lose = e->is_withdrawn || e->queue_index >= 0 || !is_steady(w, e->member) ||
-                        w->is_disturbed[sender][e->member];
+                        w->is_disturbed[sender][e->member] ||
+                        !abroad_is_session_whole(w, sender, e->member);
         if (may_lose) continue;
         // The receiver counts what it had no memory for.
         uint64_t told = mesh_node_stats_get(w->members[e->member]->node).lost_publications;

@@ -1,133 +1,74 @@
-// cluster_sim --seed N [--hosts N] [--verbose] [--bug NAME]: one run, with its hash.
-// cluster_sim --seeds FROM COUNT: many; the first that breaks a rule is printed with the command
-// that replays it; some are run twice, and must do the same.
-// cluster_sim --self-test: plants every bug of cluster.h, one at a time, and expects the checks to
-// find it.
+// cluster_sim: see runner.h; and with all of it
+// --hosts N: as many, and not as the seed says
 // cluster_sim --measure HOSTS LOSS ROUNDS: detection, dissemination, bytes (LOSS in 1/1000).
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cluster.h"
+#include "runner.h"
 
-enum { SELF_TEST_SEEDS = 1000, REPEAT_EVERY = 20 };
+static cluster_result last, sum;
+static uint32_t host_count; // 0: as the seed says
 
-static int usage(void) {
-    (void)fprintf(stderr, "usage: cluster_sim --seed N [--hosts N] [--verbose] [--bug NAME] | "
-                          "--seeds FROM COUNT | --self-test | --measure HOSTS LOSS ROUNDS\n");
-    return 2;
+static const char *bug_name(uint32_t bug) {
+    return cluster_bug_name((cluster_bug)bug);
 }
 
-static int report(const cluster_options *options, const cluster_result *result) {
-    if (result->violation[0] == '\0') return 0;
-    (void)printf("seed %llu: %s\nreplay: cluster_sim --seed %llu%s%s --verbose\n",
-                 (unsigned long long)options->seed, result->violation,
-                 (unsigned long long)options->seed, options->bug ? " --bug " : "",
-                 options->bug ? cluster_bug_name(options->bug) : "");
-    return 1;
+static runner_result run(const runner_options *options) {
+    last = cluster_run(&(cluster_options){.seed = options->seed,
+                                          .bug = (cluster_bug)options->bug,
+                                          .is_verbose = options->is_verbose,
+                                          .host_count = host_count});
+    return (runner_result){last.hash, last.violation};
 }
 
-static int run_one(const cluster_options *options) {
-    cluster_result r = cluster_run(options);
-    (void)printf("seed %llu: hash %016llx, %u hosts, %s, %llu datagrams, %llu deaths, %llu starts, "
-                 "%llu leaves, %llu partitions, %llu stops, %llu lies, %llu refutations, agreed "
-                 "after %llu ms\n",
-                 (unsigned long long)options->seed, (unsigned long long)r.hash, r.hosts,
-                 r.is_gentle ? "gentle" : "rough", (unsigned long long)r.datagrams,
-                 (unsigned long long)r.deaths, (unsigned long long)r.restarts,
-                 (unsigned long long)r.leaves, (unsigned long long)r.partitions,
-                 (unsigned long long)r.pauses, (unsigned long long)r.lies,
-                 (unsigned long long)r.refuted, (unsigned long long)r.agreed_ms);
-    return report(options, &r);
+static void add(void) {
+    sum.datagrams += last.datagrams;
+    sum.deaths += last.deaths;
+    sum.restarts += last.restarts;
+    sum.leaves += last.leaves;
+    sum.partitions += last.partitions;
+    sum.pauses += last.pauses;
+    sum.lies += last.lies;
+    sum.refuted += last.refuted;
+    if (last.agreed_ms > sum.agreed_ms) sum.agreed_ms = last.agreed_ms;
 }
 
-static int run_many(uint64_t from, uint64_t count) {
-    cluster_result sum = {.hosts = 0};
-    for (uint64_t seed = from; seed < from + count; seed++) {
-        cluster_options options = {.seed = seed};
-        cluster_result r = cluster_run(&options);
-        if (report(&options, &r) != 0) return 1;
-        sum.datagrams += r.datagrams;
-        sum.deaths += r.deaths;
-        sum.partitions += r.partitions;
-        sum.lies += r.lies;
-        sum.refuted += r.refuted;
-        if (r.agreed_ms > sum.agreed_ms) sum.agreed_ms = r.agreed_ms;
-        if (seed % REPEAT_EVERY != 0 || cluster_run(&options).hash == r.hash) continue;
-        (void)printf("seed %llu does not repeat\n", (unsigned long long)seed);
-        return 1;
+static void print(bool is_sum) {
+    const cluster_result *r = is_sum ? &sum : &last;
+    if (!is_sum) (void)printf("%u hosts, %s, ", r->hosts, r->is_gentle ? "gentle" : "rough");
+    (void)printf("%" PRIu64 " datagrams, %" PRIu64 " deaths, %" PRIu64 " starts, %" PRIu64
+                 " leaves, %" PRIu64 " partitions, %" PRIu64 " stops, %" PRIu64 " lies, %" PRIu64
+                 " refutations, agreed after %" PRIu64 " ms%s",
+                 r->datagrams, r->deaths, r->restarts, r->leaves, r->partitions, r->pauses, r->lies,
+                 r->refuted, r->agreed_ms, is_sum ? " at most" : "");
+}
+
+// Takes --hosts N out of the line. False: there is no such number of hosts.
+static bool take_hosts(int *argc, char **argv) {
+    int kept = 1;
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--hosts") == 0 && i + 1 < *argc)
+            host_count = (uint32_t)strtoul(argv[++i], NULL, 10);
+        else
+            argv[kept++] = argv[i];
     }
-    (void)printf("%llu seeds: %llu datagrams, %llu deaths, %llu partitions, %llu lies, %llu "
-                 "refutations; at most %llu ms to agree; every rule held\n",
-                 (unsigned long long)count, (unsigned long long)sum.datagrams,
-                 (unsigned long long)sum.deaths, (unsigned long long)sum.partitions,
-                 (unsigned long long)sum.lies, (unsigned long long)sum.refuted,
-                 (unsigned long long)sum.agreed_ms);
-    return 0;
-}
-
-static int find_bug(cluster_bug bug) {
-    for (uint64_t seed = 1; seed <= SELF_TEST_SEEDS; seed++) {
-        cluster_options options = {.seed = seed, .bug = bug};
-        cluster_result result = cluster_run(&options);
-        if (result.violation[0] == '\0') continue;
-        (void)printf("%-20s found with seed %llu: %s\n", cluster_bug_name(bug),
-                     (unsigned long long)seed, result.violation);
-        return 0;
-    }
-    (void)printf("%-20s not found in %d seeds\n", cluster_bug_name(bug), SELF_TEST_SEEDS);
-    return 1;
-}
-
-static int self_test(void) {
-    int err = 0;
-    for (cluster_bug bug = CLUSTER_BUG_NONE + 1; bug < CLUSTER_BUG_COUNT; bug++)
-        err |= find_bug(bug);
-    return err;
-}
-
-static bool parse_bug(const char *name, cluster_bug *out) {
-    for (cluster_bug bug = 0; bug < CLUSTER_BUG_COUNT; bug++) {
-        if (strcmp(cluster_bug_name(bug), name) != 0) continue;
-        *out = bug;
-        return true;
-    }
-    return false;
-}
-
-static int parse_one(int argc, char **argv, cluster_options *out) {
-    bool has_seed = false;
-    for (int i = 1; i < argc; i++) {
-        bool has_value = i + 1 < argc;
-        if (strcmp(argv[i], "--verbose") == 0) {
-            out->is_verbose = true;
-        } else if (strcmp(argv[i], "--seed") == 0 && has_value) {
-            out->seed = strtoull(argv[++i], NULL, 10);
-            has_seed = true;
-        } else if (strcmp(argv[i], "--hosts") == 0 && has_value) {
-            out->host_count = (uint32_t)strtoul(argv[++i], NULL, 10);
-        } else if (strcmp(argv[i], "--bug") != 0 || !has_value ||
-                   !parse_bug(argv[++i], &out->bug)) {
-            return 2;
-        }
-    }
-    return has_seed && out->host_count <= WORLD_HOSTS_MAX ? 0 : 2;
+    *argc = kept;
+    return host_count <= WORLD_HOSTS_MAX;
 }
 
 int main(int argc, char **argv) {
-    cluster_options options = {.seed = 0};
+    static const runner simulator = {"cluster_sim", CLUSTER_BUG_COUNT, bug_name, run, add, print};
     int err = 0;
-    if (argc == 2 && strcmp(argv[1], "--self-test") == 0)
-        err = self_test();
-    else if (argc == 4 && strcmp(argv[1], "--seeds") == 0)
-        err = run_many(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
-    else if (argc == 5 && strcmp(argv[1], "--measure") == 0)
+    if (argc == 5 && strcmp(argv[1], "--measure") == 0)
         cluster_measure((uint32_t)strtoul(argv[2], NULL, 10), (uint32_t)strtoul(argv[3], NULL, 10),
                         (uint32_t)strtoul(argv[4], NULL, 10));
-    else if (parse_one(argc, argv, &options) != 0)
-        err = usage();
+    else if (!take_hosts(&argc, argv))
+        err = 2;
     else
-        err = run_one(&options);
+        err = runner_main(&simulator, argc, argv);
     world_crypto_deinit();
     return err;
 }

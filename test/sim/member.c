@@ -1,4 +1,4 @@
-// The driver of a simulated node: carries bytes, time and the agent's packets, as mesh/io/warren.c
+// The driver of a simulated node: carries bytes, time and the agent's packets, as mesh/io/member.c
 // does.
 #include "world.h"
 
@@ -38,7 +38,11 @@ static void end_link(world *w, conn *c, int end) {
     member *m = w->members[c->members[end]];
     conn_close_end(w, c, end);
     if (has_bug(w, SIM_BUG_END_FORGOTTEN)) return;
-    mesh_node_link_down(m->node, w->now_ms, c->peers[end]);
+    bug_hurt_session(w, c->members[end], c->peers[end]);
+    if (c->is_write_broken[end])
+        mesh_node_link_down(m->node, w->now_ms, c->peers[end]);
+    else
+        mesh_node_link_eof(m->node, w->now_ms, c->peers[end]);
     member_poll(w, c->members[end]);
 }
 
@@ -48,6 +52,7 @@ static void take_link(world *w, uint32_t index, const packet *p) {
     m->links_received[p->member]++;
     if (!c->is_open[p->end]) return;
     uint32_t handle;
+    bug_hurt_session(w, index, m->peers[p->member].handle);
     if (abroad_link_up(w, index, &handle, p) != 0) {
         conn_close_end(w, c, (int)p->end);
         return;
@@ -56,12 +61,13 @@ static void take_link(world *w, uint32_t index, const packet *p) {
     conn *old = conn_of(w, index, handle, &old_end);
     if (old) { // the core chose the new one
         conn_close_end(w, old, old_end);
-        w->is_disturbed[index][p->member] = w->is_disturbed[p->member][index] = true;
+        if (!c->is_sealed)
+            w->is_disturbed[index][p->member] = w->is_disturbed[p->member][index] = true;
         w->result.replaced++;
     }
     c->peers[p->end] = handle;
-    m->peers[p->member].shapes = 0;
-    memset(m->peers[p->member].link_held, 0, sizeof m->peers[p->member].link_held);
+    w->result.resumed += abroad_is_resuming(w, index, handle);
+    abroad_notice_session(w, index, p->member);
     member_poll(w, index);
 }
 
@@ -86,11 +92,11 @@ void member_poll(world *w, uint32_t index) {
     member *m = w->members[index];
     while (mesh_node_poll(m->node, &out)) {
         check_event(w, index, &out);
-        if (out.kind <= MESH_OUT_CLOSE)
+        if (out.kind <= MESH_OUT_CLOSE) {
             carry_out(w, index, &out);
-        else
-            program_take(w, index, &out);
-        if (has_bug(w, SIM_BUG_DOWN_TWICE) && out.kind == MESH_OUT_DOWN)
+            continue;
+        }
+        for (uint32_t times = bug_tell(w, &out); times > 0; times--)
             program_take(w, index, &out);
     }
     check_bounds(w, index);
@@ -186,7 +192,9 @@ bool member_hear(world *w, uint32_t index) {
     case PACKET_UP: take_up(w, m, &p); break;
     case PACKET_PUT: take_put(w, m, &p); break;
     case PACKET_REMOVED:
-        mesh_node_entry_removed(m->node, w->members[p.member]->id, w->entries[p.entry].entry_id);
+        if (!has_bug(w, SIM_BUG_REMOVAL_FORGOTTEN))
+            mesh_node_entry_removed(m->node, w->members[p.member]->id,
+                                    w->entries[p.entry].entry_id);
         m->knows[p.entry] = false;
         break;
     case PACKET_DOWN: take_down(w, m, &p); break;

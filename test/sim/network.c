@@ -25,6 +25,7 @@ static bool does_strike(world *w, const pipe *p) {
     size_t frame_len = MESH_FRAME_HEAD_LEN + (size_t)load_be24(frame);
     bool is_alone = p->record_len == MESH_RECORD_HEAD_LEN + frame_len;
     if (has_bug(w, SIM_BUG_CREDIT_LOST)) return is_alone && frame[3] == MESH_FRAME_CREDIT;
+    if (has_bug(w, SIM_BUG_CANCEL_LOST)) return is_alone && frame[3] == MESH_FRAME_CANCEL;
     return is_alone && frame[3] == MESH_FRAME_PUB && frame[4] == MESH_FRAME_FIRST && chance(w, 20);
 }
 
@@ -43,7 +44,8 @@ static void release_held(pipe *p) {
 static void pass_record(world *w, pipe *p) {
     bool strikes = does_strike(w, p);
     w->has_bug_struck |= strikes;
-    bool is_lost = has_bug(w, SIM_BUG_RECORD_LOST) || has_bug(w, SIM_BUG_CREDIT_LOST);
+    bool is_lost = has_bug(w, SIM_BUG_RECORD_LOST) || has_bug(w, SIM_BUG_CREDIT_LOST) ||
+                   has_bug(w, SIM_BUG_CANCEL_LOST);
     if (strikes && is_lost) return;
     if (strikes && has_bug(w, SIM_BUG_BYTE_CHANGED)) p->record[p->record_len - 1] ^= 0x20;
     if (strikes && has_bug(w, SIM_BUG_RECORDS_SWAPPED) && !p->held) {
@@ -120,7 +122,7 @@ void conn_break(world *w, conn *c) {
     for (int i = 0; i < 2; i++) {
         truncate_pipe(w, &c->pipes[i]);
         c->is_write_broken[i] = true;
-        w->is_disturbed[c->members[i]][c->members[1 - i]] = true;
+        w->is_disturbed[c->members[i]][c->members[1 - i]] |= !c->is_sealed; // else it is resumed
     }
     w->result.breaks++;
 }

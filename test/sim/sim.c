@@ -9,10 +9,15 @@ const char *sim_bug_name(sim_bug bug) {
     static const char *const names[SIM_BUG_COUNT] = {
         [SIM_BUG_NONE] = "none",
         [SIM_BUG_RECORD_TWICE] = "record-twice",
+        [SIM_BUG_KEPT_FORGOTTEN] = "kept-forgotten",
+        [SIM_BUG_RECORD_FORGOTTEN] = "record-forgotten",
+        [SIM_BUG_RESUMED_EARLY] = "resumed-early",
+        [SIM_BUG_RESUMED_LATE] = "resumed-late",
         [SIM_BUG_RECORD_LOST] = "record-lost",
         [SIM_BUG_RECORDS_SWAPPED] = "records-swapped",
         [SIM_BUG_BYTE_CHANGED] = "byte-changed",
         [SIM_BUG_CREDIT_LOST] = "credit-lost",
+        [SIM_BUG_CANCEL_LOST] = "cancel-lost",
         [SIM_BUG_DOWN_FORGOTTEN] = "down-forgotten",
         [SIM_BUG_DOWN_INVENTED] = "down-invented",
         [SIM_BUG_END_FORGOTTEN] = "end-forgotten",
@@ -26,6 +31,23 @@ const char *sim_bug_name(sim_bug bug) {
         [SIM_BUG_NONCE_REPEATED] = "nonce-repeated",
         [SIM_BUG_COUNTER_MOVED] = "counter-moved",
         [SIM_BUG_SEAL_FORGOTTEN] = "seal-forgotten",
+        [SIM_BUG_REQUEST_TWICE] = "request-twice",
+        [SIM_BUG_ABORT_FORGOTTEN] = "abort-forgotten",
+        [SIM_BUG_ABORT_TWICE] = "abort-twice",
+        [SIM_BUG_REPLY_FORGOTTEN] = "reply-forgotten",
+        [SIM_BUG_REPLY_TWICE] = "reply-twice",
+        [SIM_BUG_DOUBT_DENIED] = "doubt-denied",
+        [SIM_BUG_ITEM_FORGOTTEN] = "item-forgotten",
+        [SIM_BUG_ITEM_TWICE] = "item-twice",
+        [SIM_BUG_INPUT_FORGOTTEN] = "input-forgotten",
+        [SIM_BUG_DRAIN_FORGOTTEN] = "drain-forgotten",
+        [SIM_BUG_SHAPE_FORGOTTEN] = "shape-forgotten",
+        [SIM_BUG_DEADLINE_FORGOTTEN] = "deadline-forgotten",
+        [SIM_BUG_DEADLINE_GROWN] = "deadline-grown",
+        [SIM_BUG_ID_REUSED] = "id-reused",
+        [SIM_BUG_ITEMS_UNASKED] = "items-unasked",
+        [SIM_BUG_STALL_FORGOTTEN] = "stall-forgotten",
+        [SIM_BUG_REMOVAL_FORGOTTEN] = "removal-forgotten",
     };
     return names[bug];
 }
@@ -128,7 +150,7 @@ static void step(world *w) {
 }
 
 // One round of everything that can move without new work or faults. False: nothing did.
-static bool calm_round(world *w) {
+static bool calm_round(world *w, bool is_answering) {
     uint64_t events = w->result.events;
     bool has_moved = false;
     while (w->word_count > w->word_head)
@@ -137,9 +159,9 @@ static bool calm_round(world *w) {
         while (member_hear(w, i))
             has_moved = true;
         if (!w->members[i]->is_alive) continue;
-        for (size_t at = 0; at < SERVES_MAX && w->members[i]->serve_count > 0; at++) {
+        for (size_t at = 0; is_answering && at < SERVES_MAX; at++) {
             has_moved |= w->members[i]->serves[at].is_used;
-            program_answer(w, i, at);
+            calls_answer(w, i, at);
         }
         for (uint32_t peer = 0; peer < w->member_count; peer++)
             program_consume(w, i, peer);
@@ -169,9 +191,16 @@ static void calm_down(world *w) {
     // The other end waits for the rest of a record whose length was changed, until time runs out.
     for (uint32_t i = 0; i < w->conn_count; i++)
         if (w->conns[i].is_corrupt) conn_break(w, &w->conns[i]);
+    // First without a handler that ends, so that it shows who waits for whom.
+    while (!w->result.violation[0]) {
+        if (calm_round(w, false)) continue;
+        if (!abroad_is_any_resuming(w)) break;
+        advance(w, next_wake_ms(w) - w->now_ms); // to be dialled again, or given up
+    }
+    calls_check_awaited(w);
     uint64_t until_ms = w->now_ms + CALM_MS;
     while (!w->result.violation[0]) {
-        if (calm_round(w)) continue;
+        if (calm_round(w, true)) continue;
         uint64_t wake_ms = next_wake_ms(w);
         if (wake_ms > until_ms || w->now_ms > until_ms) return;
         advance(w, wake_ms > w->now_ms ? wake_ms - w->now_ms : 1);

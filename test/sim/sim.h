@@ -14,6 +14,7 @@ typedef enum sim_bug {
     SIM_BUG_RECORDS_SWAPPED,    // or after the next one
     SIM_BUG_BYTE_CHANGED,       // or with another payload
     SIM_BUG_CREDIT_LOST,        // it swallows credit
+    SIM_BUG_CANCEL_LOST,        // or the word that nobody waits any more
     SIM_BUG_DOWN_FORGOTTEN,     // the agent does not say that a node is gone
     SIM_BUG_DOWN_INVENTED,      // or says it of one that lives
     SIM_BUG_END_FORGOTTEN,      // the driver does not tell the core that a link ended
@@ -28,6 +29,27 @@ typedef enum sim_bug {
     SIM_BUG_NONCE_REPEATED,     // a core seals two records of a link with one nonce
     SIM_BUG_COUNTER_MOVED,      // or moves the counter of what it opens, as for a forged one
     SIM_BUG_SEAL_FORGOTTEN,     // or does not seal what leaves the host
+    SIM_BUG_REQUEST_TWICE,      // a request is told two times
+    SIM_BUG_ABORT_FORGOTTEN,    // an abort is not told
+    SIM_BUG_ABORT_TWICE,        // or two times
+    SIM_BUG_REPLY_FORGOTTEN,    // a reply is not told
+    SIM_BUG_REPLY_TWICE,        // or two times
+    SIM_BUG_DOUBT_DENIED,       // it is said that a call did not run, when that is not known
+    SIM_BUG_ITEM_FORGOTTEN,     // an item of a stream is not told
+    SIM_BUG_ITEM_TWICE,         // or two times
+    SIM_BUG_INPUT_FORGOTTEN,    // an item of an input is not told
+    SIM_BUG_DRAIN_FORGOTTEN,    // a drain is not told
+    SIM_BUG_SHAPE_FORGOTTEN,    // a shape is not told
+    SIM_BUG_DEADLINE_FORGOTTEN, // a core forgets the deadlines of its calls
+    SIM_BUG_DEADLINE_GROWN,     // or gives them time for having waited
+    SIM_BUG_ID_REUSED,          // it uses the id of a call again
+    SIM_BUG_ITEMS_UNASKED,      // it sends items without credit
+    SIM_BUG_STALL_FORGOTTEN,    // the driver does not tell that a node is stalled
+    SIM_BUG_REMOVAL_FORGOTTEN,  // or that a service is no longer there
+    SIM_BUG_KEPT_FORGOTTEN,     // a link that breaks does not keep what the peer may not have
+    SIM_BUG_RECORD_FORGOTTEN,   // or not the record at hand
+    SIM_BUG_RESUMED_EARLY,      // it goes on behind what has come
+    SIM_BUG_RESUMED_LATE,       // or before it
     SIM_BUG_COUNT,
 } sim_bug;
 
@@ -37,7 +59,7 @@ enum { SIM_VIOLATION_MAX = 256 };
 
 typedef struct sim_result {
     uint64_t hash; // of all events
-    uint64_t steps, events, calls, publications, received, items, deaths, breaks, replaced,
+    uint64_t steps, events, calls, publications, received, items, deaths, breaks, replaced, resumed,
         corruptions;
     char violation[SIM_VIOLATION_MAX]; // a sentence; empty: every rule held
 } sim_result;

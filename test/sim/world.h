@@ -1,7 +1,7 @@
 // What the files of the simulator share. sim.c: which thing happens next; network.c: bytes on their
 // way; abroad.c: those between hosts; agent.c: the model of the agent; member.c: driver and program
-// of a node; streams.c: answers that are streams; check.c: the rules; bug.c: bugs that are planted
-// in the state of a core.
+// of a node, program.c; calls.c: its calls; streams.c, inputs.c: answers and inputs that are
+// streams; check.c: the rules; bug.c: bugs that are planted in what a core says and in its state.
 #pragma once
 
 #include "core/mem.h"
@@ -100,11 +100,18 @@ bool abroad_is(const world *w, uint32_t a, uint32_t b); // on two hosts
 void abroad_host_id(const world *w, uint32_t index, uint8_t out[MESH_ID_LEN]);
 void abroad_connect(world *w, conn *c); // a handshake has made its keys
 int abroad_link_up(world *w, uint32_t index, uint32_t *out_handle, const packet *p);
+void abroad_notice_session(world *w, uint32_t index, uint32_t other);
+bool abroad_is_resuming(const world *w, uint32_t index, uint32_t handle);
+bool abroad_is_any_resuming(const world *w);
+bool abroad_is_session_whole(const world *w, uint32_t a, uint32_t b);
 // `len` bytes of end `end` were written into the pipe to the other.
 void abroad_carry(world *w, conn *c, int end, mesh_bytes bytes);
 
 // ---- bug.c
+void bug_hurt_session(world *w, uint32_t index, uint32_t handle);
 void bug_hurt(world *w, conn *c, int end);
+// How often an event is told: once, but for planted bugs, which may change it, too.
+uint32_t bug_tell(world *w, mesh_output *out);
 
 // ---- member.c
 typedef struct entry {
@@ -118,14 +125,17 @@ typedef struct entry {
 typedef struct known_peer {
     uint32_t handle;
     bool is_known, is_down, is_monitored, was_down_told;
-    uint32_t shapes; // received on the link at hand
+    bool is_stalled; // the agent said so
+    uint32_t shapes; // received in the session at hand
+    uint32_t epoch;  // which that is
     // Bytes not consumed: in all, and of the link at hand.
     uint64_t held[MESH_LANE_COUNT], link_held[MESH_LANE_COUNT];
 } known_peer;
 
 typedef struct served {
     uint32_t slot, call;
-    bool is_used;
+    bool is_used, is_aborted;
+    uint64_t until_ms; // the handler has time
 } served;
 
 typedef struct expected { // of one sender by one subscription
@@ -146,6 +156,7 @@ typedef struct member {
     uint32_t slots[SLOTS_MAX]; // call + 1, or 0
     served serves[SERVES_MAX];
     uint32_t serve_count, last_answered;
+    size_t answer_due; // of `serves`, 1 more; 0: none
     uint32_t next_entry_id, shapes, noproc_due;
     uint32_t links_received[MEMBERS_MAX], links_sent[MEMBERS_MAX];
     uint32_t seq;
@@ -164,11 +175,32 @@ bool member_write(world *w, uint32_t conn, int end);
 void member_tick(world *w, uint32_t index);
 
 // ---- program.c
-void program_act(world *w, uint32_t index); // one random thing
-void program_answer(world *w, uint32_t index, size_t at);
+void program_act(world *w, uint32_t index);                          // one random thing
 void program_take(world *w, uint32_t index, const mesh_output *out); // an event for the application
 void program_consume(world *w, uint32_t index, uint32_t peer_member);
 void program_monitor(world *w, uint32_t index, uint32_t peer_member);
+
+uint32_t program_member_of(const world *w, uint32_t index, uint32_t handle); // or MEMBERS_MAX
+const char *program_subject(world *w);
+const char *program_service(world *w);
+size_t program_len(world *w); // of a payload
+
+// ---- calls.c
+void calls_make(world *w, uint32_t index);
+void calls_cancel(world *w, uint32_t index);
+void calls_serve(world *w, uint32_t index, size_t at); // something that a handler does
+void calls_answer(world *w, uint32_t index, size_t at);
+served *calls_served(world *w, uint32_t index, uint32_t slot); // NULL: none
+void calls_take_request(world *w, uint32_t index, const mesh_output *out);
+void calls_take_abort(world *w, uint32_t index, const mesh_output *out);
+void calls_take_outcome(world *w, uint32_t index, const mesh_output *out);
+void calls_check_awaited(world *w);
+
+// ---- inputs.c
+void inputs_send(world *w, uint32_t index);
+void inputs_read(world *w, uint32_t index, const served *s); // poll then
+void inputs_take(world *w, uint32_t index, const mesh_output *out);
+void inputs_take_room(world *w, uint32_t index, const mesh_output *out);
 
 // ---- streams.c
 void streams_send(world *w, uint32_t index, size_t at); // items of a call that is served
@@ -185,6 +217,11 @@ typedef struct call_record {
     uint32_t items_sent, items_received;
     uint32_t held; // bytes of items that the caller has not taken
     uint64_t deadline_ms;
+    uint32_t timeout_ms;
+    uint32_t parent; // the call that it is part of, or UINT32_MAX
+    bool has_input, is_input_over, is_input_read, is_input_stopped, has_input_ended;
+    uint32_t inputs_sent, inputs_received;
+    uint64_t input_allowed, input_received; // bytes
 } call_record;
 
 // A rule does not hold. The first time is the one to look at.
@@ -236,5 +273,5 @@ static inline bool has_bug(const world *w, sim_bug bug) {
     return w->options.bug == bug;
 }
 static inline bool is_record_bug(const world *w) {
-    return w->options.bug >= SIM_BUG_RECORD_TWICE && w->options.bug <= SIM_BUG_CREDIT_LOST;
+    return w->options.bug >= SIM_BUG_RECORD_TWICE && w->options.bug <= SIM_BUG_CANCEL_LOST;
 }

@@ -9,7 +9,7 @@ execute_process(COMMAND npm pack --silent ${packages} WORKING_DIRECTORY ${OUT} C
 file(GLOB archives ${OUT}/*.tgz)
 execute_process(COMMAND npm install --offline --ignore-scripts --no-audit --no-fund --loglevel=error ${archives}
   WORKING_DIRECTORY ${OUT} COMMAND_ERROR_IS_FATAL ANY)
-foreach(part bench e2e/messages e2e/package stock unit/js)
+foreach(part bench e2e/messages e2e/rules e2e/package stock unit/js)
   file(COPY ${SOURCE}/test/${part}/ DESTINATION ${OUT}/test/${part})
 endforeach()
 file(CREATE_LINK ../node_modules/warren ${OUT}/runtime/js SYMBOLIC) # where unit/js looks for the package's parts

@@ -109,6 +109,16 @@ test('where there is no native package for the platform, join() says for which t
   assert.match(got, new RegExp(`^ERR_WARREN_NO_ADDON there is no native part for ${native.slice(7)} with musl; there is: ${native}`))
 })
 
+test('npm installs the package where there is no native part for the platform, and join() says so there', async () => {
+  const { name, version } = JSON.parse(readFileSync(join(modules, 'warren/package.json')))
+  const cwd = project('elsewhere')
+  writeFileSync(join(cwd, 'package.json'), '{ "private": true }')
+  const archive = join(dirname(modules), `${name}-${version}.tgz`)
+  execFileSync('npm', ['install', '--offline', '--os=darwin', '--cpu=arm64', '--no-audit', '--no-fund', archive], { cwd, stdio: 'pipe', env: { ...process.env, NODE_OPTIONS: '' } })
+  const elsewhere = "Object.defineProperty(process, 'platform', { value: 'darwin' }); Object.defineProperty(process, 'arch', { value: 'arm64' });"
+  assert.equal(await run(elsewhere + joinAndTell, { cwd }), `ERR_WARREN_NO_ADDON there is no native part for darwin-arm64; there is: ${native} (glibc)\n`)
+})
+
 test('a Node.js that is too old is told so', async () => {
   const old = "Object.defineProperty(process.versions, 'node', { value: '18.20.4' }); Object.defineProperty(process, 'version', { value: 'v18.20.4' });"
   assert.match(await run(`${old} try { require('warren') } catch (err) { console.log(err.message) }`), /^the package warren needs Node\.js 20 or later, and this is v18\.20\.4/)

@@ -3,7 +3,7 @@
 # it in node_modules.
 #   cmake -DSOURCE=<repository> -DWORK=<build tree>/types [-DNPM=<build tree>/npm] -P check.cmake
 file(COPY ${SOURCE}/test/types/ DESTINATION ${WORK})
-file(COPY ${SOURCE}/runtime/js/index.d.ts DESTINATION ${WORK}/runtime/js)
+file(COPY ${SOURCE}/runtime/js/index.d.ts ${SOURCE}/runtime/js/config.d.ts DESTINATION ${WORK}/runtime/js)
 set(tsc ${WORK}/node_modules/typescript/lib/tsc.js)
 file(SHA256 ${SOURCE}/test/types/package-lock.json lock)
 if(NOT EXISTS ${WORK}/installed-${lock})

@@ -1,6 +1,6 @@
 // How programs use the package, as TypeScript sees it: compiled by `tsc --strict`, never run.
-import { join, testCluster, MeshError } from 'warren'
-import type { Client, Context, Down, Mesh, Msg, Peer, Service } from 'warren'
+import { defineConfig, join, testCluster, MeshError } from 'warren'
+import type { Client, Context, Down, Mesh, Msg, Peer, Service, StreamReader } from 'warren'
 import { on, once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
@@ -21,6 +21,14 @@ export const billing = {
   },
   file: (path: string) => createReadStream(path),
   later: async () => new ReadableStream<string>(),
+  async count(chunks: AsyncIterable<Buffer>) {
+    let length = 0
+    for await (const chunk of chunks) length += chunk.length
+    return length
+  },
+  async *upper(lines: StreamReader<string>) {
+    for await (const line of lines) yield line.toUpperCase()
+  },
   anything: (_input: unknown, { headers }: Context) => headers['trace'],
 }
 
@@ -65,6 +73,13 @@ export async function streams(mesh: Mesh) {
   const first: IteratorResult<number> = await reader.next()
   await reader.return?.()
   Readable.from(api.file('/')).pipe(process.stdout)
+  const written: number = await api.count(Readable.from([Buffer.alloc(1)]), { signal: AbortSignal.timeout(5) })
+  for await (const line of api.upper(new ReadableStream<string>())) total += line.length
+  for await (const line of api.upper(api.upper(Readable.from(['a'])))) total += line.length + written
+  // @ts-expect-error the handler reads texts
+  api.upper(new ReadableStream<number>())
+  // @ts-expect-error the handler reads a stream
+  api.count(Buffer.alloc(1))
   // @ts-expect-error items are numbers
   for await (const text of api.lines({ path: '/' })) text.trim()
   // @ts-expect-error an answer that is no stream is not read
@@ -82,6 +97,10 @@ export async function subjects(mesh: Mesh) {
     break
   }
   subscription.unsubscribe({ discard: true })
+  {
+    await using short = mesh.subscribe('short')
+    void short.queued
+  }
   const untyped: Msg = (await mesh.subscribe('x').next()).value
   // @ts-expect-error the data of an untyped subscription is unknown
   untyped.data.a
@@ -114,6 +133,9 @@ export async function peers(mesh: Mesh) {
 export async function life() {
   await using mesh = await join({ name: 'tool', maxMessage: 1 << 22 })
   using hook = mesh.onClose(async () => 'done')
+  using other = mesh.onClose((signal) => fetch('http://localhost/leaving', { signal }))
+  void other
+  mesh.ready() satisfies void
   try {
     await mesh.request('x')
   } catch (err) {
@@ -126,6 +148,9 @@ export async function life() {
   await mesh.close({ timeout: 10_000 })
   // @ts-expect-error a mesh has no such state
   if (mesh.state === 'isolated') void hook
+  const lost: number = mesh.stats.lostPublications
+  // @ts-expect-error: counted by the mesh alone
+  mesh.stats.lostPublications = lost
   return mesh.state
 }
 
@@ -151,3 +176,13 @@ export async function chosen() {
   // @ts-expect-error tags are texts
   await mesh.request('x', 1, { tags: { zone: 1 } })
 }
+
+export const configured = defineConfig({
+  services: {
+    api: { entry: 'api.js', instances: 'max', limits: { memory: '256M' }, health: { ready: 'listen', timeout: '20s' }, stop: { signal: 'SIGINT' } },
+    worker: { entry: 'worker.js', instances: { perHost: 2 }, group: 'shop' },
+  },
+})
+export const later = defineConfig(async () => ({ services: { api: { entry: 'api.js' } } }))
+// @ts-expect-error a number, "max" or { perHost }
+defineConfig({ services: { api: { entry: 'api.js', instances: 'all' } } })

@@ -17,7 +17,10 @@ const bufferPrototype = Buffer.prototype
 const dateGetTime = Date.prototype.getTime
 const mapEntries = Map.prototype.entries
 const setValues = Set.prototype.values
-const viewName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag).get
+const regexpSource = getterOf(RegExp.prototype, 'source')
+const regexpFlags = getterOf(RegExp.prototype, 'flags')
+const urlHref = getterOf(URL.prototype, 'href')
+const viewName = getterOf(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)
 
 class Encoder {
   #out = new Writer()
@@ -36,7 +39,7 @@ class Encoder {
     this.#out.target(bytes)
   }
 
-  // Writes `value` at `start` and returns where it ended, at most `end`. Throws MeshError, or what a getter threw.
+  // Writes `value` at `start` and returns where it ended, at most `end`. Throws MeshError.
   encode(value, start, end) {
     this.#out.pos = start
     this.#out.end = end
@@ -70,7 +73,7 @@ class Encoder {
       this.#out.room(0)
       return this.#out.pos
     } catch (err) {
-      throw explained(err, end - start)
+      throw err === TOO_LARGE ? explained(err, end - start) : err
     }
   }
 
@@ -202,6 +205,7 @@ class Encoder {
   #array(array) {
     this.#enter()
     const count = array.length
+    if (count >>> 0 !== count) throw new Uncloneable('an array behind a Proxy that gives no length')
     this.#out.room(count)
     this.#out.arrayHead(count)
     let i = 0
@@ -238,7 +242,7 @@ class Encoder {
     } else if (types.isArrayBuffer(value)) {
       this.#out.memory(KIND_ARRAY_BUFFER, value, 0, value.byteLength)
     } else if (value instanceof URL) {
-      this.#out.url(value.href)
+      this.#out.url(urlHref.call(value))
     } else {
       const keys = Object.keys(value)
       const reason = uncloneable(value, keys)
@@ -292,13 +296,14 @@ class Encoder {
   }
 
   #regexp(regexp) {
-    if (regexp.source.length > LIMITS.REGEXP_LEN) {
+    const source = regexpSource.call(regexp)
+    if (source.length > LIMITS.REGEXP_LEN) {
       throw new Uncloneable(`a RegExp of more than ${LIMITS.REGEXP_LEN} characters`)
     }
     const start = this.#open()
     this.#out.arrayHead(2)
-    this.#out.string(regexp.source)
-    this.#out.string(regexp.flags)
+    this.#out.string(source)
+    this.#out.string(regexpFlags.call(regexp))
     this.#close(EXT.REGEXP, start, 0)
   }
 
@@ -317,6 +322,11 @@ class Encoder {
     }
     this.#close(EXT.ERROR, start, 0)
   }
+}
+
+// What a value says of itself by an own property of the same name is not asked for.
+function getterOf(prototype, name) {
+  return Object.getOwnPropertyDescriptor(prototype, name).get
 }
 
 function hasEnumerable(object) {

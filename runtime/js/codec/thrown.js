@@ -8,13 +8,19 @@ const CLASSES = new Map(
   ),
 )
 
+// Classes that one extends another; a Proxy may say that it is its own prototype.
+const CHAIN_MAX = 64
+
 // Own properties that are not enumerable, and travel all the same.
 const HIDDEN_PROPERTIES = ['name', 'cause', 'errors']
 
 // The nearest built-in class. By name: an Error of another realm has other prototypes.
 function classNameOf(error) {
   if (Object.prototype.toString.call(error) === '[object DOMException]') return 'DOMException'
-  for (let prototype = Object.getPrototypeOf(error); prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
+  let prototype = error
+  for (let depth = 0; depth < CHAIN_MAX; depth++) {
+    prototype = Object.getPrototypeOf(prototype)
+    if (prototype === null) break
     const name = Object.hasOwn(prototype, 'constructor') ? prototype.constructor?.name : undefined
     if (CLASSES.has(name)) return name
   }

@@ -143,7 +143,7 @@ test('a warren-node that is not there, or does not work, is one clear failure', 
 // `warren ARGS` in a shell, with `redirections`.
 const redirected = (box, args, redirections) => box.start('sh', ['-c', `"$0" "$@" ${redirections}`, WARREN, ...args]).ended
 
-test('closed standard streams are as /dev/null', async (t) => {
+test('closed standard streams harm nothing, and what is written to one is told as lost', async (t) => {
   const box = await Sandbox.open(t)
   const none = '<&- >&- 2>&-'
   assert.equal((await redirected(box, ['ps'], none)).code, 4)
@@ -151,8 +151,8 @@ test('closed standard streams are as /dev/null', async (t) => {
   await redirected(box, ['run', '-d', 'probe.js'], none)
   await box.probes.next()
   assert.equal((await box.nodes()).length, 1)
-  assert.deepEqual(await redirected(box, ['ps'], '<&- >&-'), { code: 0, signal: null, stdout: '', stderr: '' })
-  assert.equal((await redirected(box, ['stop', 'probe'], none)).code, 0)
+  assert.deepEqual(await redirected(box, ['ps'], '<&- >&-'), { code: 1, signal: null, stdout: '', stderr: 'warren: cannot write the output: Bad file descriptor\n' })
+  assert.equal((await redirected(box, ['stop', 'probe'], '<&- 2>&-')).code, 0)
 })
 
 test('what cannot be written is a failure', async (t) => {
@@ -203,20 +203,24 @@ test('a limit on the size of files is no end either', async (t) => {
   await checkFullLog(box, agent)
 })
 
-test('a follower of logs that is too slow is cut off, and holds up nobody', async (t) => {
+test('a follower of logs that is too slow is told how much it missed, and holds up nobody', async (t) => {
   const box = await Sandbox.open(t)
   await box.agent()
   const first = box.warren(['run', 'probe.js', '--name', 'much'])
   await box.probes.next()
-  const follower = box.warren(['logs', '-f'])
+  const follower = box.warren(['logs', '-f', '--no-prefix'])
   await follower.until(/hello/)
   follower.streams.stdout.pause()
   const { code } = await box.done(['run', 'much.js'])
   assert.equal(code, 0)
   follower.streams.stdout.resume()
-  const cut = await follower.ended
-  assert.equal(cut.code, 1)
-  assert.match(cut.stderr, /^warren: the log was read too slowly: lines would have been lost\n$/)
+  const [, missed] = await follower.until(/warren: (\d+) lines are left out here: they came faster than they were read\n/)
+  const after = await box.done(['run', 'args.js', 'after'])
+  assert.equal(after.code, 0)
+  await follower.until(/\["after"\]/) // it goes on
+  assert.equal(follower.text('stdout').match(/z{1023}\n/g).length + Number(missed), 65_536)
+  follower.kill('SIGINT')
+  assert.equal((await follower.ended).code, 130)
   assert.equal(first.isOver, undefined)
 })
 

@@ -36,12 +36,12 @@ test('ps --json has the documented fields', async (t) => {
   await box.done(['run', '-d', 'probe.js'])
   const probe = await box.probes.next()
   const [node] = await box.nodes()
-  const { id, uptimeMs, memoryBytes, ...rest } = node
+  const { id, uptimeMs, memoryBytes, ready, ...rest } = node
   assert.match(id, /^[0-9a-f]{16}$/)
-  assert.ok(uptimeMs >= 0 && memoryBytes > 0)
+  assert.ok(uptimeMs >= 0 && memoryBytes > 0 && typeof ready === 'boolean') // so young, it may be or not
   assert.deepEqual(rest, {
-    name: 'probe.0', service: 'probe', instance: 0, state: 'up', pid: probe.pid, restarts: 0, joined: false,
-    cold: false, reason: '', entry: path.join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, 'programs', 'probe.js'),
+    name: 'probe.0', service: 'probe', instance: 0, state: 'up', pid: probe.pid, restarts: 0, stalledMs: 0, stalls: 0, joined: false, group: '', lastExit: null,
+    cold: false, reason: '', limits: null, logLinesLost: 0, entry: path.join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, 'programs', 'probe.js'),
   })
 })
 

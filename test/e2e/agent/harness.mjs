@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 export const WARREN = process.env.WARREN
 export const POKE = process.env.WARREN_POKE
 export const programs = fileURLToPath(new URL('programs', import.meta.url))
+const END_PATIENCE_MS = 30_000 // longer than anything that ends as it should
 const PATIENCE_MS = 60_000 // a slow machine under sanitizers; what hangs is told with what was seen
 
 // One process and what it wrote so far.
@@ -29,11 +30,14 @@ export class Proc {
         this.#chunks[name].push(chunk)
         this.#look()
       })
-    this.ended = once(this.#child, 'close').then(([code, signal]) => {
+    const end = (code, signal, stderr) => {
       this.isOver = true
       this.#look()
-      return { code, signal, stdout: this.text('stdout'), stderr: this.text('stderr') }
-    })
+      return { code, signal, stdout: this.text('stdout'), stderr }
+    }
+    this.ended = once(this.#child, 'close').then(
+      ([code, signal]) => end(code, signal, this.text('stderr')),
+      (err) => end(null, null, err.message)) // it could not even be started
   }
 
   bytes(name) {
@@ -77,18 +81,25 @@ export class Proc {
     process.kill(this.pid, signal)
   }
   // The same for one that may have ended already, untold.
-  end() {
+  end(signal = 'SIGTERM') {
     try {
-      this.kill('SIGTERM')
+      this.kill(signal)
     } catch (err) {
       if (err.code !== 'ESRCH') throw err
     }
   }
 }
 
+// What does not end when it is asked to; others may hold its output open.
+function abandon(proc) {
+  proc.end('SIGKILL')
+  for (const stream of [proc.streams.stdout, proc.streams.stderr]) stream?.destroy()
+}
+
 // Nodes that run programs/probe.js connect here; what they say is JSON lines.
 class Probes {
   #server = net.createServer((socket) => this.#take(socket))
+  #all = []
   #arrived = []
   #waiting = []
 
@@ -99,6 +110,7 @@ class Probes {
   }
   #take(socket) {
     const probe = { socket, said: [] }
+    this.#all.push(probe)
     probe.gone = new Promise((resolve) => socket.on('close', resolve).on('error', () => {}))
     let rest = ''
     socket.on('data', (chunk) => {
@@ -131,6 +143,11 @@ class Probes {
   take(count) {
     return Promise.all(Array.from({ length: count }, () => this.next()))
   }
+  // Those that are there.
+  kill() {
+    for (const { pid, socket } of this.#all)
+      if (pid !== undefined && !socket.destroyed) process.kill(pid, 'SIGKILL')
+  }
   close() {
     this.#server.close()
   }
@@ -160,6 +177,7 @@ export class Sandbox {
     return this.start(this.program, args, options)
   }
   start(command, args, { env, ...options } = {}) {
+    if (this.isClosed) throw new Error('the test is over') // one that ran out of time goes on
     const proc = new Proc(command, args, { cwd: programs, ...options, env: { ...this.env, ...env } })
     this.#procs.push(proc)
     return proc
@@ -187,13 +205,24 @@ export class Sandbox {
   agentLog() {
     return fs.readFileSync(path.join(this.state, 'agent.log'), 'utf8')
   }
+  async killAgent(agent) {
+    const exit = once(agent.streams, 'exit') // what it leaves behind writes to the same stderr, and lives on
+    agent.kill('SIGKILL')
+    await exit
+  }
 
   async close() {
+    this.isClosed = true
     for (const proc of this.#procs) {
       proc.streams.stdout?.resume() // a test that failed may have left it paused
       if (!proc.isOver) proc.end()
     }
+    const late = setTimeout(() => {
+      this.probes.kill()
+      for (const proc of this.#procs) if (!proc.isOver) abandon(proc)
+    }, END_PATIENCE_MS)
     await Promise.all(this.#procs.map((proc) => proc.ended))
+    clearTimeout(late)
     this.probes.close()
     fs.rmSync(this.dir, { recursive: true, force: true })
   }

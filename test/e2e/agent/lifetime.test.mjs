@@ -33,17 +33,35 @@ test('kill -9 of the agent ends its nodes, and run says so', async (t) => {
   await Promise.all(probes.map((probe) => probe.gone))
 })
 
-test('kill -9 of a daemon ends detached nodes, and the next agent takes its place', async (t) => {
+test('kill -9 of a daemon ends nodes of a run in the foreground, as the run is over', async (t) => {
   const box = await Sandbox.open(t)
   const agent = await box.agent()
-  await box.done(['run', '-d', 'probe.js'])
+  const run = box.warren(['run', 'probe.js'])
   const probe = await box.probes.next()
+  await run.until(/hello/)
   agent.kill('SIGKILL')
   await probe.gone
-  await agent.ended
+  assert.equal((await run.ended).code, 4)
   await box.agent() // in spite of the socket and the lock file that are left
   assert.deepEqual(await box.nodes(), [])
 })
+
+for (const [what, env, forsake] of [
+  ['when nobody has adopted them in time', { WARREN_ORPHAN_TIMEOUT: '1' }, () => {}],
+  ['when nobody can: the state directory is gone', {}, (box) => fs.rmSync(box.state, { recursive: true })],
+])
+  test(`detached nodes of a killed daemon end ${what}`, async (t) => {
+    const box = await Sandbox.open(t)
+    const agent = await box.agent({ env })
+    await box.done(['run', '-d', 'probe.js'])
+    const probe = await box.probes.next()
+    agent.kill('SIGKILL')
+    forsake(box)
+    await probe.gone
+    await agent.ended
+    await box.agent()
+    assert.deepEqual(await box.nodes(), [])
+  })
 
 test('nodes live on when the zygote dies, and new ones come from the next', async (t) => {
   const box = await Sandbox.open(t)

@@ -8,6 +8,7 @@ import { Net } from './net.mjs'
 import { putInFront } from './proxy.mjs'
 
 const PORT = 7400
+const GONE = ['down', 'unreachable', 'left']
 const statesOf = (line) => Object.fromEntries(JSON.parse(line).hosts.map(({ name, state }) => [name, state]))
 const peer = fileURLToPath(new URL('../messages/peer.mjs', import.meta.url))
 
@@ -102,6 +103,11 @@ export class History {
   // Which states this host was ever said to be in.
   of(name) {
     return [...new Set(this.states.map((states) => states[name]))]
+  }
+  // Nobody took it for gone. A suspicion takes nothing from anybody; on a busy machine one may come.
+  mustHaveStayed(name) {
+    const said = this.of(name)
+    assert.ok(said.includes('up') && !said.some((state) => GONE.includes(state)), `${name} was ${said}`)
   }
   end() {
     this.#watch.kill('SIGTERM')

@@ -1,7 +1,8 @@
 // The examples as they are, over three hosts: nothing in them knows of hosts.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { cpSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { cpSync, mkdirSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -139,7 +140,38 @@ const chatOverHosts = async (t) => {
   assert.ok(!cat.output.includes('is cat gone'))
 }
 
+// ---- files
+
+const filesOverHosts = async (t) => {
+  const cluster = await Cluster.open(t, NAMES), [ada, bob, cyd] = cluster.hosts
+  for (const host of [bob, cyd]) {
+    const store = path.join(host.dir, 'store')
+    mkdirSync(store)
+    await cluster.done(host, 'run', '-d', path.join(examples, 'files', 'store.mjs'), '--name', `store-${host.name}`, '--', store)
+  }
+  const copy = (host, ...args) => host.start(process.env.WARREN_NODE, [path.join(examples, 'files', 'copy.mjs'), ...args])
+  const done = async (...args) => {
+    const { code, stderr } = await copy(...args).ended
+    assert.equal(code, 0, stderr)
+  }
+  const sent = path.join(ada.dir, 'large'), back = path.join(cyd.dir, 'back')
+  writeFileSync(sent, randomBytes(20 << 20))
+  await done(ada, 'put', sent, 'large', '--to', 'bob')
+  await done(cyd, 'get', 'large', back, '--to', 'store-bob')
+  assert.deepEqual(readFileSync(back), readFileSync(sent))
+  // A host that is cut off while a file goes there: the copy fails, and nothing stays.
+  truncateSync(sent, 2 ** 32)
+  const put = copy(ada, 'put', sent, 'half', '--to', 'bob')
+  const names = () => readdirSync(path.join(bob.dir, 'store'))
+  while (!names().some((name) => name.endsWith('.part'))) await new Promise(setImmediate)
+  await cluster.net.isolate(bob)
+  assert.equal((await put.ended).code, 1)
+  while (names().length > 1) await new Promise(setImmediate)
+  assert.deepEqual(names(), ['large'])
+}
+
 test('examples over three hosts', { concurrency: true, skip }, (t) => Promise.all([
   t.test('search: shards, front and coordinator on different hosts answer as grep does, whatever dies', searchOverHosts),
   t.test('chat: one room over three hosts, and who is in it', chatOverHosts),
+  t.test('files: they come over whole, or not at all', filesOverHosts),
 ]))

@@ -136,7 +136,8 @@ static void on_attached_end(void *user) {
 }
 
 int main(int argc, char **argv) {
-    static const agent_members_events events = {on_listen, on_attached_end};
+    static const agent_members_events events = {.on_listen = on_listen,
+                                                .on_attached_end = on_attached_end};
     char text[AGENT_VAULT_TEXT_MAX] = "";
     uv_timer_t timer;
     setvbuf(stdout, NULL, _IOLBF, 0); // a test waits for its lines

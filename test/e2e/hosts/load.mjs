@@ -77,6 +77,7 @@ export class Load {
     this.members[at] = await cluster.member(host, `load-on-${host.name}-${++this.#lives}`)
     await this.members[at].run(serve)
     await this.members[at].run(start, this.members.length)
+    await this.linked() // or the next one that leaves ends a handshake, after which a call was under way already
   }
 
   // { answered: 123, 'maybe delivered (ERR_WARREN_TIMEOUT)': 1 }. Members that are dead are asked nothing.

@@ -9,7 +9,6 @@ import { Load } from './load.mjs'
 import { program } from './port.mjs'
 
 const NAMES = ['ada', 'bob', 'cyd', 'dan', 'eve']
-const GONE = ['down', 'unreachable', 'left']
 
 const stop = async (host) => {
   host.agentProcess.kill('SIGTERM')
@@ -28,7 +27,7 @@ export const liar = async (t) => {
   await liar.until(/"told":[1-9]/)
   await sleep(isWhole ? 60_000 : 15_000) // nothing is waited for: nothing shall happen
   for (const history of histories)
-    for (const { name } of honest) assert.ok(!history.of(name).some((state) => GONE.includes(state)), `${name} was ${history.of(name)}`)
+    for (const { name } of honest) history.mustHaveStayed(name)
   for (const [outcome, count] of Object.entries(await load.end())) {
     figure(t, outcome, count, 'calls')
     if (outcome !== 'answered') assert.equal(count, 0)
@@ -125,5 +124,5 @@ export const copied = async (t) => {
   assert.match(doctor.stdout, /problem +hosts +.*another machine is in the cluster with the keys of this host/)
   await Promise.all([ada, cyd, copy].map((host) => cluster.sees(host, hosts)))
   for (const history of histories)
-    for (const { name } of hosts) assert.ok(!history.of(name).some((state) => GONE.includes(state)), `${name} was ${history.of(name)}`)
+    for (const { name } of hosts) history.mustHaveStayed(name)
 }

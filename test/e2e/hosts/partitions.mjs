@@ -33,7 +33,7 @@ const merge = async (t, cluster, what) => {
 const assertNobodyLost = (cluster, except = []) => {
   const others = cluster.hosts.filter((host) => !except.includes(host))
   for (const history of cluster.histories)
-    for (const { name } of others) assert.ok(!history.of(name).some((state) => GONE.includes(state)), `${name} was ${history.of(name)}`)
+    for (const { name } of others) history.mustHaveStayed(name)
 }
 
 const finish = async (t, cluster) => {
@@ -78,7 +78,7 @@ export const powerCord = async (t) => {
   }))
   await cluster.until(eve, all(GONE, others))
   for (const history of cluster.histories.slice(0, 4))
-    for (const { name } of others) assert.deepEqual(history.of(name).filter((state) => GONE.includes(state)), [])
+    for (const { name } of others) history.mustHaveStayed(name)
   await merge(t, cluster, 'one of five')
   await finish(t, cluster)
 }

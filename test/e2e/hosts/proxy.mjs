@@ -24,11 +24,12 @@ export async function putInFront(t, host) {
 
 class Proxy {
   settings = {} // delay, jitter (ms); repeat, flip (% of datagrams or chunks of a stream); isKept; pace (bytes/s to nodes)
-  counts = { flips: 0, datagrams: 0, connections: 0 }
+  counts = { flips: 0, datagrams: 0, connections: 0, cuts: 0 }
   #sessions = []
   #datagrams = []
   #ways = new Map()
   #sockets = new Set()
+  #links = new Set() // of nodes: {client, server}
 
   set(settings) {
     this.settings = settings
@@ -71,10 +72,10 @@ class Proxy {
     const kept = []
     this.counts.connections++
     if (this.settings.isKept) this.#sessions.push(kept)
-    this.#pipe(client, server, kept, true)
+    this.#pipe(client, server, kept, { client, server })
     this.#pipe(server, client, [])
   }
-  #pipe(from, to, kept, isClient = false) {
+  #pipe(from, to, kept, link) {
     const queue = [] // a stream keeps its order
     let isForNode
     const work = () => {
@@ -88,7 +89,8 @@ class Proxy {
     from.setNoDelay(true)
     from.on('data', (bytes) => {
       kept.push(bytes)
-      isForNode ??= isClient && bytes[5] === KIND_NODE // of the preamble
+      isForNode ??= link !== undefined && bytes[5] === KIND_NODE // of the preamble
+      if (isForNode) this.#links.add(link)
       if (isForNode && this.settings.pace) {
         from.pause()
         setTimeout(() => from.resume(), bytes.length / this.settings.pace * 1000)
@@ -100,8 +102,18 @@ class Proxy {
     from.on('error', () => {})
     from.on('close', () => {
       this.#sockets.delete(from)
+      this.#links.delete(link)
       to.destroy()
     })
+  }
+
+  // Every connection of nodes is reset, with whatever is under way in it.
+  cutLinks() {
+    for (const { client, server } of this.#links) {
+      client.resetAndDestroy()
+      server.resetAndDestroy()
+      this.counts.cuts++
+    }
   }
 
   // All datagrams that were kept, sent again; how many were sent and how many bytes came back.

@@ -11,7 +11,7 @@ import * as wire from './wire.mjs'
 export const groups = {
   processes: [
     ['a node killed on another host is told at once, as a crash', processes.killedNode],
-    ['an agent that is killed: its nodes end, its host is told down, and comes back with a new agent', processes.killedAgent],
+    ['an agent that is killed: its host is told down, its nodes live on, and the next agent has them', processes.killedAgent],
     ['a node stopped for 5 s is never down, and loses nothing', processes.stoppedNode],
     ['a node stopped for a minute is never down, and answers again', processes.longStoppedNode],
     ['agents stopped for 5 s, again and again, are never called down', processes.stoppedAgents],
@@ -30,6 +30,7 @@ export const groups = {
   ],
   wire: [
     ['changed bytes end links; nothing wrong is delivered, and new links come', wire.changed],
+    ['connections of nodes that are reset, again and again: no call fails, nothing is lost or comes twice', wire.reset],
     ['late, repeated and out of order: nobody is lost, nothing runs twice', wire.delayed],
     ['recordings of datagrams and whole sessions are answered by nothing', wire.replayed],
     ['a stream that is swallowed is noticed at both ends', wire.halfOpen],

@@ -6,7 +6,6 @@ import { figure } from './figure.mjs'
 import { Load } from './load.mjs'
 
 const NAMES = ['ada', 'bob', 'cyd']
-const GONE = ['unreachable', 'down', 'left']
 
 const open = async (t) => {
   const cluster = await Cluster.open(t, NAMES, { proxied: true })
@@ -19,7 +18,7 @@ const sum = (all, name) => all.reduce((total, each) => total + each[name], 0)
 
 const assertNobodyLost = (histories) => {
   for (const history of histories)
-    for (const name of NAMES) assert.ok(!history.of(name).some((state) => GONE.includes(state)), `${name} was ${history.of(name)}`)
+    for (const name of NAMES) history.mustHaveStayed(name)
 }
 
 const finish = async (t, load) => {
@@ -48,6 +47,66 @@ export const changed = async (t) => {
   figure(t, 'bits changed', sum(all, 'flips'), 'bits')
   await finish(t, load)
   assert.ok(sum(all, 'flips') > 100)
+}
+
+// What one member says to another while connections break: publications, and the items of an answer.
+const flow = async (from, to) => {
+  await to.run(async (mesh, keep) => {
+    keep.heard = []
+    keep.flow = mesh.subscribe('flow')
+    await keep.flow.ready
+    ;(async () => { for await (const { data } of keep.flow) keep.heard.push(data) })()
+  })
+  await from.run(async (mesh, keep) => {
+    keep.source = await mesh.serve('source', { async *items() { for (let i = 0; !keep.isFlowOver; i++) yield i } })
+    while (keep.told === undefined) keep.told = await new Promise((resolve) => setTimeout(resolve, 200, 0))
+    keep.telling = (async () => {
+      while (!keep.isFlowOver) {
+        if (!mesh.publish('flow', keep.told++)) await new Promise((resolve) => mesh.once('drain', resolve))
+        if (keep.told % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+    })()
+  })
+  await to.run(async (mesh, keep) => {
+    await mesh.available('source')
+    keep.reading = (async () => {
+      let count = 0
+      for await (const i of await mesh.client('source').items()) if (i !== count++) throw new Error(`item ${i} where ${count - 1} was due`)
+      return count
+    })()
+  })
+}
+const endFlow = async (from, to) => {
+  const told = await from.run(async (mesh, keep) => {
+    keep.isFlowOver = true
+    await keep.telling
+    return keep.told
+  })
+  const items = await to.run((mesh, keep) => keep.reading)
+  const heard = await to.run(async (mesh, keep, told) => {
+    while (keep.heard.at(-1) !== told - 1) await new Promise((resolve) => setTimeout(resolve, 10))
+    return keep.heard.every((value, i) => value === keep.heard[0] + i) && keep.heard.length
+  }, told)
+  assert.ok(heard > 0, 'a publication was lost, came twice or out of order')
+  return { items, heard }
+}
+
+export const reset = async (t) => {
+  const cluster = await open(t), load = await Load.open(cluster), [ada, bob] = load.members
+  await load.linked()
+  await flow(ada, bob)
+  for (let round = 0; round < 20; round++) {
+    await sleep(250)
+    await Promise.all(cluster.proxies.map((proxy) => proxy.run((it) => it.cutLinks())))
+  }
+  const { items, heard } = await endFlow(ada, bob)
+  const cuts = sum(await counts(cluster), 'cuts'), outcomes = await load.end()
+  figure(t, 'connections reset', cuts, 'connections')
+  figure(t, 'publications', heard, 'messages')
+  figure(t, 'items of a stream', items, 'items')
+  figure(t, 'answered', outcomes.answered, 'calls')
+  assert.ok(cuts > 20)
+  assert.deepEqual(Object.keys(outcomes), ['answered'])
 }
 
 export const delayed = async (t) => {

@@ -81,6 +81,7 @@ export class Cluster {
       this.agent.kill('SIGTERM')
       await once(this.agent, 'exit')
     }
-    rmSync(this.dir, { recursive: true, force: true })
+    // What a killed agent leaves behind (its zygote, its nodes) may write a last file while the directory goes.
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
 }

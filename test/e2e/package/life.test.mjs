@@ -95,6 +95,38 @@ test('close() runs hooks last to first, waits for handlers, and emits close', as
   assert.equal(stdout, 'last true\nfirst\nanswer\nclose\n', stderr)
 })
 
+test('the signal of a hook aborts when the time of close() is over', async () => {
+  const { stdout, stderr } = await module(`
+    const mesh = await join()
+    mesh.onClose((signal) => console.log('next', signal.aborted))
+    mesh.onClose((signal) => new Promise((resolve) => signal.addEventListener('abort', () => { console.log(signal.reason.code); resolve() })))
+    await mesh.close({ timeout: 50 })
+    console.log(mesh.state)`)
+  assert.equal(stdout, 'ERR_WARREN_TIMEOUT\nnext true\nclosed\n', stderr)
+})
+
+test('all that has an end ends by `using`: Symbol.dispose and Symbol.asyncDispose', async () => {
+  const { stdout, stderr } = await module(`
+    const mesh = await join()
+    const code = (promise) => promise.then(() => 'fine', (err) => err.code)
+    const service = await mesh.serve('short', { f: () => 1, async *list() { try { yield 1; yield 2 } finally { console.log('list ended') } } })
+    const reader = await mesh.client('short').list()
+    await reader.next()
+    await reader[Symbol.asyncDispose]()
+    console.log((await reader.next()).done)
+    await service[Symbol.asyncDispose]()
+    console.log(await code(mesh.client('short').f()))
+    const subscription = mesh.subscribe('x')
+    await subscription[Symbol.asyncDispose]()
+    console.log((await subscription.next()).done)
+    const monitor = mesh.monitor(mesh.self)
+    monitor[Symbol.dispose]()
+    mesh.onClose(() => console.log('never'))[Symbol.dispose]()
+    await mesh[Symbol.asyncDispose]()
+    console.log(mesh.state)`)
+  assert.equal(stdout, 'list ended\ntrue\nERR_WARREN_NO_RESPONDERS\ntrue\nclosed\n', stderr)
+})
+
 test('what nobody reads any more keeps no process after close()', async () => {
   assert.deepEqual(await module(`
     const mesh = await join()
@@ -113,6 +145,17 @@ test('a handler that does not end holds close() no longer than its timeout', asy
     await mesh.close({ timeout: 50 })
     await call`)
   assert.equal(stdout, 'ERR_WARREN_CLOSED\n', stderr)
+})
+
+test('a time for close() that no timer can count is one of the longest', async () => {
+  const { stdout, stderr } = await module(`
+    const mesh = await join()
+    await mesh.serve('slow', { f: () => new Promise((resolve) => setTimeout(resolve, 100, 'answer')) })
+    const call = mesh.client('slow').f().then(console.log, (err) => console.log(err.code))
+    await new Promise(setImmediate)
+    await mesh.close({ timeout: 3e9 })
+    await call`)
+  assert.equal(stdout, 'answer\n', stderr)
 })
 
 test('what was published right before process.exit() is sent, in an exit handler too', async () => {

@@ -102,6 +102,19 @@ test('close() of a service waits for running handlers and takes no new calls', a
   assert.equal(await running, 'answer')
 })
 
+test('a handler whose thenable settles twice answers its own caller, once', async () => {
+  await server.run((mesh) => mesh.serve('twice', {
+    twice: () => ({ then(resolve) { resolve('first'); setTimeout(resolve, 20, 'of another call') } }),
+    later: () => new Promise((resolve) => setTimeout(resolve, 100, 'own')),
+  }).then(() => {}))
+  const answers = await caller.run(async (mesh) => {
+    await mesh.available('twice')
+    const { twice, later } = mesh.client('twice')
+    return [await twice(), await later()]
+  })
+  assert.deepEqual(answers, ['first', 'own'])
+})
+
 test('a signal that a handler asks for after the caller gave up is aborted already', async () => {
   await server.run((mesh, keep) => mesh.serve('late', {
     async look(_, context) {

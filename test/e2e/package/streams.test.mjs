@@ -39,6 +39,14 @@ async function serveStreams(mesh, keep) {
         keep.ended++
       }
     },
+    // Slow at first, so that its reader waits for each window; then as far ahead as it may.
+    async *warms(slowCount) {
+      keep.sent = 0
+      for (;; keep.sent++) {
+        if (keep.sent < slowCount) await new Promise((resolve) => setTimeout(resolve, 2))
+        yield Buffer.alloc(16 << 10)
+      }
+    },
     async *silent(_, { signal }) {
       try {
         yield 'first'
@@ -145,10 +153,27 @@ test('a reader that takes nothing holds the generator: what was sent is bounded,
     last = now
     assert.deepEqual(await caller.run((mesh, { streams }) => streams.plain()), [1, 2, 3])
   }
-  assert.ok(await sent() <= (256 << 10) + (64 << 10), `${await sent()} bytes were sent`)
+  assert.ok(await sent() <= (64 << 10) + 2 * (16 << 10), `${await sent()} bytes were sent`)
   const before = await endedSoFar(server)
   await caller.run((mesh, keep) => keep.slow.return().then(() => {}))
   await ended(server, before + 1)
+})
+
+test('a reader that waited long for each window gets a wider one, and that is bounded, too', async () => {
+  const ahead = await caller.run(async (mesh, keep) => {
+    keep.slow = await keep.streams.warms(100)
+    for (let i = 0; i < 101; i++) await keep.slow.next()
+  }).then(async () => {
+    const sent = () => server.run((mesh, keep) => keep.sent)
+    for (let last = -1, now = await sent(); now !== last; now = await sent()) {
+      last = now
+      await caller.run((mesh, { streams }) => streams.plain())
+    }
+    return (await sent() - 101) * (16 << 10)
+  })
+  assert.ok(ahead > 128 << 10 && ahead <= (256 << 10) + 2 * (16 << 10), `${ahead} bytes ahead`)
+  await caller.run((mesh, keep) => keep.slow.return().then(() => {}))
+  await idle(server)
 })
 
 test('the timeout of a call is for each item that is awaited', async () => {

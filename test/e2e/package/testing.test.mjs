@@ -92,8 +92,10 @@ test('a paused node answers when it is resumed; a killed one is told at once, be
     await cluster.partition(b, c)
     const down = a.run(async (mesh, id) => { const { reason, signal } = await mesh.monitor(id).down; return [reason, signal] }, b.id)
     const cut = c.run(async (mesh, id) => (await mesh.monitor(id).down).reason, b.id)
-    await c.run(() => 1)
+    await Promise.all([a.run(() => 1), c.run(() => 1)]) // their monitors are there
     assert.deepEqual(await cluster.kill(b), { id: b.id, name: 'n1', code: null, signal: 'SIGKILL' })
+    const [instead] = await cluster.add(1) // also when one has ended
+    assert.equal(await instead.run((mesh) => mesh.self.name), instead.name)
     assert.ok(['crash', 'killed'].includes((await down)[0]))
     assert.equal(await cut, (await down)[0])
     await assert.rejects(b.run(() => 1), { code: 'ERR_WARREN_PEER_LOST' })
@@ -114,6 +116,15 @@ test('a program that fails, an agent that is not there: the promise is rejected 
   await assert.rejects(testCluster(1, { entry: program('nowhere.mjs') }), /nowhere/)
   await assert.rejects(testCluster(1, { warren: '/nowhere/warren' }), { code: 'ERR_WARREN_NO_AGENT', message: /needs the program warren/ })
   await assert.rejects(testCluster(1e6), RangeError)
+})
+
+test('a node has 1,024 calls of run() under way and no more; its end is that of all', async () => {
+  await withCluster(1, async (cluster, a) => {
+    const runs = Array.from({ length: 1024 }, () => a.run(() => new Promise(() => {})).catch((err) => err.code))
+    await assert.rejects(a.run(() => 1), { code: 'ERR_WARREN_OVERLOADED', delivered: 'no', message: 'n0: 1024 calls of run() have not come back' })
+    await cluster.kill(a)
+    assert.deepEqual([...new Set(await Promise.all(runs))], ['ERR_WARREN_PEER_LOST'])
+  })
 })
 
 for (const [how, signal] of [['crashes', 'SIGKILL'], ['ends without close()', 'SIGUSR2']]) {

@@ -158,6 +158,68 @@ test("the caller's AsyncLocalStorage is there after await, and each handler has 
   assert.deepEqual(after, ['a', 'b', 'c'].map((name) => [name, name, null, name]))
 })
 
+test('what stands in an AsyncLocalStorage around serve() is there in each handler; a trace around it is not', async () => {
+  await server.run(async (mesh, keep) => {
+    const als = (keep.around = new keep.hooks.AsyncLocalStorage())
+    await als.run('around', () => mesh.serve('around', {
+      get: () => als.getStore(),
+      change: async (value) => { als.enterWith(value); await null; return als.getStore() },
+      async *stream() { yield als.getStore(); await null; yield als.getStore() },
+      open: async () => { await mesh.serve('opened', { onwards: () => mesh.client('third').headers() }); return als.getStore() },
+    }))
+  })
+  const got = await caller.run(async (mesh, keep, headers) => {
+    await mesh.available('around')
+    const around = mesh.client('around')
+    const items = []
+    for await (const item of around.stream()) items.push(item)
+    const changed = await Promise.all([around.change('a'), around.change('b'), around.get()])
+    const opened = await around.open(null, { headers })
+    await mesh.available('opened')
+    return [items, changed, await around.get(), opened, await mesh.client('opened').onwards()]
+  }, { traceparent: TRACE })
+  assert.deepEqual(got, [['around', 'around'], ['a', 'b', 'around'], 'around', 'around', {}])
+})
+
+test('2,000 nested calls, 100 at a time, each keep the context and the trace that they began with', async () => {
+  await server.run(async (mesh, keep) => {
+    const als = new keep.hooks.AsyncLocalStorage()
+    const third = mesh.client('third')
+    await mesh.serve('deep', {
+      walk: async (n, { headers }) => als.run(n, async () => {
+        const seen = []
+        for (let hop = 0; hop < 3; hop++) {
+          if (n % 3 === hop) await new Promise(setImmediate)
+          const { traceparent } = await third.headers()
+          seen.push(als.getStore() === n && traceparent === headers.traceparent)
+        }
+        return seen.every(Boolean)
+      }),
+    })
+  })
+  const wrong = await caller.run(async (mesh, keep, trace) => {
+    await mesh.available('deep')
+    const deep = mesh.client('deep')
+    const als = new keep.hooks.AsyncLocalStorage()
+    let next = 0
+    const wrong = []
+    const worker = async () => {
+      while (next < 2000) {
+        const n = next++
+        await als.run({ n }, async () => {
+          // Every fourth has no trace: none of another's may reach it.
+          const headers = n % 4 === 0 ? undefined : { traceparent: trace.replace('b7ad6b71', String(n).padStart(8, '0')) }
+          const isRight = await deep.walk(n, { headers }).catch((err) => err.message)
+          if (isRight !== true || als.getStore().n !== n) wrong.push([n, isRight])
+        })
+      }
+    }
+    await Promise.all(Array.from({ length: 100 }, worker))
+    return wrong
+  }, TRACE)
+  assert.deepEqual(wrong, [])
+})
+
 test('a call with retries waits for a service that comes, and for nothing else', async () => {
   const outcome = await caller.run(async (mesh) => {
     const late = mesh.client('late', { retries: 20 })
@@ -171,7 +233,7 @@ test('a call with retries waits for a service that comes, and for nothing else',
     const nobody = mesh.client('nobody')
     const gone = new AbortController()
     setTimeout(() => gone.abort(), 40)
-    return [answer, error, failed, forwarded, await Promise.all([code(nobody.f(1, { retries: 2 })), code(nobody.f(1, { retries: 1e6, timeout: 100 })), code(nobody.f(1, { retries: 9, signal: gone.signal })), code(nobody.f(1, { retries: 0.5 }))])]
+    return [answer, error, failed, forwarded, await Promise.all([code(nobody.f(1, { retries: 2 })), code(nobody.f(1, { retries: 1e6, timeout: 100 })), code(nobody.f(1, { retries: 9, signal: gone.signal })), code(nobody.f(1, { retries: 0.5 })), code(nobody.f(1, { retries: -1 }))])]
   })
-  assert.deepEqual(outcome, ['first', 'no', 1, ['ERR_WARREN_NO_RESPONDERS', 'maybe'], ['ERR_WARREN_NO_RESPONDERS', 'ERR_WARREN_NO_RESPONDERS', 'ERR_WARREN_CANCELLED', 'RangeError']])
+  assert.deepEqual(outcome, ['first', 'no', 1, ['ERR_WARREN_NO_RESPONDERS', 'maybe'], ['ERR_WARREN_NO_RESPONDERS', 'ERR_WARREN_NO_RESPONDERS', 'ERR_WARREN_CANCELLED', 'RangeError', 'RangeError']])
 })

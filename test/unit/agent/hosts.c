@@ -139,7 +139,8 @@ static void on_attached_end(void *user) {
 
 void open_host(host *h, uint8_t key, const char *scope) {
     static const agent_links_events events = {.on_route = on_route, .on_sign = on_sign};
-    agent_members_events member_events = {on_listen, on_attached_end};
+    agent_members_events member_events = {.on_listen = on_listen,
+                                          .on_attached_end = on_attached_end};
     mesh_addr any = {.family = 4, .ip = {127, 0, 0, 1}};
     *h = (host){0};
     pki_host_init(&h->pki, key, (uint64_t)time(NULL), scope);
@@ -181,7 +182,7 @@ void tear_down(void) {
 static void on_output(const mesh_output *out, void *user) {
     node *n = user;
     if (out == NULL) return;
-    mesh_node *core = warren_node(n->w);
+    mesh_node *core = mesh_member_node(n->w);
     switch (out->kind) {
     case MESH_OUT_PEER: n->peers++; break;
     case MESH_OUT_REQUEST:
@@ -205,15 +206,15 @@ static void on_output(const mesh_output *out, void *user) {
     }
 }
 
-static void on_agent(warren_agent_event event, uint32_t id, int status, const char *text,
+static void on_agent(mesh_member_agent_event event, uint32_t id, int status, const char *text,
                      void *user) {
     node *n = user;
     (void)id;
     (void)status;
     (void)text;
-    n->joined += event == WARREN_JOINED;
-    n->announced += event == WARREN_ANNOUNCED;
-    n->closed += event == WARREN_CLOSED;
+    n->joined += event == MESH_MEMBER_JOINED;
+    n->announced += event == MESH_MEMBER_ANNOUNCED;
+    n->closed += event == MESH_MEMBER_CLOSED;
 }
 
 uint64_t id_on(const host *h, uint64_t number) {
@@ -231,21 +232,21 @@ void open_node_as(node *n, host *h, uint64_t number, uint64_t id) {
         .node_id = id, .number = number, .name = "app with blanks.0", .service = "app", .pid = 100};
     *n = (node){.host = h, .id = id};
     EXPECT_OK(agent_members_add(h->members, fds[0], &who, &n->member));
-    warren_options options = {.control_fd = fds[1]};
-    EXPECT_OK(warren_open(&loop, &options, on_output, on_agent, n, &n->w));
-    EXPECT_OK(warren_join(n->w));
+    mesh_member_options options = {.control_fd = fds[1]};
+    EXPECT_OK(mesh_member_open(&loop, &options, on_output, on_agent, n, &n->w));
+    EXPECT_OK(mesh_member_join(n->w));
     run_until(&n->joined, 1);
 }
 
 void close_node(node *n) {
-    warren_destroy(n->w);
+    mesh_member_destroy(n->w);
     agent_members_end(n->host->members, n->member, &(agent_member_end){.reason = "normal"});
 }
 
 void announce(node *n, mesh_entry_kind kind, const char *name) {
     mesh_entry entry = {.entry_id = n->announced + 1, .kind = kind, .name = mesh_bytes_text(name)};
     uint32_t wanted = n->announced + 1;
-    EXPECT_OK(warren_announce(n->w, &entry));
+    EXPECT_OK(mesh_member_announce(n->w, &entry));
     run_until(&n->announced, wanted);
 }
 
@@ -256,8 +257,8 @@ void call_with(node *n, const char *service, mesh_bytes payload) {
                       .method = mesh_bytes_text("echo"),
                       .timeout_ms = CALL_TIMEOUT_MS,
                       .payload = payload};
-    EXPECT_OK(mesh_node_call(warren_node(n->w), uv_now(&loop), &call));
-    warren_flush(n->w);
+    EXPECT_OK(mesh_node_call(mesh_member_node(n->w), uv_now(&loop), &call));
+    mesh_member_flush(n->w);
 }
 
 void call(node *n, const char *service) {

@@ -1,13 +1,13 @@
-// Hosts and their nodes in one program: agents' members and links, and real nodes (warren.h) that
-// call each other across. The registry between hosts is made by hand: each host hears at once what
-// happens on the others.
+// Hosts and their nodes in one program: agents' members and links, and real nodes (io/member.h)
+// that call each other across. The registry between hosts is made by hand: each host hears at once
+// what happens on the others.
 #pragma once
 
 #include "agent/links.h"
 #include "core/error.h"
+#include "io/member.h"
 #include "pki.h"
 #include "test.h"
-#include "warren.h"
 
 enum { HOSTS = 3, NODES_MAX = 4 };
 
@@ -25,7 +25,7 @@ typedef struct host {
 } host;
 
 typedef struct node {
-    warren *w;
+    mesh_member *w;
     host *host;
     uint64_t id;
     agent_member *member;

@@ -30,9 +30,9 @@ TEST(publications_and_large_payloads_go_across) {
     run_until(&p.a.replies, LARGE + 1);
     EXPECT_EQ(MESH_MESSAGE_LEN_DEFAULT, p.a.reply_len);
     for (int i = 0; i < 1000; i++)
-        EXPECT_OK(mesh_node_publish(warren_node(p.a.w), uv_now(&loop),
+        EXPECT_OK(mesh_node_publish(mesh_member_node(p.a.w), uv_now(&loop),
                                     mesh_bytes_text("news.today"), 0, (mesh_bytes){large, 1000}));
-    warren_flush(p.a.w);
+    mesh_member_flush(p.a.w);
     run_until(&p.b.messages, 1000);
     free(large);
     close_pair(&p);
@@ -129,13 +129,13 @@ TEST(scopes_are_enforced_where_the_call_arrives) {
     EXPECT_EQ(1, p.a.replies);
     EXPECT_EQ(MESH_CALL_FORBIDDEN, p.a.error_code);
     EXPECT_FALSE(p.a.is_maybe);
-    EXPECT_OK(mesh_node_publish(warren_node(p.a.w), uv_now(&loop), mesh_bytes_text("news.today"), 0,
-                                mesh_bytes_text("x")));
-    warren_flush(p.a.w);
+    EXPECT_OK(mesh_node_publish(mesh_member_node(p.a.w), uv_now(&loop),
+                                mesh_bytes_text("news.today"), 0, mesh_bytes_text("x")));
+    mesh_member_flush(p.a.w);
     call(&p.a, "service"); // comes after it
     run_until(&p.a.replies, 2);
     EXPECT_EQ(0, p.b.messages);
-    EXPECT_EQ(2, mesh_node_stats_get(warren_node(p.b.w)).forbidden);
+    EXPECT_EQ(2, mesh_node_stats_get(mesh_member_node(p.b.w)).forbidden);
     close_pair(&p);
 }
 

@@ -11,6 +11,7 @@
 #include "test.h"
 
 static char dir[64];
+static uint64_t since_ms;
 static uint64_t at_ms = 1782864000123;
 
 static void make_dir(void) {
@@ -49,13 +50,15 @@ static void on_piece(const agent_log_piece *piece, void *user) {
 
 static const char *tail(const char *node, uint32_t lines) {
     seen[0] = '\0';
-    EXPECT_OK(agent_log_tail(dir, "app", node, lines, on_piece, NULL));
+    agent_log_query query = {
+        .dir = dir, .service = "app", .node = node, .line_count = lines, .since_ms = since_ms};
+    EXPECT_OK(agent_log_tail(&query, on_piece, NULL));
     return seen;
 }
 
 TEST(the_last_lines_come_back_as_they_were_written) {
     make_dir();
-    agent_log *log = agent_log_create(dir, "app");
+    agent_log *log = agent_log_create(dir, "app", &(agent_log_rules){0});
     write_text(log, "app.0", false, "one\ntwo\n");
     write_text(log, "app.1", true, "half ");
     write_text(log, "app.1", true, "line\n");
@@ -72,7 +75,7 @@ TEST(a_log_is_for_its_owner_alone) {
     make_dir();
     char path[160];
     struct stat info;
-    agent_log *log = agent_log_create(dir, "app");
+    agent_log *log = agent_log_create(dir, "app", &(agent_log_rules){0});
     write_text(log, "app.0", false, "secret\n");
     (void)snprintf(path, sizeof path, "%s/logs/app.log", dir);
     EXPECT_OK(stat(path, &info));
@@ -88,15 +91,97 @@ TEST(a_full_file_becomes_the_old_one_and_both_are_read) {
     memset(line, 'x', 999);
     line[999] = '\n';
     line[1000] = '\0';
-    agent_log *log = agent_log_create(dir, "app");
+    agent_log *log = agent_log_create(dir, "app", &(agent_log_rules){0});
     write_text(log, "app.0", false, "first\n");
     for (int i = 0; i < 10300; i++) // some more than 10 MiB
         write_text(log, "app.1", false, line);
     write_text(log, "app.0", false, "last\n");
     (void)snprintf(path, sizeof path, "%s/logs/app.log.1", dir);
     EXPECT_OK(stat(path, &info));
-    EXPECT_TRUE(info.st_size >= AGENT_LOG_LEN_MAX && info.st_size < AGENT_LOG_LEN_MAX + (1 << 16));
+    EXPECT_TRUE(info.st_size <= AGENT_LOG_LEN_DEFAULT &&
+                info.st_size > AGENT_LOG_LEN_DEFAULT - (1 << 16));
     EXPECT_TEXT("app.0 first\n|app.0 last\n|", tail("app.0", 10));
+    agent_log_destroy(log);
+    remove_dir();
+}
+
+TEST(no_more_files_are_kept_than_was_said_and_none_is_longer) {
+    make_dir();
+    char path[PATH_MAX], line[1001];
+    struct stat info;
+    memset(line, 'x', 999);
+    line[999] = '\n';
+    line[1000] = '\0';
+    agent_log_rules rules = {.file_len_max = AGENT_LOG_LEN_MIN, .file_count = 4};
+    agent_log *log = agent_log_create(dir, "app", &rules);
+    for (int i = 0; i < 2000; i++)
+        write_text(log, "app.1", false, line);
+    for (uint32_t i = 0; i < 4; i++) {
+        agent_log_path(path, dir, "app", i);
+        EXPECT_OK(stat(path, &info));
+        EXPECT_TRUE(info.st_size <= AGENT_LOG_LEN_MIN);
+    }
+    agent_log_path(path, dir, "app", 4);
+    EXPECT_TRUE(stat(path, &info) != 0);
+    agent_log_destroy(log);
+    // The next run keeps fewer.
+    rules.file_count = 1;
+    log = agent_log_create(dir, "app", &rules);
+    for (int i = 0; i < 200; i++)
+        write_text(log, "app.1", false, line);
+    agent_log_path(path, dir, "app", 1);
+    EXPECT_TRUE(stat(path, &info) != 0);
+    agent_log_destroy(log);
+    remove_dir();
+}
+
+TEST(a_tail_looks_into_older_files) {
+    make_dir();
+    char line[201];
+    memset(line, 'x', 199);
+    line[199] = '\n';
+    line[200] = '\0';
+    agent_log_rules rules = {.file_len_max = AGENT_LOG_LEN_MIN, .file_count = 5};
+    agent_log *log = agent_log_create(dir, "app", &rules);
+    write_text(log, "app.0", false, "first\n");
+    for (int i = 0; i < 2000; i++) // three files
+        write_text(log, "app.1", false, line);
+    write_text(log, "app.0", false, "last\n");
+    EXPECT_TEXT("app.0 first\n|app.0 last\n|", tail("app.0", 2));
+    agent_log_destroy(log);
+    for (uint32_t i = 2; i < 5; i++) {
+        char path[PATH_MAX];
+        agent_log_path(path, dir, "app", i);
+        (void)remove(path);
+    }
+    remove_dir();
+}
+
+TEST(only_what_was_written_since_is_told) {
+    make_dir();
+    agent_log *log = agent_log_create(dir, "app", &(agent_log_rules){0});
+    write_text(log, "app.0", false, "before\n");
+    at_ms += 1;
+    write_text(log, "app.0", false, "then\n");
+    since_ms = at_ms;
+    EXPECT_TEXT("app.0 then\n|", tail(NULL, 10));
+    since_ms = at_ms + 1;
+    EXPECT_TEXT("", tail(NULL, 10));
+    since_ms = 0;
+    at_ms -= 1;
+    agent_log_destroy(log);
+    remove_dir();
+}
+
+TEST(a_file_that_somebody_removed_is_made_again) {
+    make_dir();
+    char path[PATH_MAX];
+    agent_log *log = agent_log_create(dir, "app", &(agent_log_rules){0});
+    write_text(log, "app.0", false, "one\n");
+    agent_log_path(path, dir, "app", 0);
+    EXPECT_OK(unlink(path));
+    write_text(log, "app.0", false, "two\n");
+    EXPECT_TEXT("app.0 two\n|", tail(NULL, 10));
     agent_log_destroy(log);
     remove_dir();
 }
@@ -104,7 +189,7 @@ TEST(a_full_file_becomes_the_old_one_and_both_are_read) {
 TEST(lines_that_are_not_ours_are_skipped) {
     make_dir();
     char path[160];
-    agent_log *log = agent_log_create(dir, "app");
+    agent_log *log = agent_log_create(dir, "app", &(agent_log_rules){0});
     write_text(log, "app.0", false, "good\n");
     (void)snprintf(path, sizeof path, "%s/logs/app.log", dir);
     FILE *file = fopen(path, "a");
@@ -120,7 +205,8 @@ TEST(lines_that_are_not_ours_are_skipped) {
 
 TEST(a_service_that_never_ran_has_no_log) {
     make_dir();
-    EXPECT_EQ(-ENOENT, agent_log_tail(dir, "app", NULL, 5, on_piece, NULL));
+    agent_log_query query = {.dir = dir, .service = "app", .line_count = 5};
+    EXPECT_EQ(-ENOENT, agent_log_tail(&query, on_piece, NULL));
     remove_dir();
 }
 
@@ -130,7 +216,7 @@ TEST(a_log_goes_on_when_there_is_room_again) {
     EXPECT_OK(getrlimit(RLIMIT_FSIZE, &before));
     none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
     (void)signal(SIGXFSZ, SIG_IGN); // as the agent has it
-    agent_log *log = agent_log_create(dir, "app");
+    agent_log *log = agent_log_create(dir, "app", &(agent_log_rules){0});
     write_text(log, "app.0", false, "one\n");
     EXPECT_OK(setrlimit(RLIMIT_FSIZE, &none)); // nothing can be written, as on a full disk
     write_text(log, "app.0", false, "two\n");
@@ -141,7 +227,9 @@ TEST(a_log_goes_on_when_there_is_room_again) {
                "too early\n"); // a disk that is full is not asked for each line
     at_ms += 1;
     write_text(log, "app.0", false, "four\n");
-    EXPECT_TEXT("app.0 one\n|app.0 four\n|", tail(NULL, 10));
+    EXPECT_TEXT("app.0 one\n|app ! 3 lines are missing here: File too large\n|app.0 four\n|",
+                tail(NULL, 10));
+    EXPECT_EQ(3, agent_log_lost_lines(log));
     agent_log_destroy(log);
     remove_dir();
 }

@@ -42,7 +42,7 @@ static void on_attached_end(void *user) {
 }
 
 static void set_up(void) {
-    agent_members_events events = {on_listen, on_attached_end};
+    agent_members_events events = {.on_listen = on_listen, .on_attached_end = on_attached_end};
     uv_loop_init(&loop);
     members = agent_members_create(&loop, "host", 1000, &events, NULL);
     attached_ends = 0;
@@ -312,6 +312,36 @@ TEST(an_end_is_told_once_and_to_all) {
     announce(&a, 1, "fence");
     pass(&a, TO_NODE(ANNOUNCED));
     kill_member(&a, "normal", 0);
+    tear_down();
+}
+
+static void expect_stalled(end *e, uint64_t id, bool is_stalled) {
+    for (bool is_found = false; !is_found;) {
+        to_node *m = receive(e);
+        if (m == NULL) {
+            uv_run(&loop, UV_RUN_ONCE);
+            continue;
+        }
+        const Warren__Node__Registry *news = m->kind_case == TO_NODE(REGISTRY) ? m->registry : NULL;
+        for (size_t i = 0; news != NULL && i < news->n_up; i++)
+            is_found |= news->up[i]->node_id == id && news->up[i]->is_stalled == is_stalled;
+        warren__node__to_node__free_unpacked(m, NULL);
+    }
+}
+
+TEST(who_stalls_is_told_to_all_and_to_those_who_come_later_and_is_not_down) {
+    set_up();
+    end a = add_joined(1), b = add_joined(2);
+    agent_member_set_stalled(b.member, true);
+    expect_stalled(&a, 2, true);
+    end c = add_joined(3);
+    agent_member_set_stalled(b.member, true); // known is known
+    agent_member_set_stalled(b.member, false);
+    expect_stalled(&c, 2, false);
+    expect_stalled(&a, 2, false);
+    kill_member(&a, "normal", 0);
+    kill_member(&b, "normal", 0);
+    kill_member(&c, "normal", 0);
     tear_down();
 }
 

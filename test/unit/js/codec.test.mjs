@@ -165,11 +165,12 @@ test('AggregateError keeps its errors', () => {
   assert.equal(back.errors[1], 2)
 })
 
-test('a DOMException stays one, with its name', () => {
+test('a DOMException stays one, with its name and code', () => {
   const back = trip(new DOMException('stop', 'AbortError'))
   assert.ok(back instanceof DOMException)
   assert.equal(back.name, 'AbortError')
   assert.equal(back.message, 'stop')
+  assert.equal(back.code, DOMException.ABORT_ERR)
 })
 
 test('a URL comes back as a URL', () => {
@@ -263,18 +264,6 @@ test('objects whose state is hidden are refused, not sent empty', () => {
   for (const [what, value] of Object.entries(hidden)) refused({ value }, `cannot send $.value: ${what}`)
 })
 
-test('an error thrown by a getter is passed on', () => {
-  const value = { a: { get b() { throw new RangeError('mine') } } }
-  assert.throws(() => trip(value), { name: 'RangeError', message: 'mine' })
-})
-
-test('an object that changes while it is read is refused, and the encoder goes on', () => {
-  const wire = new Wire()
-  const value = { get a() { delete value.b; return 1 }, b: 2 }
-  assert.throws(() => wire.trip(value), TypeError)
-  assert.deepEqual(wire.trip({ fine: [1] }), { fine: [1] })
-})
-
 test('enumerable properties on Object.prototype do not travel', () => {
   Object.defineProperty(Object.prototype, 'polluted', { value: 1, enumerable: true, configurable: true })
   try {
@@ -297,7 +286,7 @@ test('a message over its limit is refused, whatever it is made of', () => {
     Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`k${i}`, i])), new Map([[1, 'x'.repeat(98)]]), [1.5e300, 'x'.repeat(91)], new Array(1e9),
   ]
   for (const value of values) {
-    assert.throws(() => new Wire().encode(value, 100), { code: 'ERR_WARREN_TOO_LARGE', message: 'the message is larger than 100 bytes' })
+    assert.throws(() => new Wire().encode(value, 100), { code: 'ERR_WARREN_TOO_LARGE', message: /^the message is larger than 100 bytes: / })
   }
   assert.equal(new Wire().encode('x'.repeat(98), 100).length, 100)
   assert.equal(new Wire().encode('é'.repeat(49), 100).length, 100)

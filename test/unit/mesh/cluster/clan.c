@@ -121,6 +121,16 @@ void clan_up(clan *c, int host, uint64_t number, const char *name) {
                     .pid = 9});
 }
 
+void clan_node(clan *c, int host, uint64_t number, const char *name, mesh_node_state state) {
+    write(c, host,
+          (mesh_op){.kind = MESH_OP_NODE,
+                    .number = number,
+                    .name = mesh_bytes_text(name),
+                    .service = mesh_bytes_text("app"),
+                    .pid = 9,
+                    .state = state});
+}
+
 void clan_put(clan *c, int host, uint64_t number, uint32_t entry_id, const char *service) {
     write(c, host,
           (mesh_op){.kind = MESH_OP_PUT,
@@ -157,7 +167,8 @@ static void note(clan *c, int host, const mesh_replica_output *out) {
     uint64_t number = number_of(out);
     switch (out->kind) {
     case MESH_REPLICA_PEER_UP:
-        (void)snprintf(line, sizeof line, "up %" PRIu64 " %.*s\n", number, TEXT(op->name));
+        (void)snprintf(line, sizeof line, "%s %" PRIu64 " %.*s\n",
+                       op->state == MESH_NODE_STALLED ? "stalled" : "up", number, TEXT(op->name));
         break;
     case MESH_REPLICA_ENTRY_PUT:
         (void)snprintf(line, sizeof line, "put %" PRIu64 " %u %.*s\n", number, op->entry.entry_id,

@@ -36,6 +36,8 @@ void clan_unlink(clan *c, int a, int b); // what is under way between them is lo
 void clan_state(clan *c, int at, int of, mesh_host_state state);
 
 void clan_up(clan *c, int host, uint64_t number, const char *name);
+// The same with another state.
+void clan_node(clan *c, int host, uint64_t number, const char *name, mesh_node_state state);
 void clan_put(clan *c, int host, uint64_t number, uint32_t entry_id, const char *service);
 void clan_removed(clan *c, int host, uint64_t number, uint32_t entry_id);
 void clan_end(clan *c, int host, uint64_t number, const char *reason, int code);

@@ -74,6 +74,36 @@ TEST(who_gets_a_link_later_gets_the_whole_map) {
     clan_destroy(c);
 }
 
+TEST(a_node_that_stalls_is_told_again_with_its_state_and_once) {
+    clan *c = linked_pair();
+    clan_up(c, 0, 7, "app.0");
+    clan_settle(c);
+    clan_node(c, 0, 7, "app.0", MESH_NODE_STALLED);
+    clan_settle(c);
+    EXPECT_TEXT("up 7 app.0\nstalled 7 app.0\n", clan_told(c, 1));
+    clan_node(c, 0, 7, "app.0", MESH_NODE_STALLED);
+    clan_settle(c);
+    EXPECT_TEXT("", clan_told(c, 1));
+    clan_node(c, 0, 7, "app.0", MESH_NODE_UP);
+    clan_settle(c);
+    EXPECT_TEXT("up 7 app.0\n", clan_told(c, 1));
+    clan_destroy(c);
+}
+
+TEST(that_a_node_stalled_while_a_link_was_down_comes_after_it) {
+    clan *c = linked_pair();
+    clan_up(c, 0, 7, "app.0");
+    clan_settle(c);
+    (void)clan_told(c, 1);
+    clan_unlink(c, 0, 1);
+    clan_node(c, 0, 7, "app.0", MESH_NODE_STALLED);
+    clan_settle(c);
+    clan_link(c, 0, 1);
+    clan_settle(c);
+    EXPECT_TEXT("stalled 7 app.0\n", clan_told(c, 1));
+    clan_destroy(c);
+}
+
 TEST(what_was_missed_while_a_link_was_down_comes_after_it) {
     clan *c = linked_pair();
     clan_up(c, 0, 7, "app.0");

@@ -310,17 +310,35 @@ TEST(calls_that_are_cancelled_at_once_still_count_until_they_are_answered) {
     size_t requests = 0, overloaded_from = 0;
     for (uint64_t id = 0; id < 17000; id++) {
         uint8_t body[MESH_MESSAGE_HEAD_MAX], cancel[MESH_CANCEL_LEN];
-        frames f = {.len = 0};
-        add(&f, MESH_FRAME_REQUEST, 1, 1, body, request(body, id, SERVICE_ID, ""));
-        add(&f, MESH_FRAME_CANCEL, 1, 1, cancel,
-            mesh_cancel_write(cancel, &(mesh_cancel){id, MESH_CALL_CANCELLED}));
-        EXPECT_OK(inject(d, &f));
+        EXPECT_OK(inject_one(d, MESH_FRAME_REQUEST, 1, 1, body, request(body, id, SERVICE_ID, "")));
+        EXPECT_OK(inject_one(d, MESH_FRAME_CANCEL, 1, 1, cancel,
+                             mesh_cancel_write(cancel, &(mesh_cancel){id, MESH_CALL_CANCELLED})));
         requests += duo_count(d, 0, MESH_OUT_REQUEST);
         if (duo_count(d, 0, MESH_OUT_REQUEST) == 0 && overloaded_from == 0) overloaded_from = id;
         victim->count = victim->read = 0;
     }
     EXPECT_EQ(16384, requests);
     EXPECT_EQ(16384, overloaded_from);
+    duo_destroy(d);
+}
+
+TEST(a_call_that_was_cancelled_before_anybody_looked_never_runs_and_gives_its_credit_back) {
+    mesh_node_options options = {.credit = 4096};
+    duo *d = duo_create(&options);
+    duo_announce(d, 0, SERVICE_ID, MESH_ENTRY_SERVICE, "mine", "");
+    duo_announce(d, 1, SUBSCRIPTION_ID, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 0, "a", "link"));
+    duo_run(d);
+    for (uint64_t id = 0; id < 1000; id++) { // far more than the credit of one window
+        uint8_t body[MESH_MESSAGE_HEAD_MAX], cancel[MESH_CANCEL_LEN];
+        frames f = {.len = 0};
+        add(&f, MESH_FRAME_REQUEST, 1, 1, body, request(body, id, SERVICE_ID, ""));
+        add(&f, MESH_FRAME_CANCEL, 1, 1, cancel,
+            mesh_cancel_write(cancel, &(mesh_cancel){id, MESH_CALL_TIMEOUT}));
+        EXPECT_OK(inject(d, &f));
+    }
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_REQUEST));
+    EXPECT_EQ(0, duo_count(d, 0, MESH_OUT_ABORT));
     duo_destroy(d);
 }
 

@@ -45,9 +45,12 @@ TEST(every_head_cut_short_is_refused) {
 TEST(unknown_flags_are_refused) {
     uint8_t body[MESH_MESSAGE_HEAD_MAX];
     size_t len = mesh_request_write(body, &request);
-    body[16] |= 2;
+    body[16] |= 4;
     mesh_request got;
     EXPECT_EQ(MESH_EPROTO, mesh_request_parse((mesh_bytes){body, len}, &got));
+    mesh_reply reply = {.flags = MESH_MESSAGE_IS_STREAM}, got_reply; // of requests alone
+    len = mesh_reply_write(body, &reply);
+    EXPECT_EQ(MESH_EPROTO, mesh_reply_parse((mesh_bytes){body, len}, &got_reply));
 }
 
 TEST(codes_and_truths_outside_the_table_are_refused) {

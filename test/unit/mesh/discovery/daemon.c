@@ -62,11 +62,18 @@ static void kill_running(void) {
     if (running != 0) kill(-running, SIGKILL);
 }
 
-daemon_process daemon_start(char *const argv[], uint16_t port, const char *log) {
+daemon_process daemon_launch(char *const argv[], uint16_t port, const char *log) {
+    static bool has_exit_hook;
     daemon_process process = {.pid = fork(), .port = port};
     if (process.pid == 0) become(argv, log);
-    if (running == 0) atexit(kill_running);
+    if (!has_exit_hook) atexit(kill_running);
+    has_exit_hook = true;
     running = process.pid;
+    return process;
+}
+
+daemon_process daemon_start(char *const argv[], uint16_t port, const char *log) {
+    daemon_process process = daemon_launch(argv, port, log);
     for (int i = 0; i < START_TRIES; i++) {
         if (accepts(port)) return process;
         if (waitpid(process.pid, NULL, WNOHANG) != 0) break;

@@ -6,8 +6,8 @@
 
 #include "daemon.h"
 #include "discovery/etcd_json.h"
-#include "discovery/http.h"
 #include "finder.h"
+#include "io/http.h"
 #include "test.h"
 
 // The longest time between two looks is 6 s: the short lease ends before it, the others are kept.

@@ -151,3 +151,23 @@ TEST(without_descriptors_for_what_must_wait_the_channel_ends) {
     EXPECT_EQ(0, b.fds);
     free(bytes);
 }
+
+TEST(small_packets_count_with_what_is_kept_about_them) {
+    uv_loop_t loop;
+    side a = {0}, b = {0};
+    open_pair(&loop, &a, &b);
+    mesh_channel_pause(b.channel, true);
+    uint8_t *bytes = calloc(1, MESH_PACKET_LEN_MAX);
+    while (mesh_channel_queued(a.channel) == 0)
+        mesh_channel_send(a.channel, (mesh_bytes){bytes, MESH_PACKET_LEN_MAX}, NULL, 0);
+    size_t before = mesh_channel_queued(a.channel);
+    for (int i = 0; i < 1000; i++)
+        mesh_channel_send(a.channel, (mesh_bytes){bytes, 1}, NULL, 0);
+    EXPECT_TRUE(mesh_channel_queued(a.channel) - before > 32 * (size_t)1000);
+    mesh_channel_pause(b.channel, false);
+    while (mesh_channel_queued(a.channel) > 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    mesh_channel_close(a.channel);
+    finish(&loop);
+    free(bytes);
+}

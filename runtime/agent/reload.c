@@ -1,0 +1,252 @@
+#include "agent/reload.h"
+
+#include "core/mem.h"
+
+typedef enum phase {
+    SKIPPED,
+    WAITING,
+    LAUNCHING,
+    STARTING,  // until due_at_ms
+    DRAINING,  // replaced; until due_at_ms
+    STOPPING,  // replaced; SIGKILL at due_at_ms
+    GIVING_UP, // the new life is stopped; SIGKILL at due_at_ms
+    DONE,
+    FAILED,
+} phase;
+
+typedef struct instance {
+    phase phase;
+    uint64_t due_at_ms;
+    bool is_ready_then, is_killed;
+} instance;
+
+struct agent_reload {
+    agent_reload_options options;
+    instance *instances;
+    uint32_t next; // no instance before it is WAITING
+    uint32_t starting, open, wanted, replaced;
+    bool is_failed, is_begun, is_over_told;
+    agent_reload_decision *decisions; // a queue: [head, count)
+    size_t head, count, cap;
+};
+
+agent_reload *agent_reload_create(const agent_reload_options *options) {
+    agent_reload *r = mem_alloc(sizeof *r);
+    r->options = *options;
+    if (r->options.parallel == 0) r->options.parallel = options->instances;
+    r->instances = mem_alloc(options->instances * sizeof *r->instances);
+    r->open = r->wanted = options->instances;
+    for (uint32_t i = 0; i < options->instances; i++)
+        r->instances[i] = (instance){.phase = WAITING, .due_at_ms = UINT64_MAX};
+    return r;
+}
+
+void agent_reload_destroy(agent_reload *r) {
+    if (r == NULL) return;
+    free(r->instances);
+    free(r->decisions);
+    free(r);
+}
+
+static void decide(agent_reload *r, agent_reload_kind kind, uint32_t index) {
+    r->decisions = mem_grow(r->decisions, sizeof *r->decisions, r->count + 1, &r->cap);
+    r->decisions[r->count++] = (agent_reload_decision){kind, index};
+}
+
+bool agent_reload_poll(agent_reload *r, agent_reload_decision *out) {
+    if (r->head == r->count) {
+        r->head = r->count = 0;
+        return false;
+    }
+    *out = r->decisions[r->head++];
+    return true;
+}
+
+agent_reload_result agent_reload_result_get(const agent_reload *r) {
+    return (agent_reload_result){r->wanted, r->replaced, r->is_failed};
+}
+
+void agent_reload_skip(agent_reload *r, uint32_t index) {
+    if (r->instances[index].phase != WAITING) return;
+    r->instances[index].phase = SKIPPED;
+    r->open--;
+    r->wanted--;
+}
+
+static instance *find(const agent_reload *r, uint32_t index) {
+    return index < r->options.instances ? &r->instances[index] : NULL;
+}
+
+static bool is_in(const instance *in, phase wanted) {
+    return in != NULL && in->phase == wanted;
+}
+
+// ---- one instance
+
+static void close_one(agent_reload *r, uint32_t index, phase last) {
+    r->instances[index].phase = last;
+    r->instances[index].due_at_ms = UINT64_MAX;
+    r->open--;
+}
+
+static void kill_beside(agent_reload *r, uint32_t index) {
+    instance *in = &r->instances[index];
+    in->due_at_ms = UINT64_MAX;
+    if (in->is_killed) return;
+    in->is_killed = true;
+    decide(r, AGENT_RELOAD_KILL, index);
+}
+
+static void terminate_beside(agent_reload *r, uint64_t now_ms, uint32_t index, phase next) {
+    instance *in = &r->instances[index];
+    in->phase = next;
+    in->due_at_ms = now_ms + r->options.grace_ms;
+    decide(r, AGENT_RELOAD_TERMINATE, index);
+}
+
+// No further life is begun, and none that is starting will be needed.
+static void give_up(agent_reload *r, uint64_t now_ms) {
+    r->is_failed = true;
+    for (uint32_t i = 0; i < r->options.instances; i++) {
+        if (r->instances[i].phase == WAITING) close_one(r, i, FAILED);
+        if (r->instances[i].phase != STARTING) continue;
+        r->starting--;
+        terminate_beside(r, now_ms, i, GIVING_UP);
+    }
+}
+
+// Begins what may be, and ends.
+static void go_on(agent_reload *r) {
+    while (!r->is_failed && r->starting < r->options.parallel && r->next < r->options.instances) {
+        uint32_t index = r->next++;
+        if (r->instances[index].phase != WAITING) continue;
+        r->instances[index].phase = LAUNCHING;
+        r->starting++;
+        decide(r, AGENT_RELOAD_LAUNCH, index);
+    }
+    if (r->open > 0 || r->is_over_told) return;
+    r->is_over_told = true;
+    decide(r, AGENT_RELOAD_OVER, 0);
+}
+
+void agent_reload_begin(agent_reload *r) {
+    r->is_begun = true;
+    go_on(r);
+}
+
+bool agent_reload_is_new(const agent_reload *r, uint32_t index) {
+    const instance *in = find(r, index);
+    return is_in(in, LAUNCHING) || is_in(in, STARTING) || is_in(in, GIVING_UP);
+}
+
+// ---- what happens
+
+bool agent_reload_wants(const agent_reload *r, uint32_t index) {
+    return is_in(find(r, index), LAUNCHING) && !r->is_failed;
+}
+
+void agent_reload_launched(agent_reload *r, uint64_t now_ms, uint32_t index, uint32_t patience_ms,
+                           bool is_ready_then) {
+    instance *in = find(r, index);
+    if (!is_in(in, LAUNCHING)) return;
+    if (r->is_failed) { // given up while it was being launched
+        r->starting--;
+        terminate_beside(r, now_ms, index, GIVING_UP);
+        return;
+    }
+    in->phase = STARTING;
+    in->is_ready_then = is_ready_then;
+    in->due_at_ms = now_ms + patience_ms;
+}
+
+void agent_reload_ready(agent_reload *r, uint64_t now_ms, uint32_t index) {
+    instance *in = find(r, index);
+    if (!is_in(in, STARTING)) return;
+    in->phase = DRAINING;
+    in->due_at_ms = now_ms + r->options.drain_ms + AGENT_RELOAD_ANSWER_MS;
+    r->starting--;
+    r->replaced++;
+    decide(r, AGENT_RELOAD_REPLACE, index);
+    go_on(r);
+}
+
+void agent_reload_refused(agent_reload *r, uint64_t now_ms, uint32_t index) {
+    if (!is_in(find(r, index), DRAINING)) return;
+    r->replaced--;
+    terminate_beside(r, now_ms, index, GIVING_UP);
+    give_up(r, now_ms);
+}
+
+void agent_reload_drained(agent_reload *r, uint64_t now_ms, uint32_t index) {
+    if (is_in(find(r, index), DRAINING)) terminate_beside(r, now_ms, index, STOPPING);
+}
+
+void agent_reload_gone(agent_reload *r, uint64_t now_ms, uint32_t index) {
+    const instance *in = find(r, index);
+    if (in == NULL) return;
+    switch (in->phase) {
+    case DRAINING:
+    case STOPPING:
+        close_one(r, index, DONE);
+        decide(r, AGENT_RELOAD_DONE, index);
+        break;
+    case LAUNCHING:
+    case STARTING: r->starting--; // fall through
+    case GIVING_UP:
+        close_one(r, index, FAILED);
+        decide(r, AGENT_RELOAD_FAILED, index);
+        give_up(r, now_ms);
+        break;
+    default: return;
+    }
+    go_on(r);
+}
+
+void agent_reload_stop(agent_reload *r, uint64_t now_ms, bool is_kill) {
+    give_up(r, now_ms);
+    for (uint32_t i = 0; i < r->options.instances; i++) {
+        instance *in = &r->instances[i];
+        if (in->phase == DRAINING) terminate_beside(r, now_ms, i, STOPPING);
+        if (is_kill && (in->phase == STOPPING || in->phase == GIVING_UP)) kill_beside(r, i);
+    }
+    go_on(r);
+}
+
+// ---- time
+
+uint64_t agent_reload_wake_at_ms(const agent_reload *r) {
+    uint64_t wake_at_ms = UINT64_MAX;
+    for (uint32_t i = 0; i < r->options.instances; i++)
+        if (r->instances[i].due_at_ms < wake_at_ms) wake_at_ms = r->instances[i].due_at_ms;
+    return wake_at_ms;
+}
+
+static void miss(agent_reload *r, uint64_t now_ms, uint32_t index) {
+    instance *in = &r->instances[index];
+    if (in->is_ready_then) {
+        agent_reload_ready(r, now_ms, index);
+        return;
+    }
+    r->starting--;
+    in->phase = GIVING_UP;
+    decide(r, AGENT_RELOAD_LATE, index);
+    kill_beside(r, index);
+    give_up(r, now_ms);
+}
+
+void agent_reload_tick(agent_reload *r, uint64_t now_ms) {
+    for (uint32_t i = 0; i < r->options.instances; i++) {
+        instance *in = &r->instances[i];
+        if (in->due_at_ms > now_ms) continue;
+        switch (in->phase) {
+        case STARTING: miss(r, now_ms, i); break;
+        case DRAINING:
+            decide(r, AGENT_RELOAD_DEAF, i);
+            terminate_beside(r, now_ms, i, STOPPING);
+            break;
+        case STOPPING:
+        case GIVING_UP: kill_beside(r, i); break;
+        default: in->due_at_ms = UINT64_MAX;
+        }
+    }
+}

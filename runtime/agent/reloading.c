@@ -1,0 +1,396 @@
+#include "agent/reloading.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/kept.h"
+#include "agent/say.h"
+#include "core/error.h"
+#include "core/mem.h"
+
+struct agent_reloading {
+    agent_service *service;
+    agent_reload *core;
+    uint32_t drain_ms;
+    agent_reload_watch watch;
+    uv_timer_t timer;
+    uint64_t began_at_ms;
+    char why[AGENT_RELOAD_TEXT_MAX]; // it fails: of the first instance; or ""
+    agent_last_lines words;          // of that one
+    bool is_carrying_out, is_over;
+};
+
+static agent_services *services_of(const agent_reloading *r) {
+    return r->service->services;
+}
+
+static uint64_t now_ms(const agent_reloading *r) {
+    return uv_now(services_of(r)->loop);
+}
+
+static uint32_t instance_of(const agent_reloading *r, uint32_t at) {
+    return at % r->service->run->instances;
+}
+
+static slot *beside(const agent_reloading *r, uint32_t instance) {
+    return &r->service->slots[r->service->run->instances + instance];
+}
+
+// ---- telling
+
+static void name_of(const agent_reloading *r, uint32_t instance,
+                    char out[AGENT_NODE_NAME_LEN_MAX]) {
+    agent_service_node_name(r->service, instance, out);
+}
+
+static void tell_step(agent_reloading *r, uint32_t instance, const char *step, const char *text) {
+    char name[AGENT_NODE_NAME_LEN_MAX];
+    name_of(r, instance, name);
+    const slot *now = &r->service->slots[instance];
+    agent_reload_progress progress = {.node = name,
+                                      .step = step,
+                                      .text = text,
+                                      .pid = now->node != NULL ? (uint32_t)agent_node_pid(now->node)
+                                                               : 0,
+                                      .after_ms = now_ms(r) - r->began_at_ms};
+    if (r->watch.on_progress != NULL) r->watch.on_progress(&progress, r->watch.user);
+}
+
+// `words`: what it wrote last; may be NULL.
+static void note_failure(agent_reloading *r, uint32_t instance, const char *what,
+                         const agent_last_lines *words) {
+    char name[AGENT_NODE_NAME_LEN_MAX];
+    name_of(r, instance, name);
+    agent_say_event("the new %s %s", name, what);
+    if (r->why[0] != '\0') return;
+    (void)snprintf(r->why, sizeof r->why, "the new %s %.400s", name, what);
+    if (words != NULL) agent_last_lines_push(&r->words, agent_last_lines_text(words));
+}
+
+static void finish(agent_reloading *r) {
+    agent_service *service = r->service;
+    agent_reload_result result = agent_reload_result_get(r->core);
+    agent_reload_outcome outcome = {.service = service->name,
+                                    .wanted = result.wanted,
+                                    .replaced = result.replaced,
+                                    .is_failed = result.is_failed,
+                                    .why = r->why[0] != '\0' ? r->why : "it was stopped",
+                                    .last_stderr = agent_last_lines_text(&r->words),
+                                    .after_ms = now_ms(r) - r->began_at_ms};
+    if (result.is_failed)
+        agent_say_event("%s: the reload has failed with %u of %u replaced: %s", service->name,
+                        result.replaced, result.wanted, outcome.why);
+    else
+        agent_say_event("%s is reloaded: %u x in %u ms", service->name, result.replaced,
+                        (unsigned)outcome.after_ms);
+    service->reloading = NULL;
+    if (r->watch.on_over != NULL) r->watch.on_over(&outcome, r->watch.user);
+    agent_reloading_destroy(r);
+    if (service->has_ended) agent_service_end(service->services, service, service->exit_code);
+}
+
+// ---- carrying out
+
+static void launch(agent_reloading *r, uint32_t instance) {
+    slot *new = beside(r, instance);
+    new->state = "starting";
+    new->starts = new->attempts = 0;
+    new->is_draining = false;
+    new->reason[0] = '\0';
+    agent_launcher_add(services_of(r), r->service->id, r->service->run->instances + instance);
+    agent_services_carry_out_soon(services_of(r));
+    tell_step(r, instance, "starting", "");
+}
+
+// The old one, which is beside the new one now.
+static void drain(agent_reloading *r, uint32_t instance) {
+    slot *old = beside(r, instance);
+    old->is_draining = true;
+    if (old->node == NULL)
+        agent_reload_gone(r->core, now_ms(r), instance); // it had ended
+    else if (old->member == NULL || !agent_member_drain(old->member, r->drain_ms))
+        agent_reload_drained(r->core, now_ms(r), instance);
+}
+
+static void replace(agent_reloading *r, uint32_t instance) {
+    agent_service *service = r->service;
+    slot *new = beside(r, instance), *old = &service->slots[instance], before = *old;
+    char name[AGENT_NODE_NAME_LEN_MAX], text[256];
+    if (!agent_supervisor_replace(services_of(r)->supervisor, now_ms(r), service->id, instance)) {
+        note_failure(r, instance, "cannot take its place: the present one is stopped or started",
+                     NULL);
+        agent_reload_refused(r->core, now_ms(r), instance);
+        return;
+    }
+    *old = *new;
+    *new = before;
+    new->report = old->report; // how the last life ended is the instance's
+    old->report = before.report;
+    old->state = "up";
+    agent_kept_life(service, instance);
+    name_of(r, instance, name);
+    (void)snprintf(text, sizeof text, "%s is replaced (pid %d)", name,
+                   (int)agent_node_pid(old->node));
+    agent_say_event("%s", text);
+    agent_services_tell(service, instance, &(agent_event){name, "up", text, {0}});
+    tell_step(r, instance, "ready", text);
+    drain(r, instance);
+}
+
+static void terminate(agent_reloading *r, uint32_t instance, int number) {
+    slot *sl = beside(r, instance);
+    sl->is_draining = true;
+    if (sl->node != NULL) agent_node_signal(sl->node, number);
+}
+
+static void tell_late(agent_reloading *r, uint32_t instance) {
+    char what[128];
+    bool is_ready_then;
+    uint32_t patience_ms =
+        agent_supervisor_patience(services_of(r)->supervisor, r->service->id, &is_ready_then);
+    (void)snprintf(what, sizeof what, "was not ready within %u ms", patience_ms);
+    note_failure(r, instance, what, &beside(r, instance)->stderr_lines);
+}
+
+static void tell_deaf(agent_reloading *r, uint32_t instance) {
+    const slot *old = beside(r, instance);
+    char name[AGENT_NODE_NAME_LEN_MAX], text[256];
+    if (old->node == NULL) return;
+    name_of(r, instance, name);
+    (void)snprintf(text, sizeof text,
+                   "%s (pid %d): it has not answered within the time to drain (%u ms), and is told "
+                   "to stop with what it has left: does its loop stand still?",
+                   name, (int)agent_node_pid(old->node), r->drain_ms);
+    agent_say_event("%s", text);
+    tell_step(r, instance, "deaf", text);
+}
+
+static void carry_out_one(agent_reloading *r, const agent_reload_decision *d) {
+    switch (d->kind) {
+    case AGENT_RELOAD_LAUNCH: launch(r, d->instance); return;
+    case AGENT_RELOAD_REPLACE: replace(r, d->instance); return;
+    case AGENT_RELOAD_TERMINATE:
+        terminate(r, d->instance, agent_service_stop_signal(r->service));
+        return;
+    case AGENT_RELOAD_KILL: terminate(r, d->instance, SIGKILL); return;
+    case AGENT_RELOAD_DEAF: tell_deaf(r, d->instance); return;
+    case AGENT_RELOAD_LATE: tell_late(r, d->instance); return;
+    case AGENT_RELOAD_DONE: tell_step(r, d->instance, "replaced", ""); return;
+    case AGENT_RELOAD_FAILED: tell_step(r, d->instance, "failed", r->why); return;
+    case AGENT_RELOAD_OVER: r->is_over = true; return;
+    }
+}
+
+static void on_timer(uv_timer_t *timer);
+
+// Last in a callback: it may free the reloading.
+static void carry_out(agent_reloading *r) {
+    agent_reload_decision decision;
+    if (r->is_carrying_out) return; // the outer call goes on
+    r->is_carrying_out = true;
+    while (agent_reload_poll(r->core, &decision))
+        carry_out_one(r, &decision);
+    r->is_carrying_out = false;
+    if (r->is_over) {
+        finish(r);
+        return;
+    }
+    uint64_t wake_at_ms = agent_reload_wake_at_ms(r->core), now = now_ms(r);
+    if (wake_at_ms == UINT64_MAX)
+        uv_timer_stop(&r->timer);
+    else
+        uv_timer_start(&r->timer, on_timer, wake_at_ms > now ? wake_at_ms - now : 0, 0);
+}
+
+static void on_timer(uv_timer_t *timer) {
+    agent_reloading *r = timer->data;
+    agent_reload_tick(r->core, now_ms(r));
+    carry_out(r);
+}
+
+// From inside of other modules' work: the rest in the loop's next turn.
+static void carry_out_soon(agent_reloading *r) {
+    uv_timer_start(&r->timer, on_timer, 0, 0);
+}
+
+// ---- what happens to the lives
+
+bool agent_reloading_wants(const agent_reloading *r, uint32_t at) {
+    return r != NULL && agent_reload_wants(r->core, instance_of(r, at));
+}
+
+void agent_reloading_launched(agent_reloading *r, uint32_t at) {
+    bool is_ready_then;
+    if (r == NULL) return;
+    uint32_t patience_ms =
+        agent_supervisor_patience(services_of(r)->supervisor, r->service->id, &is_ready_then);
+    agent_reload_launched(r->core, now_ms(r), instance_of(r, at), patience_ms, is_ready_then);
+    carry_out_soon(r);
+}
+
+void agent_reloading_not_launched(agent_reloading *r, uint32_t at, const char *why) {
+    char what[AGENT_RELOAD_TEXT_MAX];
+    if (r == NULL) return;
+    (void)snprintf(what, sizeof what, "could not be started: %.300s", why);
+    note_failure(r, instance_of(r, at), what, NULL);
+    agent_reload_gone(r->core, now_ms(r), instance_of(r, at));
+    carry_out_soon(r);
+}
+
+static void tell_cut(agent_reloading *r, uint32_t instance, uint32_t connections) {
+    char name[AGENT_NODE_NAME_LEN_MAX], text[256];
+    name_of(r, instance, name);
+    (void)snprintf(
+        text, sizeof text,
+        "%s (pid %d): %u %s not ended when the time to drain (%u ms) was over, and %s cut", name,
+        (int)agent_node_pid(beside(r, instance)->node), connections,
+        connections == 1 ? "connection had" : "connections had", r->drain_ms,
+        connections == 1 ? "is" : "are");
+    agent_say_event("%s", text);
+    tell_step(r, instance, "cut", text);
+}
+
+static bool is_new(const agent_reloading *r, uint32_t at) {
+    return agent_reload_is_new(r->core, instance_of(r, at));
+}
+
+void agent_reloading_exited(agent_reloading *r, uint32_t at, agent_exit how) {
+    char what[AGENT_RELOAD_TEXT_MAX];
+    if (r == NULL) return;
+    if (is_new(r, at)) {
+        if (how.signal != 0)
+            (void)snprintf(what, sizeof what, "ended before it was ready (signal SIG%s)",
+                           sigabbrev_np(how.signal) != NULL ? sigabbrev_np(how.signal) : "?");
+        else
+            (void)snprintf(what, sizeof what, "ended before it was ready (exit code %d)", how.code);
+        note_failure(r, instance_of(r, at), what,
+                     &beside(r, instance_of(r, at))->report.stderr_lines);
+    }
+    agent_reload_gone(r->core, now_ms(r), instance_of(r, at));
+    carry_out_soon(r);
+}
+
+void agent_reloading_sign(agent_reloading *r, uint32_t at, agent_sign sign) {
+    if (r == NULL || !agent_supervisor_is_enough(services_of(r)->supervisor, r->service->id, sign))
+        return;
+    agent_reload_ready(r->core, now_ms(r), instance_of(r, at));
+    carry_out_soon(r);
+}
+
+void agent_reloading_drained(agent_reloading *r, uint32_t at, uint32_t connections) {
+    if (r == NULL) return;
+    if (connections > 0) tell_cut(r, instance_of(r, at), connections);
+    agent_reload_drained(r->core, now_ms(r), instance_of(r, at));
+    carry_out_soon(r);
+}
+
+// ---- begin and end
+
+static int refuse(agent_refusal *refusal, uint32_t exit_code, int err) {
+    refusal->exit_code = exit_code;
+    return err;
+}
+
+static int judge(const agent_service *service, const agent_reload_request *request,
+                 agent_refusal *refusal) {
+    if (service->services->is_closed) {
+        (void)snprintf(refusal->text, sizeof refusal->text, "the agent is stopping");
+        return refuse(refusal, 4, MESH_ECLOSED);
+    }
+    if (request->drain_ms > AGENT_RELOAD_DRAIN_MAX_MS) {
+        (void)snprintf(refusal->text, sizeof refusal->text,
+                       "%u ms to drain are too many: an hour is the most", request->drain_ms);
+        return refuse(refusal, 2, MESH_EINVAL);
+    }
+    if (service->reloading != NULL) {
+        (void)snprintf(refusal->text, sizeof refusal->text,
+                       "%s is being reloaded already: wait until that is over (`warren ps` shows "
+                       "what is draining)",
+                       service->name);
+        return refuse(refusal, 1, MESH_EEXIST);
+    }
+    if (service->is_over ||
+        agent_supervisor_is_over(service->services->supervisor, service->id, AGENT_INSTANCE_ALL)) {
+        (void)snprintf(refusal->text, sizeof refusal->text,
+                       "%s does not run, so there is nothing to reload (`warren run` starts it)",
+                       service->name);
+        return refuse(refusal, 1, MESH_ENOTFOUND);
+    }
+    return 0;
+}
+
+// One that has failed gets another chance; one that was stopped, or has done its work, does not.
+static bool is_to_be_replaced(const agent_service *service, uint32_t instance, uint32_t wanted) {
+    if (wanted != AGENT_INSTANCE_ALL && wanted != instance) return false;
+    const char *state = service->slots[instance].state;
+    return !agent_supervisor_is_over(service->services->supervisor, service->id, instance) ||
+           (state != NULL && strcmp(state, "failed") == 0);
+}
+
+int agent_services_reload(agent_services *s, const agent_reload_request *request,
+                          const agent_reload_watch *watch, agent_refusal *refusal) {
+    agent_service *service = agent_service_find(s, request->service_id);
+    CHECK(service != NULL); // its caller found it
+    int err = judge(service, request, refusal);
+    if (err != 0) return err;
+    agent_reloading *r = mem_alloc(sizeof *r);
+    r->service = service;
+    r->watch = *watch;
+    r->drain_ms = request->drain_ms != 0 ? request->drain_ms : AGENT_RELOAD_DRAIN_MS;
+    r->began_at_ms = uv_now(s->loop);
+    agent_reload_options options = {.instances = service->run->instances,
+                                    .parallel = request->parallel,
+                                    .drain_ms = r->drain_ms,
+                                    .grace_ms = service->run->grace_ms};
+    r->core = agent_reload_create(&options);
+    for (uint32_t i = 0; i < service->run->instances; i++)
+        if (!is_to_be_replaced(service, i, request->instance)) agent_reload_skip(r->core, i);
+    uv_timer_init(s->loop, &r->timer);
+    r->timer.data = r;
+    service->reloading = r;
+    agent_say_event("%s is being reloaded", service->name);
+    agent_reload_begin(r->core);
+    carry_out_soon(r);
+    return 0;
+}
+
+void agent_services_reload_forget(agent_services *s, const void *user) {
+    for (agent_service *service = s->first; service != NULL; service = service->next)
+        if (service->reloading != NULL && service->reloading->watch.user == user)
+            service->reloading->watch = (agent_reload_watch){0};
+}
+
+void agent_reloading_stop_all(agent_services *s, uint32_t service_id, bool is_kill) {
+    for (agent_service *service = s->first; service != NULL; service = service->next) {
+        agent_reloading *r = service->reloading;
+        if (r == NULL || (service_id != 0 && service->id != service_id)) continue;
+        agent_reload_stop(r->core, now_ms(r), is_kill);
+        carry_out_soon(r);
+    }
+}
+
+void agent_reloading_end_service(agent_service *service, int exit_code) {
+    agent_reloading *r = service->reloading;
+    if (r == NULL) {
+        agent_service_end(service->services, service, exit_code);
+        return;
+    }
+    service->has_ended = true;
+    service->exit_code = exit_code;
+    agent_reload_stop(r->core, now_ms(r), false);
+    carry_out_soon(r);
+}
+
+static void on_closed(uv_handle_t *timer) {
+    agent_reloading *r = timer->data;
+    agent_reload_destroy(r->core);
+    agent_last_lines_clear(&r->words);
+    free(r);
+}
+
+void agent_reloading_destroy(agent_reloading *r) {
+    if (r == NULL) return;
+    r->service->reloading = NULL;
+    uv_close((uv_handle_t *)&r->timer, on_closed);
+}

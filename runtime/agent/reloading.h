@@ -1,0 +1,22 @@
+// A reload of a service under way: carries out what reload.h decides. The lives beside the present
+// ones are in the second half of the service's slots; `at` is their place there.
+#pragma once
+
+#include "agent/reload.h"
+#include "agent/service.h"
+
+typedef struct agent_reloading agent_reloading;
+
+bool agent_reloading_wants(const agent_reloading *reloading, uint32_t at);
+void agent_reloading_launched(agent_reloading *reloading, uint32_t at);
+void agent_reloading_not_launched(agent_reloading *reloading, uint32_t at, const char *why);
+void agent_reloading_exited(agent_reloading *reloading, uint32_t at, agent_exit how);
+void agent_reloading_sign(agent_reloading *reloading, uint32_t at, agent_sign sign);
+// It has finished, but for so many connections.
+void agent_reloading_drained(agent_reloading *reloading, uint32_t at, uint32_t connections);
+
+// The service is stopped (0: all services are).
+void agent_reloading_stop_all(agent_services *services, uint32_t service_id, bool is_kill);
+// All instances have ended for good: so does the service, when the lives beside them have, too.
+void agent_reloading_end_service(agent_service *service, int exit_code);
+void agent_reloading_destroy(agent_reloading *reloading); // NULL is fine

@@ -1,0 +1,57 @@
+// A restart by hand.
+#include <stdio.h>
+
+#include "agent/kept.h"
+#include "agent/say.h"
+#include "agent/service.h"
+#include "core/error.h"
+
+// It may be over: then it has given up what it listened on, and what it wrote to is at rest.
+static void revive(agent_services *s, agent_service *service) {
+    service->is_over = false;
+    service->exit_code = 0;
+    service->sockets = agent_sockets_create();
+    s->running_count++;
+    agent_kept_service(service);
+}
+
+int agent_services_restart(agent_services *s, uint32_t service_id, uint32_t instance,
+                           agent_refusal *refusal) {
+    if (s->is_closed) {
+        (void)snprintf(refusal->text, sizeof refusal->text, "the agent is stopping");
+        refusal->exit_code = 4;
+        return MESH_ECLOSED;
+    }
+    for (const agent_service *service = s->first; service != NULL; service = service->next) {
+        if ((service_id != 0 && service->id != service_id) || service->reloading == NULL) continue;
+        (void)snprintf(refusal->text, sizeof refusal->text,
+                       "%s is being reloaded: wait until that is over", service->name);
+        refusal->exit_code = 1;
+        return MESH_EEXIST;
+    }
+    for (agent_service *service = s->first; service != NULL; service = service->next) {
+        if (service_id != 0 && service->id != service_id) continue;
+        agent_say_event("%s is restarted by hand", service->name);
+        agent_supervisor_restart(s->supervisor, uv_now(s->loop), service->id, instance);
+        bool is_over = agent_supervisor_is_over(s->supervisor, service->id, AGENT_INSTANCE_ALL);
+        if (service->is_over && !is_over) revive(s, service);
+    }
+    agent_services_carry_out(s);
+    return 0;
+}
+
+bool agent_services_is_settled(const agent_services *s, uint32_t service_id, uint32_t instance,
+                               const char **out_failed) {
+    const agent_service *service = agent_service_find(s, service_id);
+    *out_failed = NULL;
+    if (service == NULL) return true;
+    for (uint32_t i = 0; i < service->run->instances; i++) {
+        if (instance != AGENT_INSTANCE_ALL && instance != i) continue;
+        if (agent_supervisor_is_ready(s->supervisor, service_id, i)) continue;
+        if (!agent_supervisor_is_over(s->supervisor, service_id, i)) return false;
+        const slot *sl = &service->slots[i];
+        if (agent_exit_code(sl->report.how) != 0 || strcmp(sl->state, "failed") == 0)
+            *out_failed = sl->reason;
+    }
+    return true;
+}

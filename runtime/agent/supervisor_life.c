@@ -1,0 +1,308 @@
+// The lives of one instance: when it is launched, ready, told to end, and what follows its end.
+#include <signal.h>
+#include <string.h>
+
+#include "agent/supervisor_state.h"
+#include "core/mem.h"
+
+void agent_life_launch(agent_supervisor *s, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    in->phase = LAUNCHING;
+    in->leaving = STAYING;
+    in->is_killed = in->is_ready = in->is_late = false;
+    in->due_at_ms = in->ready_at_ms = UINT64_MAX;
+    agent_decide(s, AGENT_LAUNCH, svc, index);
+}
+
+// ---- readiness
+
+bool agent_life_is_automatic(const service *svc) {
+    return svc->spec.ready == AGENT_READY_AUTO;
+}
+
+// What a sign must be at least, or be.
+bool agent_life_is_enough(const service *svc, agent_sign sign) {
+    switch (svc->spec.ready) {
+    case AGENT_READY_MESH: return sign == AGENT_SIGN_MESH;
+    case AGENT_READY_LISTEN: return sign == AGENT_SIGN_LISTENS;
+    case AGENT_READY_MESSAGE: return sign == AGENT_SIGN_MESSAGE;
+    default: return sign >= svc->known;
+    }
+}
+
+static void become_ready(agent_supervisor *s, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    in->is_ready = true;
+    in->ready_at_ms = UINT64_MAX;
+    agent_decide(s, AGENT_NOW_READY, svc, index);
+}
+
+uint32_t agent_life_start_timeout_ms(const service *svc) {
+    return svc->spec.start_timeout_ms != 0 ? svc->spec.start_timeout_ms : AGENT_START_TIMEOUT_MS;
+}
+
+static void await_ready(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    if (svc->spec.ready == AGENT_READY_STARTED)
+        become_ready(s, svc, index);
+    else if (!agent_life_is_automatic(svc))
+        in->ready_at_ms = now_ms + agent_life_start_timeout_ms(svc);
+    else
+        in->ready_at_ms = now_ms + (svc->known != AGENT_SIGN_NONE ? (uint64_t)AGENT_SETTLE_KNOWN_MS
+                                                                  : (uint64_t)AGENT_SETTLE_MS);
+}
+
+// The time for a sign is over: a program that was not asked for one does its work without.
+static void miss_ready(agent_supervisor *s, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    if (agent_life_is_automatic(svc)) {
+        become_ready(s, svc, index);
+        return;
+    }
+    in->is_late = true;
+    agent_decide(s, AGENT_TOO_LATE, svc, index)->delay_ms = agent_life_start_timeout_ms(svc);
+    agent_life_kill(s, svc, index);
+}
+
+void agent_life_sign(agent_supervisor *s, service *svc, uint32_t index, agent_sign sign) {
+    const instance *in = &svc->instances[index];
+    // A node's channel waits until the driver has said that it is launched.
+    if (in->phase != RUNNING) return;
+    bool is_ready = agent_life_is_enough(svc, sign);
+    if (sign > svc->known) svc->known = sign;
+    if (is_ready && !in->is_ready && in->leaving == STAYING && !in->is_killed)
+        become_ready(s, svc, index);
+}
+
+// ---- telling it to end
+
+void agent_life_kill(agent_supervisor *s, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    if (in->is_killed) return;
+    in->is_killed = true;
+    in->due_at_ms = in->ready_at_ms = UINT64_MAX;
+    agent_decide(s, AGENT_SIGNAL, svc, index)->signal = SIGKILL;
+}
+
+static void terminate(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    if (in->is_killed) return;
+    in->due_at_ms = now_ms + svc->spec.grace_ms;
+    in->ready_at_ms = UINT64_MAX;
+    agent_decide(s, AGENT_SIGNAL, svc, index)->signal =
+        svc->spec.stop_signal != 0 ? svc->spec.stop_signal : SIGTERM;
+}
+
+void agent_life_leave(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
+                      agent_leaving why) {
+    instance *in = &svc->instances[index];
+    agent_leaving before = in->leaving;
+    if (before != STOPPED) in->leaving = why; // nothing is stronger than a stop
+    if (in->phase == RUNNING && before == STAYING) terminate(s, now_ms, svc, index);
+}
+
+void agent_life_stop(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
+                     bool is_kill) {
+    instance *in = &svc->instances[index];
+    switch (in->phase) {
+    case OVER: return;
+    case HELD:
+    case BACKING_OFF: agent_life_finish(s, svc, index, AGENT_OVER, 0); return;
+    case LAUNCHING: // carried out when it runs
+        in->is_killed |= is_kill;
+        in->leaving = STOPPED;
+        return;
+    case RUNNING:
+        if (!is_kill) {
+            agent_life_leave(s, now_ms, svc, index, STOPPED);
+            return;
+        }
+        in->leaving = STOPPED;
+        agent_life_kill(s, svc, index);
+    }
+}
+
+void agent_life_restart(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    if (in->leaving == STOPPED && agent_life_is_there(in)) return;
+    in->backoff_ms = AGENT_BACKOFF_MIN_MS;
+    in->bookings.count = 0;
+    if (svc->group != NULL) svc->group->bookings.count = 0;
+    switch (in->phase) {
+    case OVER:
+        svc->over_count--;
+        in->has_lived = false;
+        in->how = (agent_exit){0};
+        if (!agent_group_holds(svc)) {
+            agent_life_launch(s, svc, index);
+            return;
+        }
+        in->phase = HELD;
+        in->leaving = STAYING;
+        return;
+    case BACKING_OFF: agent_life_launch(s, svc, index); return;
+    case LAUNCHING:
+    case HELD: return;
+    case RUNNING: agent_life_leave(s, now_ms, svc, index, RECYCLED);
+    }
+}
+
+// ---- a life begins and ends
+
+void agent_life_begin(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    in->phase = RUNNING;
+    in->started_at_ms = now_ms;
+    if (in->leaving == STAYING) {
+        await_ready(s, now_ms, svc, index);
+        return;
+    }
+    // It was told to end while it was being launched.
+    bool is_kill = in->is_killed;
+    in->is_killed = false;
+    if (is_kill)
+        agent_life_kill(s, svc, index);
+    else
+        terminate(s, now_ms, svc, index);
+}
+
+static int exit_code_of(const service *svc) {
+    for (uint32_t i = 0; i < svc->spec.instances; i++) {
+        int code = agent_exit_code(svc->instances[i].how);
+        if (code != 0) return code;
+    }
+    return 0;
+}
+
+void agent_life_finish(agent_supervisor *s, service *svc, uint32_t index, agent_decision_kind kind,
+                       agent_failure reason) {
+    instance *in = &svc->instances[index];
+    in->phase = OVER;
+    in->leaving = STOPPED;
+    in->due_at_ms = in->ready_at_ms = UINT64_MAX;
+    agent_decision *decision = agent_decide(s, kind, svc, index);
+    decision->how = in->how;
+    decision->reason = reason;
+    decision->budget = svc->spec.budget;
+    if (++svc->over_count == svc->spec.instances)
+        agent_decide(s, AGENT_ENDED, svc, 0)->exit_code = exit_code_of(svc);
+}
+
+// True when one more restart is within the budget; then it is booked. Those of a group may have
+// different budgets: what is too old for one may count for the next.
+static bool book_restart(agent_bookings *b, const agent_budget *budget, uint64_t now_ms) {
+    uint32_t recent = 0, kept = 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        recent += now_ms - b->at_ms[i] < budget->window_ms;
+        if (now_ms - b->at_ms[i] < AGENT_RESTARTS_WINDOW_MAX_MS) b->at_ms[kept++] = b->at_ms[i];
+    }
+    b->count = kept;
+    if (recent >= budget->restarts) return false;
+    if (b->count == AGENT_RESTARTS_MAX) { // more than any budget looks back at
+        b->count--;
+        memmove(b->at_ms, b->at_ms + 1, b->count * sizeof *b->at_ms);
+    }
+    if (b->count == b->cap) {
+        b->cap = b->cap == 0 ? 4 : 2 * b->cap;
+        b->at_ms = mem_resize(b->at_ms, b->cap * sizeof *b->at_ms);
+    }
+    b->at_ms[b->count++] = now_ms;
+    return true;
+}
+
+// How long it waits for its next life.
+static uint32_t next_delay_ms(agent_supervisor *s, instance *in) {
+    // Instances that failed together (a database went away) must not come back together.
+    uint32_t delay_ms =
+        in->backoff_ms + (uint32_t)(agent_supervisor_random(s) % (in->backoff_ms / 5));
+    in->backoff_ms =
+        in->backoff_ms * 2 < AGENT_BACKOFF_MAX_MS ? in->backoff_ms * 2 : AGENT_BACKOFF_MAX_MS;
+    return delay_ms < AGENT_BACKOFF_MAX_MS ? delay_ms : AGENT_BACKOFF_MAX_MS;
+}
+
+static void back_off(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    uint32_t delay_ms = next_delay_ms(s, in);
+    bool is_held = agent_group_restart(svc, now_ms, delay_ms);
+    in->phase = is_held ? HELD : BACKING_OFF;
+    in->due_at_ms = is_held ? UINT64_MAX : now_ms + delay_ms;
+    agent_decision *decision = agent_decide(s, AGENT_BACKOFF, svc, index);
+    decision->how = in->how;
+    decision->delay_ms = delay_ms;
+}
+
+static void hold(agent_supervisor *s, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    in->phase = HELD;
+    agent_decide(s, AGENT_HELD, svc, index)->how = in->how;
+}
+
+static void fail(agent_supervisor *s, service *svc, uint32_t index, agent_failure reason) {
+    agent_life_finish(s, svc, index, AGENT_FAILED, reason);
+    // One that never worked was not a part of the group yet.
+    if (reason == AGENT_FAILURE_BUDGET) agent_group_give_up(svc);
+}
+
+// It ended by itself. What its policy and its budget say to that.
+static void judge_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
+                      uint64_t life_ms) {
+    instance *in = &svc->instances[index];
+    const agent_restart policy = svc->spec.restart;
+    bool is_first = !in->has_lived;
+    bool is_clean = in->how.code == 0 && in->how.signal == 0 && !in->is_late;
+    in->has_lived = true;
+    if (policy == AGENT_RESTART_NEVER || (is_clean && policy != AGENT_RESTART_ALWAYS)) {
+        agent_life_finish(s, svc, index, AGENT_OVER, 0);
+        return;
+    }
+    bool is_bad_start =
+        is_first && in->how.code > 0 && in->how.signal == 0 && life_ms < AGENT_START_MS;
+    if (is_bad_start && policy != AGENT_RESTART_ALWAYS) {
+        fail(s, svc, index, AGENT_FAILURE_START);
+        return;
+    }
+    if (life_ms >= AGENT_BACKOFF_MAX_MS) in->backoff_ms = AGENT_BACKOFF_MIN_MS;
+    // Only failures use up the budget; a program that should run again and again is no failure.
+    agent_bookings *bookings = agent_group_is_shared(svc) ? &svc->group->bookings : &in->bookings;
+    if (!is_clean && !book_restart(bookings, &svc->spec.budget, now_ms)) {
+        fail(s, svc, index, AGENT_FAILURE_BUDGET);
+        return;
+    }
+    back_off(s, now_ms, svc, index);
+}
+
+void agent_life_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
+                    uint64_t life_ms) {
+    instance *in = &svc->instances[index];
+    const agent_leaving why = in->leaving;
+    in->is_ready = in->is_killed = false;
+    in->leaving = STAYING;
+    in->due_at_ms = in->ready_at_ms = UINT64_MAX;
+    if (why == STOPPED || (svc->group != NULL && svc->group->phase == ENDING)) {
+        agent_life_finish(s, svc, index, AGENT_OVER, 0);
+    } else if (agent_group_is_given_up(svc)) {
+        agent_life_finish(s, svc, index, AGENT_FAILED, AGENT_FAILURE_GROUP);
+    } else if (agent_group_holds(svc)) {
+        in->has_lived = true;
+        if (svc->spec.restart == AGENT_RESTART_NEVER)
+            agent_life_finish(s, svc, index, AGENT_OVER, 0);
+        else
+            hold(s, svc, index); // whatever it ended of: it was to end
+    } else if (why == RECYCLED || why == WITH_GROUP) {
+        in->has_lived = true;
+        agent_decide(s, AGENT_AGAIN, svc, index)->how = in->how;
+        agent_life_launch(s, svc, index);
+    } else {
+        judge_end(s, now_ms, svc, index, life_ms);
+    }
+}
+
+void agent_life_tick(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
+    const instance *in = &svc->instances[index];
+    if (in->ready_at_ms <= now_ms) miss_ready(s, svc, index);
+    if (in->due_at_ms > now_ms) return;
+    if (in->phase == BACKING_OFF)
+        agent_life_launch(s, svc, index);
+    else if (in->phase == RUNNING && in->leaving != STAYING)
+        agent_life_kill(s, svc, index);
+}

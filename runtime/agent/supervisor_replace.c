@@ -1,0 +1,52 @@
+// What a reload asks and tells: it brings lives of its own.
+#include "agent/supervisor_state.h"
+
+static service *find(const agent_supervisor *s, uint32_t service_id) {
+    for (uint32_t i = 0; i < s->service_count; i++)
+        if (s->services[i]->spec.service_id == service_id) return s->services[i];
+    return NULL;
+}
+
+bool agent_supervisor_is_enough(const agent_supervisor *s, uint32_t service_id, agent_sign sign) {
+    const service *svc = find(s, service_id);
+    return svc != NULL && agent_life_is_enough(svc, sign);
+}
+
+uint32_t agent_supervisor_patience(const agent_supervisor *s, uint32_t service_id,
+                                   bool *out_is_ready_then) {
+    const service *svc = find(s, service_id);
+    *out_is_ready_then = true;
+    if (svc == NULL || svc->spec.ready == AGENT_READY_STARTED) return 0;
+    if (agent_life_is_automatic(svc))
+        return svc->known != AGENT_SIGN_NONE ? AGENT_SETTLE_KNOWN_MS : AGENT_SETTLE_MS;
+    *out_is_ready_then = false;
+    return agent_life_start_timeout_ms(svc);
+}
+
+// One that waits, for its next life or for its group, has no process: the new one takes its place
+// just so.
+static bool can_be_replaced(const service *svc, const instance *in) {
+    if (svc->over_count == svc->spec.instances) return false; // the service has ended
+    return in->phase == OVER ||
+           (in->phase != LAUNCHING && in->leaving == STAYING && !in->is_killed);
+}
+
+bool agent_supervisor_replace(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
+                              uint32_t index) {
+    service *svc = find(s, service_id);
+    if (svc == NULL || index >= svc->spec.instances) return false;
+    instance *in = &svc->instances[index];
+    if (!can_be_replaced(svc, in)) return false;
+    if (in->phase == OVER) svc->over_count--;
+    in->bookings.count = 0;
+    *in = (instance){.phase = RUNNING,
+                     .leaving = STAYING,
+                     .has_lived = true,
+                     .is_ready = true,
+                     .started_at_ms = now_ms,
+                     .ready_at_ms = UINT64_MAX,
+                     .due_at_ms = UINT64_MAX,
+                     .backoff_ms = AGENT_BACKOFF_MIN_MS,
+                     .bookings = in->bookings};
+    return true;
+}

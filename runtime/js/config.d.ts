@@ -1,0 +1,113 @@
+// The settings of a warren.config.mjs (docs/config.md). The same keys as config/config.schema.json, which a test compares.
+
+/** Milliseconds, or "500ms", "30s", "5m", "1h", "1d". */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}` | '0'
+/** Bytes, or "512K", "256M", "1G". */
+export type Size = number | `${number}${'K' | 'M' | 'G' | ''}`
+export type Variables = Record<string, string | number | boolean | undefined>
+
+export interface Config {
+  $schema?: string
+  /** Of the project; default: its directory's. */
+  name?: string
+  /** For all services, below their own. */
+  env?: Variables
+  envFile?: string | string[]
+  services: Record<string, ServiceConfig>
+}
+
+export interface ServiceConfig {
+  /** The program, relative to this file. */
+  entry: string
+  args?: (string | number)[]
+  /** Options for Node.js itself. */
+  nodeArgs?: (string | number)[]
+  /** The directory it runs in; default: this file's. */
+  cwd?: string
+  /** Modules to load once for all instances, before they are forked. */
+  preload?: string | string[]
+  /** How many nodes run it (1); "max": one per processor. */
+  instances?: number | 'max' | PerHostConfig
+  env?: Variables
+  /** Files of NAME=value, below `env`. */
+  envFile?: string | string[]
+  /** Variables of the shell that it gets, by name. */
+  passEnv?: string[]
+  /** That it listens on. The first one is its PORT, and no two services may have the same. */
+  ports?: number[]
+  health?: HealthConfig
+  restart?: 'on-failure' | 'always' | 'never' | RestartConfig
+  stop?: StopConfig
+  stall?: StallConfig
+  limits?: LimitsConfig
+  logs?: LogsConfig
+  /** Services that are restarted together. */
+  group?: string | GroupConfig
+  /** What calls can choose its instances by. */
+  tags?: Record<string, string>
+  update?: UpdateConfig
+  /** Not carried out yet. */
+  placement?: PlacementConfig
+  /** Not carried out yet. */
+  secrets?: string[]
+}
+
+export interface PerHostConfig {
+  perHost: number | 'max'
+}
+export interface HealthConfig {
+  /** The sign by which an instance is ready ("auto": the first one it gives). */
+  ready?: 'auto' | 'mesh' | 'listen' | 'message' | 'started'
+  /** Without its sign by then it is killed (30s). */
+  timeout?: Duration
+  /** Not carried out yet. */
+  http?: string
+  /** Not carried out yet. */
+  call?: string
+}
+export interface RestartConfig {
+  when?: 'on-failure' | 'always' | 'never'
+  /** After more failures than that it has failed for good (5). */
+  max?: number
+  /** ... within this time (60s). */
+  within?: Duration
+}
+export interface StopConfig {
+  signal?: `SIG${string}`
+  /** From the signal to SIGKILL (5s). */
+  grace?: Duration
+}
+export interface StallConfig {
+  /** Its loop has not turned for so long: at least 1s. */
+  after: Duration
+  action?: 'stack' | 'terminate' | 'kill'
+}
+export interface LimitsConfig {
+  /** Of each instance, from 32M. */
+  memory?: Size
+  /** Processors of each instance, from 0.01. */
+  cpu?: number
+}
+export interface LogsConfig {
+  /** Of one file (10M). */
+  size?: Size
+  /** How many are kept (5). */
+  files?: number
+}
+export interface GroupConfig {
+  name: string
+  strategy?: 'one_for_one' | 'one_for_all' | 'rest_for_one'
+}
+export interface UpdateConfig {
+  /** New instances that start at one time (all). */
+  parallel?: number
+  /** For an old instance to finish what it has (10s). */
+  drain?: Duration
+  /** Not carried out yet. */
+  canary?: number
+}
+export interface PlacementConfig {
+  labels?: Record<string, string>
+  spread?: string
+  antiAffinity?: string[]
+}

@@ -1,0 +1,48 @@
+// What is wrong with a configuration, each with the place where it says so.
+'use strict'
+
+const PROBLEMS_MAX = 100
+
+class Problems {
+  #list = []
+  #planned = []
+  #warnings = []
+  #locate
+
+  // locate(path): { file, line, column } of a key; without a line for one that is made by code.
+  constructor(locate) {
+    this.#locate = locate
+  }
+
+  #make(path, text, { suggestion, missing, place } = {}) {
+    const { file, line = null, column = null } = place ?? this.#locate(path)
+    const sentence = suggestion === undefined ? text : `${text}: did you mean ${suggestion}?`
+    const key = [...path, ...(missing === undefined ? [] : [missing])].join('.')
+    return { file, line, column, key, text: sentence, suggestion: suggestion ?? null }
+  }
+
+  add(path, text, options) {
+    if (this.#list.length < PROBLEMS_MAX) this.#list.push(this.#make(path, text, options))
+  }
+
+  warn(path, text, options) {
+    if (this.#warnings.length < PROBLEMS_MAX) this.#warnings.push(this.#make(path, text, options))
+  }
+
+  // A setting that is known and that nothing carries out yet.
+  plan(path) {
+    this.#planned.push(this.#make(path, `${path.join('.')} is not carried out yet`))
+  }
+
+  get list() {
+    return this.#list
+  }
+  get warnings() {
+    return this.#warnings
+  }
+  get planned() {
+    return this.#planned
+  }
+}
+
+module.exports = { Problems }

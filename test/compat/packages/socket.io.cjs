@@ -1,0 +1,50 @@
+// socket.io and its client: events, acknowledgements, rooms, namespaces, binary, both transports, middleware, disconnects
+const { Server } = require('socket.io')
+const { io } = require('socket.io-client')
+const http = require('node:http')
+const { once } = require('node:events')
+const heard = (socket, event) => new Promise((resolve) => socket.once(event, (...args) => resolve(args)))
+async function main() {
+  const web = http.createServer().listen(0, '127.0.0.1')
+  await once(web, 'listening')
+  const server = new Server(web)
+  server.use((socket, next) => next(socket.handshake.auth.token === 'bad' ? new Error('refused') : undefined))
+  server.on('connection', (socket) => {
+    socket.on('add', (a, b, reply) => reply(a + b))
+    socket.on('join', async (room, reply) => { await socket.join(room); reply([...socket.rooms].length) })
+    socket.on('say', (room, text) => socket.to(room).emit('said', text))
+    socket.on('bytes', (bytes, reply) => reply(Buffer.from(bytes).reverse()))
+    socket.on('kick', () => socket.disconnect())
+  })
+  server.of('/admin').on('connection', (socket) => socket.emit('welcome', socket.nsp.name))
+  const url = `http://127.0.0.1:${web.address().port}`
+  const connect = async (options, path = '') => { const socket = io(url + path, { reconnection: false, forceNew: true, ...options }); await heard(socket, 'connect'); return socket }
+  for (const transports of [['websocket'], ['polling']]) {
+    const a = await connect({ transports }), b = await connect({ transports })
+    console.log(a.io.engine.transport.name, await a.emitWithAck('add', 20, 22), await a.emitWithAck('join', 'room'), await b.emitWithAck('join', 'room'))
+    const said = heard(b, 'said')
+    a.emit('say', 'room', { deep: [1, null, 'ü'] })
+    console.log(JSON.stringify(await said), await a.emitWithAck('bytes', Buffer.from([1, 2, 3])))
+    const all = [heard(a, 'news'), heard(b, 'news')]
+    server.to('room').emit('news', 1, 2)
+    console.log(JSON.stringify(await Promise.all(all)))
+    await a.timeout(30).emitWithAck('nobody listens').catch((err) => console.log(err.message))
+    const gone = heard(a, 'disconnect')
+    a.emit('kick')
+    console.log(await gone)
+    b.close()
+  }
+  const upgraded = await connect({})
+  if (upgraded.io.engine.transport.name !== 'websocket') await new Promise((resolve) => upgraded.io.engine.once('upgrade', resolve))
+  console.log(upgraded.io.engine.transport.name)
+  upgraded.close()
+  const admin = io(`${url}/admin`, { forceNew: true })
+  console.log(await heard(admin, 'welcome'))
+  admin.close()
+  const refused = io(url, { auth: { token: 'bad' }, forceNew: true })
+  console.log((await heard(refused, 'connect_error'))[0].message)
+  refused.close()
+  await server.close()
+  console.log('closed')
+}
+main()

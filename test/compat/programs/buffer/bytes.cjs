@@ -1,0 +1,10 @@
+// Buffers: encodings, integers, floats, search, swaps, views, limits, Blob and File, atob, transcode
+const { Buffer, Blob, constants, transcode, isUtf8, isAscii, resolveObjectURL } = require('node:buffer')
+for (const encoding of ['utf8', 'utf16le', 'latin1', 'ascii', 'hex', 'base64', 'base64url']) { const text = encoding === 'hex' ? 'deadbeef' : encoding.startsWith('base') ? 'aGkgPz8+' : 'hi ü'; const bytes = Buffer.from(text, encoding); console.log(encoding, bytes, bytes.toString(encoding), Buffer.byteLength(text, encoding)) }
+const buffer = Buffer.alloc(32); buffer.writeUInt32BE(0xdeadbeef, 0); buffer.writeInt16LE(-2, 4); buffer.writeDoubleBE(Math.PI, 8); buffer.writeBigUInt64LE(2n ** 63n, 16); buffer.writeUIntBE(0x123456, 24, 3); buffer.writeFloatLE(1.5, 28)
+console.log(buffer.toString('hex'), buffer.readInt16LE(4), buffer.readDoubleBE(8), buffer.readBigInt64LE(16), buffer.readUIntBE(24, 3))
+console.log(buffer.indexOf(0xad), buffer.includes('none'), buffer.lastIndexOf(0), Buffer.compare(Buffer.from('a'), Buffer.from('b')), Buffer.concat([Buffer.from('a'), Buffer.from('bc')], 2), Buffer.from('abcd').swap16().toString(), buffer.subarray(0, 2).buffer === buffer.buffer, JSON.stringify(Buffer.from('j')), Buffer.from('abc').fill('xy').toString(), constants.MAX_LENGTH, Buffer.poolSize)
+for (const wrong of [() => buffer.readUInt8(99), () => buffer.writeInt8(200, 0), () => Buffer.alloc(-1), () => Buffer.from(5), () => Buffer.from('a').swap16(), () => Buffer.alloc(2 ** 40)]) try { wrong() } catch (err) { console.log(err.code, err.message) }
+console.log(atob('aGk='), btoa('hi'), transcode(Buffer.from('€'), 'utf8', 'latin1'), isUtf8?.(Buffer.from([255])), isAscii?.(Buffer.from('a')), Buffer.allocUnsafe(8).length)
+const blob = new Blob(['one ', Buffer.from('two'), new Blob([' three'])], { type: 'text/plain' })
+blob.slice(4, 7).text().then(async (text) => { console.log(text, blob.size, blob.type, (await blob.arrayBuffer()).byteLength); let n = 0; for await (const part of blob.stream()) n += part.length; console.log(n, await resolveObjectURL(URL.createObjectURL(blob)).text()) })

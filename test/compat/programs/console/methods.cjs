@@ -1,0 +1,13 @@
+// The console: groups, tables, counts, assertions, traces, dir, timers, own streams, errors of streams ignored
+const { Console } = require('node:console')
+const { Writable } = require('node:stream')
+console.group('group %d', 1); console.log('inside\ntwo lines'); console.group(); console.warn('deeper'); console.groupEnd(); console.groupEnd(); console.log('outside')
+console.table([{ a: 1, b: 'x' }, { a: 2, c: true }]); console.table([[1, 2], [3, 4]], ['1']); console.table(new Map([['k', 'v']])); console.table(5); console.table(new Set([1]))
+console.count(); console.count('label'); console.count(); console.countReset(); console.count(); console.countReset('none')
+console.assert(true, 'never'); console.assert(false, 'asserted %s', 'so'); console.assert(false); console.dir({ a: { b: { c: {} } } }, { depth: 0 }); console.dirxml([1], { a: 1 }); console.debug('debug'); console.info('info')
+console.trace('traced'); console.timeEnd('none'); console.time('t'); console.time('t'); console.log(typeof console.timeStamp, typeof console.profile)
+const lines = []; const sink = new Writable({ write(chunk, _, done) { lines.push(String(chunk)); done() } })
+const mine = new Console({ stdout: sink, stderr: sink, inspectOptions: { depth: 0 }, groupIndentation: 4 }); mine.group('g'); mine.log({ a: {} }); mine.error('e'); mine.groupEnd(); console.log(JSON.stringify(lines))
+new Console(new Writable({ write(_, __, done) { done(new Error('ignored')) } })).log('x')
+console.log(Object.keys(console).join(), console instanceof Console)
+console.log('%s', Symbol('s'), '%s', -0, 1n, null, class X {}, function f() {}, [undefined, , null], new Error('message').message)

@@ -1,0 +1,3 @@
+// A module is missing
+// @code 1
+require('./files/none')

@@ -1,0 +1,4 @@
+// A top-level await that never settles
+// @code 13
+process.on('exit', (code) => console.log('exit', code))
+await new Promise(() => {})

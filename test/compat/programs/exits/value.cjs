@@ -1,0 +1,3 @@
+// A value that is no Error is thrown
+// @code 1
+setImmediate(() => { throw { text: 'no error', list: [1, 2] } })

@@ -1,0 +1,22 @@
+// A port that a program chose is free once its server is closed
+// @differs forked the agent keeps a service's port while the service lives, so that no restart or reload refuses a connection (docs/runtime.md, Ports)
+const net = require('node:net')
+const { once } = require('node:events')
+async function main() {
+  const probe = net.createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address()
+  await new Promise((resolve) => probe.close(resolve))
+  const server = net.createServer((socket) => socket.end('served')).listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  console.log((await net.connect(port, '127.0.0.1').setEncoding('utf8').toArray()).join(''))
+  await new Promise((resolve) => server.close(resolve))
+  const late = net.connect(port, '127.0.0.1')
+  console.log(await once(late, 'connect').then(() => 'waits for the next server', (err) => err.code))
+  late.destroy()
+  const again = net.createServer((socket) => socket.end('served again')).listen(port, '127.0.0.1')
+  await once(again, 'listening')
+  console.log((await net.connect(port, '127.0.0.1').setEncoding('utf8').toArray()).join(''))
+  again.close()
+}
+main()

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { Sandbox } from './sandbox.mjs'
+
+test('a problem names file, line, column and key, and says what was probably meant', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('warren.config.mjs', `import { defineConfig } from 'warren'
+const limits = { memmory: '64M' }
+export default defineConfig({
+  services: {
+    api: { entry: './app.js', limits, restart: 'allways' },
+  },
+})
+`)
+  assert.deepEqual(await box.problems(), [
+    'warren.config.mjs:2:18: services.api.limits has no setting "memmory": did you mean memory?',
+    'warren.config.mjs:5:39: services.api.restart must be "on-failure", "always" or "never", not "allways": did you mean always?',
+  ])
+})
+
+test('a setting that has another name elsewhere is recognised', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: { api: { entry: 'app.js', max_memory_restart: '1G', replicas: 2 } } })
+  assert.deepEqual(await box.problems(), [
+    'warren.config.mjs:5:7: services.api has no setting "max_memory_restart": did you mean limits.memory?',
+    'warren.config.mjs:6:7: services.api has no setting "replicas": did you mean instances?',
+  ])
+})
+
+test('a key that is made by code has no line: the file and the key are told', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('warren.config.mjs', `const names = ['a', 'b']
+export default { services: Object.fromEntries(names.map((name) => [name, { entry: 'app.js', instances: 0 }])) }
+`)
+  assert.deepEqual(await box.problems(), ['a', 'b'].map((name) =>
+    `warren.config.mjs: services.${name}.instances must be a number from 1 to 1000, "max" (one per processor) or { perHost }, not 0`))
+})
+
+test('a JSON file and the field of a package.json are located as a module is', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('warren.config.json', '{\n  "services": {\n    "api": { "entry": "app.js", "instances": "many" }\n  }\n}\n')
+  assert.match((await box.problems('warren.config.json'))[0], /^warren\.config\.json:3:33: services\.api\.instances must be/)
+  box.write('x/package.json', '{\n  "name": "x",\n  "warren": { "services": { "api": { "entri": "app.js" } } }\n}\n')
+  assert.deepEqual(await box.problems('x'), [
+    'x/package.json:3:29: services.api has no entry',
+    'x/package.json:3:38: services.api has no setting "entri": did you mean entry?',
+  ])
+})
+
+test('a key that stands twice is told, though JavaScript would take the last one', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('warren.config.mjs', 'export default { services: {\n  api: { entry: "app.js" },\n  api: { entry: "app.js" },\n} }\n')
+  assert.deepEqual(await box.problems(), ['warren.config.mjs:3:3: services.api is said twice'])
+})
+
+test('what the values mean is judged too: files, signals, ports, groups, times', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({
+    services: {
+      a: { entry: 'ap.js', ports: [80], stop: { signal: 'SIGTRM' }, group: { name: 'g', strategy: 'one_for_all' } },
+      b: { entry: 'app.js', ports: [80], health: { timeout: '3s' }, group: { name: 'g', strategy: 'one_for_one' } },
+      c: { entry: 'app.js', limits: { memory: '1M' }, stall: { after: '10ms' }, envFile: 'no.env', passEnv: ['NOBODY_HAS_THIS'] },
+    },
+  })
+  const texts = (await box.problems()).map((line) => line.replace(/^\S+ /, ''))
+  for (const expected of [
+    /^services\.a\.entry is no file: .*ap\.js: did you mean app\.js\?$/, /^services\.a\.stop\.signal must be .*: did you mean SIGTERM\?$/,
+    /^services\.b\.health\.timeout waits for a sign/, /^services\.c\.limits\.memory must be from 33554432/,
+    /^services\.c\.stall\.after must be from 1000 ms/, /^services\.c\.envFile: .*no\.env cannot be read: there is no such file$/,
+    /^services\.c\.passEnv: the shell has no variable NOBODY_HAS_THIS$/, /^services\.b\.ports: 80 is a port of a already$/,
+    /^services\.b\.group: g is one_for_all already, because of a$/,
+  ]) assert.equal(texts.filter((text) => expected.test(text)).length, 1, `${expected} in\n${texts.join('\n')}`)
+})
+
+test('what is not carried out yet is accepted with a warning', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: { api: { entry: 'app.js', placement: { spread: 'zone' }, secrets: ['DB_KEY'] } } })
+  const { stdout } = await box.ok(['config', 'check'])
+  assert.match(stdout, /^warren\.config\.mjs:5:7: warning: services\.api\.placement is not carried out yet\n/)
+  assert.match(stdout, /warning: services\.api\.secrets is not/)
+  assert.match(stdout, /\nwarren\.config\.mjs: 1 service, no problem\n$/)
+})
+
+test('--json has the same, and the exit code is 2 when there is a problem', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: { api: { entry: 'app.js', instances: -1 } } })
+  const { code, stdout } = await box.done(['config', 'check', '--json'])
+  const { ok, problems: [problem] } = JSON.parse(stdout)
+  assert.deepEqual([code, ok, problem.file, problem.line, problem.column, problem.key],
+    [2, false, box.path('warren.config.mjs'), 5, 7, 'services.api.instances'])
+  box.config({ services: { api: { entry: 'app.js' } } })
+  assert.equal(JSON.parse((await box.ok(['config', 'check', '--json'])).stdout).ok, true)
+})
+
+test('a file that prints, loops or ends its process is no harm', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('prints.mjs', 'console.log("hello"); process.stdout.write("there"); export default { services: { api: { entry: "app.js" } } }')
+  const shown = await box.ok(['config', 'show', '--json', 'prints.mjs'])
+  assert.equal(JSON.parse(shown.stdout).services[0].name, 'api')
+  for (const [body, text, ...options] of [
+    ['for (;;);', /loops\.mjs has not given its configuration within 500 ms/, '--timeout', '500ms'],
+    ['await new Promise(() => setInterval(() => {}, 1000))', /has not given its configuration within 500 ms/, '--timeout=500ms'],
+    ['process.exit(7)', /its process ended with exit code 7/],
+    ['process.kill(process.pid, "SIGKILL")', /ended by signal 9/],
+  ]) {
+    box.write('loops.mjs', `${body}\nexport default {}\n`)
+    const { code, stdout, stderr } = await box.done(['config', 'check', 'loops.mjs', ...options])
+    assert.deepEqual([code, stdout], [2, ''], body)
+    assert.match(stderr, text)
+  }
+})
+
+test('an error that the file throws is told with its line', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('warren.config.cjs', '\nconst x = 1\nx.y.z()\nmodule.exports = {}\n')
+  assert.deepEqual(await box.problems(), ["warren.config.cjs:3:5: it failed: TypeError: Cannot read properties of undefined (reading 'z')"])
+})
+
+test('without a file the nearest one upwards is taken; with two in one directory it is asked which', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: { api: { entry: 'app.js' } } })
+  box.write('deep/down/x.js', '')
+  const { stdout } = await box.ok(['config', 'check', '--json'], { cwd: box.path('deep/down') })
+  assert.equal(JSON.parse(stdout).file, box.path('warren.config.mjs'))
+  box.write('warren.config.json', '{}')
+  assert.match((await box.problems())[0], /has warren\.config\.mjs and warren\.config\.json: which one is it\?$/)
+})
+
+test('bad words are told with exit code 2', async (t) => {
+  const box = await Sandbox.open(t)
+  for (const [args, text] of [
+    [[], /config what\?/], [['chekc'], /did you mean check\?/], [['check', 'a', 'b'], /one too many/],
+    [['show', '--force'], /--output and --force are for/], [['check', 'nowhere.mjs'], /there is no file .*nowhere\.mjs/],
+  ]) {
+    const { code, stdout, stderr } = await box.done(['config', ...args])
+    assert.equal(code, 2)
+    assert.match(stdout + stderr, text)
+  }
+})

@@ -1,0 +1,380 @@
+#include "supervisor_sim.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "supervisor_world.h"
+
+uint32_t sim_below(sim_world *w, uint32_t bound) {
+    return mesh_rng_below(&w->rng, bound);
+}
+
+static bool chance(sim_world *w, uint32_t percent) {
+    return sim_below(w, 100) < percent;
+}
+
+void sim_violate(sim_world *w, const char *format, ...) {
+    if (w->result.violation[0] != '\0') return; // the first one is the cause
+    va_list args;
+    char text[200];
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    (void)snprintf(w->result.violation, sizeof w->result.violation, "%" PRIu64 " ms: %s", w->now_ms,
+                   text);
+}
+
+// ---- decisions
+
+static void hash(sim_world *w, uint64_t value) {
+    w->result.hash = (w->result.hash ^ value) * 0x100000001b3u;
+}
+
+static void print(const sim_world *w, const agent_decision *d) {
+    static const char *const names[] = {"launch", "signal", "ready", "late",   "backoff",
+                                        "held",   "again",  "over",  "failed", "ended"};
+    if (w->options.is_verbose)
+        (void)printf("%" PRIu64 " %u.%u %s signal %d delay %u how %d/%d\n", w->now_ms,
+                     d->service_id, d->instance, names[d->kind], d->signal, d->delay_ms,
+                     d->how.code, d->how.signal);
+}
+
+static sim_service *find(sim_world *w, uint32_t service_id) {
+    for (uint32_t i = 0; i < SERVICES_MAX; i++)
+        if (w->services[i].is_there && w->services[i].spec.service_id == service_id)
+            return &w->services[i];
+    return NULL;
+}
+
+// What a program does with the signal that asks it to end.
+static void hear_stop(sim_world *w, const sim_service *svc, sim_instance *in) {
+    static const agent_exit ends[] = {{.code = 0}, {.code = 3}, {-1, SIGTERM}};
+    if (chance(w, 20)) return; // it is deaf
+    uint64_t at_ms = w->now_ms + sim_below(w, svc->spec.grace_ms * 2 + 1);
+    if (at_ms >= in->exit_at_ms) return;
+    in->exit_at_ms = at_ms;
+    in->end = ends[sim_below(w, 3)];
+}
+
+static void carry_out(sim_world *w, const agent_decision *d) {
+    sim_service *svc = find(w, d->service_id);
+    print(w, d);
+    w->result.decisions++;
+    hash(w, (uint64_t)d->kind << 32 | d->service_id << 8 | d->instance);
+    hash(w, w->now_ms << 8 ^ (uint64_t)d->signal ^ d->delay_ms);
+    if (svc == NULL) {
+        sim_violate(w, "a decision about service %u, which is not there", d->service_id);
+        return;
+    }
+    sim_check_decision(w, svc, d);
+    sim_instance *in = &svc->instances[d->instance];
+    if (d->kind == AGENT_LAUNCH) {
+        in->life = LIFE_ASKED;
+        in->asked_at_ms = w->now_ms;
+        in->answer_at_ms = w->now_ms + sim_below(w, 50);
+        w->result.launches++;
+    } else if (d->kind == AGENT_SIGNAL && d->signal == SIGKILL) {
+        in->exit_at_ms = w->now_ms + sim_below(w, 20);
+        in->end = (agent_exit){-1, SIGKILL};
+    } else if (d->kind == AGENT_SIGNAL) {
+        hear_stop(w, svc, in);
+    }
+}
+
+static void take_all(sim_world *w) {
+    agent_decision d;
+    while (w->result.violation[0] == '\0' && agent_supervisor_poll(w->s, &d))
+        for (uint32_t n = sim_bug_decision(w, &d); n > 0; n--)
+            carry_out(w, &d);
+}
+
+// ---- processes
+
+static void choose_end(sim_world *w, sim_instance *in) {
+    static const agent_exit ends[] = {{.code = 0}, {.code = 1}, {-1, SIGSEGV}, {-1, 0}};
+    in->exit_at_ms = NEVER;
+    if (w->is_calm || chance(w, 30)) return;
+    in->end = ends[sim_below(w, 4)];
+    in->exit_at_ms = w->now_ms + sim_below(w, chance(w, 30) ? 1500 : 30000);
+}
+
+static void choose_sign(sim_world *w, const sim_service *svc, sim_instance *in) {
+    static const agent_sign wanted[] = {
+        [AGENT_READY_AUTO] = AGENT_SIGN_SERVES,    [AGENT_READY_MESH] = AGENT_SIGN_MESH,
+        [AGENT_READY_LISTEN] = AGENT_SIGN_LISTENS, [AGENT_READY_MESSAGE] = AGENT_SIGN_MESSAGE,
+        [AGENT_READY_STARTED] = AGENT_SIGN_SERVES,
+    };
+    in->sign = wanted[svc->spec.ready];
+    if (!w->is_calm && chance(w, 30)) in->sign = (agent_sign)(1 + sim_below(w, 4));
+    in->sign_at_ms = w->now_ms + sim_below(w, w->is_calm ? 500 : 4000);
+    if (!w->is_calm && chance(w, 20)) in->sign_at_ms = NEVER;
+}
+
+static void answer(sim_world *w, sim_service *svc, uint32_t index) {
+    sim_instance *in = &svc->instances[index];
+    uint32_t id = svc->spec.service_id;
+    bool is_wanted = agent_supervisor_wants(w->s, id, index);
+    in->answer_at_ms = NEVER;
+    // What is under way already when it is stopped runs all the same.
+    if ((!is_wanted && chance(w, 50)) || (!w->is_calm && chance(w, 5))) {
+        in->life = LIFE_NONE;
+        in->is_end_open = true;
+        in->life_ms = 0;
+        in->was_wanted = is_wanted;
+        if (is_wanted) in->how = (agent_exit){.code = 1};
+        agent_supervisor_not_launched(w->s, w->now_ms, id, index);
+        return;
+    }
+    in->life = LIFE_RUNNING;
+    in->began_at_ms = w->now_ms;
+    in->given = 0;
+    in->is_ready = in->is_late = in->is_killed = in->is_end_open = false;
+    in->term_at_ms = NEVER;
+    choose_end(w, in);
+    choose_sign(w, svc, in);
+    agent_supervisor_launched(w->s, w->now_ms, id, index);
+}
+
+static void give_sign(sim_world *w, sim_service *svc, uint32_t index) {
+    sim_instance *in = &svc->instances[index];
+    in->given |= 1u << in->sign;
+    if (in->sign > svc->known) svc->known = in->sign;
+    agent_sign sign = in->sign;
+    in->sign_at_ms = NEVER;
+    if (!w->is_calm && chance(w, 30)) { // it has more to say
+        in->sign = (agent_sign)(1 + sim_below(w, 4));
+        in->sign_at_ms = w->now_ms + 1 + sim_below(w, 3000);
+    }
+    agent_supervisor_sign(w->s, w->now_ms, svc->spec.service_id, index, sign);
+}
+
+static void end(sim_world *w, sim_service *svc, uint32_t index) {
+    sim_instance *in = &svc->instances[index];
+    in->life = LIFE_NONE;
+    in->is_end_open = true;
+    in->life_ms = w->now_ms - in->began_at_ms;
+    in->was_wanted = in->term_at_ms == NEVER && !in->is_killed;
+    in->how = in->end;
+    in->sign_at_ms = in->exit_at_ms = NEVER;
+    agent_supervisor_exited(w->s, w->now_ms, svc->spec.service_id, index, in->end);
+}
+
+// ---- the operator
+
+static void choose_spec(sim_world *w, agent_supervised *spec) {
+    uint32_t group_id = sim_below(w, GROUPS_MAX + 1);
+    const sim_group *g = &w->groups[group_id];
+    *spec = (agent_supervised){.service_id = ++w->next_id,
+                               .instances = 1 + sim_below(w, INSTANCES_MAX),
+                               .restart = (agent_restart)(chance(w, 70) ? 0 : sim_below(w, 3)),
+                               .grace_ms = sim_below(w, 3000),
+                               .stop_signal = chance(w, 30) ? SIGINT : 0,
+                               .ready = (agent_ready)sim_below(w, 5),
+                               .start_timeout_ms = chance(w, 20) ? 0 : 1000 + sim_below(w, 4000),
+                               .budget = g->budget,
+                               .group_id = group_id,
+                               .strategy = g->strategy};
+    if (group_id == 0 && chance(w, 50))
+        spec->budget = (agent_budget){true, sim_below(w, 8), 1000 * (1 + sim_below(w, 60))};
+}
+
+// Whoever has to run now and was not launched waits for its group.
+static void note_held(sim_service *svc) {
+    for (uint32_t i = 0; i < svc->spec.instances; i++) {
+        sim_instance *in = &svc->instances[i];
+        if (!sim_is_live(in) && !in->is_over && in->due_at_ms == NEVER) in->is_held = true;
+    }
+}
+
+static void add(sim_world *w) {
+    uint32_t at = 0;
+    while (at < SERVICES_MAX && w->services[at].is_there)
+        at++;
+    if (at == SERVICES_MAX) return;
+    sim_service *svc = &w->services[at];
+    memset(svc, 0, sizeof *svc);
+    choose_spec(w, &svc->spec);
+    svc->is_there = true;
+    svc->joined = w->next_id;
+    for (uint32_t i = 0; i < INSTANCES_MAX; i++) {
+        sim_instance *in = &svc->instances[i];
+        in->answer_at_ms = in->sign_at_ms = in->exit_at_ms = in->term_at_ms = NEVER;
+        in->due_at_ms = NEVER;
+    }
+    CHECK(agent_supervisor_add(w->s, &svc->spec) == 0);
+    if (!svc->spec.budget.is_set) svc->spec.budget = (agent_budget){false, 5, 60000};
+    take_all(w);
+    note_held(svc);
+}
+
+static void note_stop(sim_instance *in, bool is_kill) {
+    if (in->is_over) return;
+    in->is_stopped = true;
+    in->is_kill_asked |= is_kill;
+    in->is_end_open |= !sim_is_live(in); // it is over at once
+}
+
+static void stop(sim_world *w, sim_service *svc) {
+    bool is_kill = chance(w, 20);
+    uint32_t index = chance(w, 50) ? AGENT_INSTANCE_ALL : sim_below(w, svc->spec.instances);
+    for (uint32_t i = 0; i < svc->spec.instances; i++)
+        if (index == AGENT_INSTANCE_ALL || index == i) note_stop(&svc->instances[i], is_kill);
+    agent_supervisor_stop(w->s, w->now_ms, svc->spec.service_id, index, is_kill);
+}
+
+static void note_restart(sim_world *w, sim_service *svc, uint32_t index) {
+    sim_instance *in = &svc->instances[index];
+    if (in->is_stopped && !in->is_over) return; // the stop is stronger
+    svc->restarts[index].count = 0;
+    if (svc->spec.group_id != 0) w->groups[svc->spec.group_id].restarts.count = 0;
+    if (in->is_over) {
+        in->is_over = in->is_stopped = in->is_kill_asked = in->has_lived = false;
+        in->is_revived = true;
+        in->how = (agent_exit){0};
+        svc->is_ended = false;
+    }
+    in->due_at_ms = NEVER; // no wait
+    if (in->life == LIFE_RUNNING) in->is_recycled = true;
+}
+
+static void restart(sim_world *w, sim_service *svc) {
+    uint32_t index = chance(w, 50) ? AGENT_INSTANCE_ALL : sim_below(w, svc->spec.instances);
+    for (uint32_t i = 0; i < svc->spec.instances; i++)
+        if (index == AGENT_INSTANCE_ALL || index == i) note_restart(w, svc, i);
+    w->result.restarts++;
+    agent_supervisor_restart(w->s, w->now_ms, svc->spec.service_id, index);
+    take_all(w);
+    note_held(svc);
+}
+
+static void forget(sim_world *w, sim_service *svc) {
+    agent_supervisor_remove(w->s, svc->spec.service_id);
+    if (!svc->is_ended) return;
+    svc->is_there = false;
+    for (uint32_t k = 0; k < SERVICES_MAX; k++)
+        if (w->services[k].is_there && w->services[k].spec.group_id == svc->spec.group_id) return;
+    w->groups[svc->spec.group_id].restarts.count = 0; // a group goes with its last service
+}
+
+static void act(sim_world *w) {
+    w->action_at_ms = w->now_ms + sim_below(w, 4000);
+    uint32_t dice = sim_below(w, 100);
+    sim_service *svc = &w->services[sim_below(w, SERVICES_MAX)];
+    if (dice < 40) {
+        add(w);
+    } else if (svc->is_there && dice < 55) {
+        stop(w, svc);
+    } else if (svc->is_there && dice < 75) {
+        restart(w, svc);
+    } else if (svc->is_there && dice < 85) {
+        forget(w, svc);
+    }
+}
+
+static void stop_all(sim_world *w) {
+    bool is_kill = chance(w, 20);
+    w->is_ending = true;
+    for (uint32_t k = 0; k < SERVICES_MAX; k++) {
+        sim_service *svc = &w->services[k];
+        for (uint32_t i = 0; svc->is_there && i < svc->spec.instances; i++)
+            if (is_kill || svc->spec.group_id == 0) note_stop(&svc->instances[i], is_kill);
+    }
+    agent_supervisor_stop_all(w->s, w->now_ms, is_kill);
+}
+
+// ---- time
+
+static uint64_t next_of(const sim_instance *in) {
+    uint64_t at_ms = in->life == LIFE_ASKED ? in->answer_at_ms : NEVER;
+    if (in->life != LIFE_RUNNING) return at_ms;
+    return in->sign_at_ms < in->exit_at_ms ? in->sign_at_ms : in->exit_at_ms;
+}
+
+static uint64_t next_event(const sim_world *w) {
+    uint64_t at_ms = agent_supervisor_wake_at_ms(w->s);
+    if (w->action_at_ms < at_ms) at_ms = w->action_at_ms;
+    for (uint32_t k = 0; k < SERVICES_MAX; k++)
+        for (uint32_t i = 0; w->services[k].is_there && i < w->services[k].spec.instances; i++) {
+            uint64_t one_ms = next_of(&w->services[k].instances[i]);
+            if (one_ms < at_ms) at_ms = one_ms;
+        }
+    return at_ms;
+}
+
+static void let_happen(sim_world *w, sim_service *svc, uint32_t index) {
+    sim_instance *in = &svc->instances[index];
+    if (next_of(in) > w->now_ms) return;
+    if (in->life == LIFE_ASKED)
+        answer(w, svc, index);
+    else if (in->exit_at_ms <= w->now_ms)
+        end(w, svc, index);
+    else
+        give_sign(w, svc, index);
+    take_all(w);
+}
+
+// One moment: what is due, then the supervisor's own.
+static void step(sim_world *w) {
+    for (uint32_t k = 0; k < SERVICES_MAX; k++)
+        for (uint32_t i = 0; w->services[k].is_there && i < w->services[k].spec.instances; i++)
+            let_happen(w, &w->services[k], i);
+    if (w->action_at_ms <= w->now_ms) act(w);
+    take_all(w);
+    if (w->options.bug != SUPERVISOR_BUG_TICK_FORGOTTEN || mesh_rng_below(&w->bug_rng, 4) > 0)
+        agent_supervisor_tick(w->s, w->now_ms);
+    take_all(w);
+    sim_check_all(w);
+    sim_bug_hurt(w);
+}
+
+static void run_until(sim_world *w, uint64_t end_ms) {
+    for (uint64_t at_ms; w->result.violation[0] == '\0' && (at_ms = next_event(w)) <= end_ms;) {
+        if (at_ms > w->now_ms) w->now_ms = at_ms;
+        step(w);
+    }
+    w->now_ms = end_ms;
+}
+
+// From now on every program does its work, and nobody meddles.
+static void calm_down(sim_world *w) {
+    w->is_calm = true;
+    w->action_at_ms = NEVER;
+    for (uint32_t k = 0; k < SERVICES_MAX; k++)
+        for (uint32_t i = 0; w->services[k].is_there && i < w->services[k].spec.instances; i++) {
+            sim_instance *in = &w->services[k].instances[i];
+            if (in->life != LIFE_RUNNING || in->term_at_ms != NEVER || in->is_killed) continue;
+            in->exit_at_ms = NEVER;
+            choose_sign(w, &w->services[k], in);
+        }
+}
+
+supervisor_result supervisor_run(const supervisor_options *options) {
+    static sim_world w; // large
+    memset(&w, 0, sizeof w);
+    w.options = *options;
+    mesh_rng_init(&w.rng, options->seed);
+    mesh_rng_init(&w.bug_rng, options->seed ^ 0xb06);
+    for (uint32_t g = 1; g <= GROUPS_MAX; g++) {
+        w.groups[g].strategy = (agent_strategy)sim_below(&w, 3);
+        w.groups[g].budget = (agent_budget){true, sim_below(&w, 6), 60000};
+    }
+    w.s = agent_supervisor_create(options->seed);
+    run_until(&w, CHAOS_MS);
+    calm_down(&w);
+    run_until(&w, CHAOS_MS + CALM_MS);
+    sim_check_calm(&w);
+    if (w.result.violation[0] == '\0') {
+        stop_all(&w);
+        step(&w);
+        run_until(&w, CHAOS_MS + 2 * CALM_MS);
+        sim_check_ended(&w);
+    }
+    w.result.virtual_ms = w.now_ms;
+    agent_supervisor_destroy(w.s);
+    return w.result;
+}
