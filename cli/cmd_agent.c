@@ -9,25 +9,33 @@
 #include "agent/agent.h"
 #include "agent/keeper.h"
 #include "agent/successor.h"
+#include "cli/agent_install.h"
 #include "cli/agent_replace.h"
 #include "cli/args.h"
 #include "cli/client.h"
 #include "cli/ephemeral.h"
 #include "io/paths.h"
 
-enum { OPTION_STOP, OPTION_FORCE, OPTION_JSON, END_TRIES = 500 };
+enum { OPTION_STOP, OPTION_USER, OPTION_PRINT, OPTION_FORCE, OPTION_JSON, END_TRIES = 500 };
 
 static const cli_option options[] = {
     {0, "stop", NULL, "stop all services, then the agent that is running"},
-    {0, "force", NULL, "restart: also when runs in the foreground end with it"},
-    {0, "json", NULL,
-     "restart: as JSON: {\"pid\", \"from\", \"to\", \"nodes\", \"services\", \"program\"}"},
+    {0, "user", NULL, "(un)install: for this user's systemd, not the whole system's"},
+    {0, "print", NULL, "install: print the unit, and do nothing"},
+    {0, "force", NULL,
+     "restart: also when runs in the foreground end with it; (un)install: also over a unit that "
+     "somebody else wrote"},
+    {0, "json", NULL, "what was done, as JSON"},
     {0, NULL, NULL, NULL},
 };
 
+typedef enum word { WORD_NONE, WORD_RESTART, WORD_INSTALL, WORD_UNINSTALL } word;
+
+static const char *const words[] = {"", "restart", "install", "uninstall"};
+
 typedef struct wish {
-    const char *word; // what to do with the agent; NULL: be it
-    bool is_stop, is_forced, is_json;
+    word word; // what to do with the agent; WORD_NONE: be it
+    bool is_stop, is_user, is_print, is_forced, is_json;
 } wish;
 
 static bool on_reply(const Warren__Agent__Reply *reply, void *user) {
@@ -75,32 +83,44 @@ static const hidden *find_hidden(int argc, char **argv) {
     return NULL;
 }
 
-static bool take(const cli_args *args, int option, wish *w) {
-    switch (option) {
-    case OPTION_STOP: w->is_stop = true; return true;
-    case OPTION_FORCE: w->is_forced = true; return true;
-    case OPTION_JSON: w->is_json = true; return true;
-    default: break;
-    }
-    if (w->word == NULL && strcmp(args->value, "restart") == 0) {
-        w->word = args->value;
-        return true;
-    }
-    cli_say("agent: `restart` is all it can be told, not \"%.40s\" (`warren run` runs programs)",
-            args->value);
+static bool take_word(const char *text, wish *w) {
+    for (word i = WORD_RESTART; i <= WORD_UNINSTALL && w->word == WORD_NONE; i++)
+        if (strcmp(text, words[i]) == 0) w->word = i;
+    if (w->word != WORD_NONE && strcmp(text, words[w->word]) == 0) return true;
+    cli_say("agent: `restart`, `install` or `uninstall` is what it can be told, not \"%.40s\" "
+            "(`warren run` runs programs)",
+            text);
     return false;
 }
 
+static bool take(const cli_args *args, int option, wish *w) {
+    switch (option) {
+    case OPTION_STOP: w->is_stop = true; return true;
+    case OPTION_USER: w->is_user = true; return true;
+    case OPTION_PRINT: w->is_print = true; return true;
+    case OPTION_FORCE: w->is_forced = true; return true;
+    case OPTION_JSON: w->is_json = true; return true;
+    default: return take_word(args->value, w);
+    }
+}
+
 static bool judge(const wish *w) {
-    if (w->is_stop && w->word != NULL) {
-        cli_say("--stop and `%s`: say one of them", w->word);
-        return false;
-    }
-    if ((w->is_forced || w->is_json) && w->word == NULL) {
-        cli_say("%s belongs to `warren agent restart`", w->is_forced ? "--force" : "--json");
-        return false;
-    }
-    return true;
+    bool is_unit = w->word == WORD_INSTALL || w->word == WORD_UNINSTALL;
+    if (w->is_stop && w->word != WORD_NONE)
+        cli_say("--stop and `%s`: say one of them", words[w->word]);
+    else if (w->is_user && !is_unit)
+        cli_say("--user belongs to `warren agent install` and `uninstall`");
+    else if (w->is_print && w->word != WORD_INSTALL)
+        cli_say("--print belongs to `warren agent install`");
+    else if (w->is_print && (w->is_json || w->is_forced))
+        cli_say("--print prints the unit and nothing else: leave %s out",
+                w->is_json ? "--json" : "--force");
+    else if ((w->is_forced || w->is_json) && w->word == WORD_NONE)
+        cli_say("%s belongs to `warren agent restart`, `install` and `uninstall`",
+                w->is_forced ? "--force" : "--json");
+    else
+        return true;
+    return false;
 }
 
 static int be_agent(const hidden *role) {
@@ -110,6 +130,17 @@ static int be_agent(const hidden *role) {
     if (err != 0) return cli_client_explain(err);
     if (role != NULL) return role->main(dir);
     return agent_run(&(agent_options){.dir = dir, .ready_fd = -1});
+}
+
+static int obey(const wish *w) {
+    const cli_agent_install_options unit = {w->is_user, w->is_forced, w->is_json};
+    switch (w->word) {
+    case WORD_RESTART: return cli_agent_replace(w->is_forced, w->is_json);
+    case WORD_INSTALL:
+        return w->is_print ? cli_agent_install_print(w->is_user) : cli_agent_install(&unit);
+    case WORD_UNINSTALL: return cli_agent_uninstall(&unit);
+    default: return be_agent(NULL);
+    }
 }
 
 static int run(int argc, char **argv) {
@@ -122,20 +153,21 @@ static int run(int argc, char **argv) {
         if (!take(&args, arg, &w)) return CLI_USAGE;
     }
     if (!judge(&w)) return CLI_USAGE;
-    if (w.is_stop) return stop();
-    if (w.word != NULL) return cli_agent_replace(w.is_forced, w.is_json);
-    return be_agent(NULL);
+    return w.is_stop ? stop() : obey(&w);
 }
 
 const cli_command cli_agent = {
     .name = "agent",
-    .usage = "[--stop | restart [--force] [--json]]",
+    .usage = "[--stop | restart [--force] | install [--user] [--print] [--force] | uninstall "
+             "[--user] [--force]] [--json]",
     .summary = "Runs the agent of this host in the foreground, until SIGTERM or Ctrl-C; `restart` "
-               "replaces the one that runs by the program that is on disk now, and nodes run on",
-    .example = "  warren agent &            # a system service would run this\n"
+               "replaces the one that runs by the program that is on disk now, and nodes run on; "
+               "`install` makes it a service of systemd",
+    .example = "  warren agent &            # for this session\n"
                "  warren run -d app.js -i 4\n"
                "  warren agent restart      # after a new version was installed\n"
-               "  warren agent --stop\n",
+               "  warren agent --stop\n"
+               "  warren agent install      # from now on systemd runs it\n",
     .options = options,
     .run = run,
 };
