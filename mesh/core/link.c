@@ -16,7 +16,7 @@ static void drop_connection(mesh_link *link) {
     link->has_control = true;
     link->has_open_record = false;
     link->output_base += link->output_tail;
-    link->output_head = link->output_tail = 0;
+    link->output_record = link->output_head = link->output_tail = 0;
 }
 
 // What belongs to one session, which may be of several connections.

@@ -78,6 +78,7 @@ typedef struct mesh_link {
 
     uint8_t *output;
     size_t output_cap, output_head, output_tail;
+    size_t output_record; // the record of which [output_head] is
     uint64_t output_base; // position of output[0] in all that was ever written
     size_t open_record;   // offset of the record that can still grow
     bool has_open_record;
@@ -170,6 +171,8 @@ bool mesh_link_has_output(const mesh_link *link);
 // Ends the record at hand: it can be written now.
 mesh_bytes mesh_link_output(mesh_link *link);
 void mesh_link_sent(mesh_link *link, size_t len);
+// Messages of this type of which the last byte is in the output of a link that is not encrypted.
+size_t mesh_link_output_count(const mesh_link *link, uint8_t type);
 // Bytes that wait in a lane; control frames and the output count for the normal one.
 size_t mesh_link_queued(const mesh_link *link, mesh_lane lane);
 size_t mesh_link_unsent(const mesh_link *link);                       // of both

@@ -14,16 +14,18 @@ static size_t pending(const mesh_link *link) {
 
 static void reserve(mesh_link *link, size_t need) {
     if (link->output_cap - link->output_tail >= need) return;
-    size_t live = pending(link);
-    if (link->output_head < live || link->output_cap - live < need) {
+    // From the record at hand on: where it begins is where frames can be told from each other.
+    size_t sent = link->output_record, live = link->output_tail - sent;
+    if (sent < live || link->output_cap - live < need) {
         link->output = mem_grow(link->output, 1, link->output_tail + need, &link->output_cap);
         return;
     }
     // More was sent than is left: moving what is left costs less than what sending did.
-    memmove(link->output, link->output + link->output_head, live);
-    if (link->has_open_record) link->open_record -= link->output_head;
-    link->output_base += link->output_head;
-    link->output_head = 0;
+    memmove(link->output, link->output + sent, live);
+    if (link->has_open_record) link->open_record -= sent;
+    link->output_base += sent;
+    link->output_record = 0;
+    link->output_head -= sent;
     link->output_tail = live;
 }
 
@@ -399,13 +401,38 @@ mesh_bytes mesh_link_output(mesh_link *link) {
     return (mesh_bytes){link->output + link->output_head, pending(link)};
 }
 
+static size_t end_of_record(const mesh_link *link, size_t at) {
+    return at + MESH_RECORD_HEAD_LEN + load_be16(link->output + at);
+}
+
+size_t mesh_link_output_count(const mesh_link *link, uint8_t type) {
+    size_t count = 0;
+    if (link->is_sealed) return 0; // mesh_resume_kept_count knows of these
+    for (size_t at = link->output_record; at < link->output_tail; at = end_of_record(link, at)) {
+        size_t end = end_of_record(link, at);
+        mesh_bytes rest = {link->output + at + MESH_RECORD_HEAD_LEN,
+                           end - at - MESH_RECORD_HEAD_LEN};
+        mesh_frame frame;
+        while (rest.len > 0 && mesh_frame_take(&rest, MESH_RECORD_LEN_MAX, &frame) == 0) {
+            bool is_gone = end - rest.len <= link->output_head;
+            count += frame.type == type && !is_gone && !(frame.flags & MESH_FRAME_MORE);
+        }
+    }
+    return count;
+}
+
 void mesh_link_sent(mesh_link *link, size_t len) {
     CHECK(len <= pending(link));
     link->output_head += len;
     if (link->output_head > link->open_record) link->has_open_record = false;
-    if (link->output_head < link->output_tail) return;
+    if (link->output_head < link->output_tail) {
+        size_t end;
+        while ((end = end_of_record(link, link->output_record)) <= link->output_head)
+            link->output_record = end;
+        return;
+    }
     link->output_base += link->output_tail;
-    link->output_head = link->output_tail = 0;
+    link->output_record = link->output_head = link->output_tail = 0;
     link->has_open_record = false;
 }
 

@@ -68,15 +68,20 @@ void mesh_node_peer_down(mesh_node *node, uint64_t now_ms, uint64_t node_id, mes
 
 // ---- links -----------------------------------------------------------------------------------
 // A socket to node_id is there (asked for, or the peer asked). A second one for the same peer: the
-// link dialled by the smaller id stays; `is_dialler` says whether this node asked for it.
+// link dialled by the smaller id stays; `is_dialler` says whether this node asked for it. On this
+// host nobody brings a second one here: see mesh_node_link_next.
 // MESH_ENOTFOUND: unknown peer, MESH_EEXIST: keep the other one, MESH_ECLOSED: the caller closes
 // the new socket. 0 for a peer whose link was up: the new socket takes its place, the caller closes
 // the old one without link_down.
 int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint64_t node_id,
                       bool is_dialler);
-// The same for a socket to another host, once its handshake is over. MESH_EWRONGPEER: whoever it is
-// is not on the host that the agent said, or is said to be on this one. What its certificate does
-// not allow it to call and to publish is refused here.
+// On this host, instead of link_down: the link's socket was read to its end, and the agent has
+// handed out another one meanwhile. What waits goes on with it. Errors as above, and nothing has
+// happened.
+int mesh_node_link_next(mesh_node *node, uint64_t now_ms, uint32_t peer, bool is_dialler);
+// The same as link_up for a socket to another host, once its handshake is over. MESH_EWRONGPEER:
+// whoever it is is not on the host that the agent said, or is said to be on this one. What its
+// certificate does not allow it to call and to publish is refused here.
 typedef struct mesh_link_secrets { // copied
     mesh_cipher send, receive;
     const mesh_cert *peer; // of the NODE at the other end, verified
@@ -95,9 +100,9 @@ int mesh_node_link_received(mesh_node *node, uint64_t now_ms, uint32_t peer, siz
 mesh_bytes mesh_node_link_output(mesh_node *node, uint32_t peer);
 void mesh_node_link_sent(mesh_node *node, uint64_t now_ms, uint32_t peer, size_t len);
 // The connection is over. On this host: open calls to this peer fail with PEER_LOST at once, calls
-// from it are cancelled. Between hosts another one may go on (wire.md, "Resume"): CONNECT follows
-// where this node had dialled. `eof`: by an orderly end, which most often means that its process
-// has died.
+// from it are cancelled; when it never came so far that anything was sent, CONNECT follows. Between
+// hosts another one may go on (wire.md, "Resume"): CONNECT follows where this node had dialled.
+// `eof`: by an orderly end, which most often means that its process has died.
 void mesh_node_link_down(mesh_node *node, uint64_t now_ms, uint32_t peer);
 void mesh_node_link_eof(mesh_node *node, uint64_t now_ms, uint32_t peer);
 

@@ -105,6 +105,7 @@ static void count_lost(mesh_node *node, mesh_link *link) {
     // Given up: whether these have come, nobody knows.
     if (link->is_resuming)
         node->stats.lost_publications += mesh_resume_kept_count(&link->resume, MESH_FRAME_PUB);
+    node->stats.lost_publications += mesh_link_output_count(link, MESH_FRAME_PUB);
     for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
         mesh_queue *queue = &link->queues[mesh_channel_of(MESH_FRAME_PUB, lane)];
         size_t cursor = 0;
@@ -159,7 +160,8 @@ static void forget_sent(mesh_node *node, mesh_peer *peer) {
     mesh_node_calls_fail_of(node, peer, true);
     forget_stream(node, peer);
     peer->epoch++;
-    node->stats.lost_publications += mesh_resume_kept_count(&peer->link->resume, MESH_FRAME_PUB);
+    node->stats.lost_publications += mesh_resume_kept_count(&peer->link->resume, MESH_FRAME_PUB) +
+                                     mesh_link_output_count(peer->link, MESH_FRAME_PUB);
     for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
         size_t cursor = 0;
         const mesh_queue_entry *front =
@@ -168,15 +170,20 @@ static void forget_sent(mesh_node *node, mesh_peer *peer) {
     }
 }
 
+// Another socket takes the place of the one that the link has.
+static void take_place(mesh_node *node, mesh_peer *peer) {
+    bool has_session = peer->link->state != MESH_LINK_GREETING || peer->link->is_resuming;
+    if (has_session) forget_sent(node, peer);
+    forget_broken(node, peer);
+    mesh_link_replace(peer->link);
+}
+
 // A second socket to the same peer. Both ends see the same two ids, so both keep the same one.
 static int replace(mesh_node *node, mesh_peer *peer, bool is_dialler) {
     bool is_self_smaller = node->options.node_id < peer->info.node_id;
     bool is_same_dialler = is_dialler == peer->is_dialler;
     if (!is_same_dialler && is_dialler != is_self_smaller) return MESH_EEXIST;
-    bool has_session = peer->link->state != MESH_LINK_GREETING || peer->link->is_resuming;
-    if (has_session) forget_sent(node, peer);
-    forget_broken(node, peer);
-    mesh_link_replace(peer->link);
+    take_place(node, peer);
     return 0;
 }
 
@@ -208,8 +215,31 @@ static bool keep_broken(mesh_node *node, mesh_peer *peer) {
     return true;
 }
 
+// On this host the agent hands a socket to each end. When it dies between the two, or the other end
+// cannot take its one, this one ends before anybody has said a word on it: all that waits still can
+// go. True: another socket is asked for.
+static bool ask_again(mesh_node *node, mesh_peer *peer) {
+    mesh_link *link = peer->link;
+    bool is_again = peer->resume_until_ms != 0;
+    if (node->is_closed || peer->is_gone || link->is_sealed || link->state != MESH_LINK_GREETING)
+        return false;
+    if (is_again && node->now_ms >= peer->resume_until_ms) return false;
+    mesh_link_replace(link);
+    if (mesh_link_unsent(link) == 0) return false;
+    peer->is_write_said = peer->is_close_said = false;
+    if (is_again) {
+        mesh_deadlines_set(&node->deadlines, deadline_of(peer), node->now_ms + MESH_NODE_REDIAL_MS);
+    } else {
+        peer->resume_until_ms = node->now_ms + MESH_NODE_RESUME_MS;
+        say(node, MESH_OUT_CONNECT, peer);
+    }
+    return true;
+}
+
 void mesh_node_links_expire(mesh_node *node, mesh_peer *peer) {
-    if (node->now_ms < peer->resume_until_ms) { // a connection failed a moment ago
+    if (peer->link->state == MESH_LINK_WAITING) { // on this host: see ask_again
+        say(node, MESH_OUT_CONNECT, peer);
+    } else if (node->now_ms < peer->resume_until_ms) { // a connection failed a moment ago
         redial(node, peer);
     } else if (peer->link->state == MESH_LINK_BROKEN) {
         mesh_node_links_end(node, peer);
@@ -238,25 +268,38 @@ static int prepare(mesh_node *node, mesh_peer *peer, bool is_dialler) {
     return replace(node, peer, is_dialler);
 }
 
+static mesh_peer *linked_peer(mesh_node *node, uint32_t handle) {
+    mesh_peer *peer = mesh_node_peers_get(node, handle);
+    bool has_socket = peer && peer->link && peer->link->state != MESH_LINK_WAITING &&
+                      peer->link->state != MESH_LINK_BROKEN;
+    return has_socket ? peer : NULL;
+}
+
 static void keep_cert(mesh_peer *peer, const mesh_cert *cert) {
     if (!peer->cert) peer->cert = mem_alloc(sizeof *cert);
     *peer->cert = *cert;
 }
 
 // `secrets` NULL: on this host.
-static int link_up(mesh_node *node, mesh_peer *peer, bool is_dialler,
-                   const mesh_link_secrets *secrets) {
-    int err = prepare(node, peer, is_dialler);
-    if (err != 0) return err;
+static void begin(mesh_node *node, mesh_peer *peer, bool is_dialler,
+                  const mesh_link_secrets *secrets) {
     if (secrets) {
         keep_cert(peer, secrets->peer);
         mesh_link_encrypt(peer->link, &secrets->send, &secrets->receive);
+    } else {
+        mesh_deadlines_clear(&node->deadlines, deadline_of(peer)); // of ask_again: here it is
     }
     mesh_link_up(peer->link);
     peer->is_dialler = is_dialler;
     peer->is_write_said = false;
     mesh_node_links_settle(node, peer);
-    return 0;
+}
+
+static int link_up(mesh_node *node, mesh_peer *peer, bool is_dialler,
+                   const mesh_link_secrets *secrets) {
+    int err = prepare(node, peer, is_dialler);
+    if (err == 0) begin(node, peer, is_dialler, secrets);
+    return err;
 }
 
 int mesh_node_link_up(mesh_node *node, uint64_t now_ms, uint32_t *out_peer, uint64_t node_id,
@@ -284,6 +327,21 @@ int mesh_node_link_up_sealed(mesh_node *node, uint64_t now_ms, uint32_t *out_pee
     return err;
 }
 
+int mesh_node_link_next(mesh_node *node, uint64_t now_ms, uint32_t handle, bool is_dialler) {
+    node->now_ms = now_ms;
+    if (node->is_closed) return MESH_ECLOSED;
+    mesh_peer *peer = linked_peer(node, handle);
+    if (!peer || peer->is_gone) return MESH_ENOTFOUND;
+    if (peer->link->state == MESH_LINK_ENDING) {
+        mesh_node_links_end(node, peer);
+        (void)add_link(node, peer);
+    } else {
+        take_place(node, peer);
+    }
+    begin(node, peer, is_dialler, NULL);
+    return 0;
+}
+
 void mesh_node_connect_failed(mesh_node *node, uint64_t now_ms, uint64_t node_id) {
     node->now_ms = now_ms;
     mesh_peer *peer = mesh_node_peers_find(node, node_id);
@@ -296,13 +354,6 @@ void mesh_node_connect_failed(mesh_node *node, uint64_t now_ms, uint64_t node_id
 }
 
 // ---- bytes
-
-static mesh_peer *linked_peer(mesh_node *node, uint32_t handle) {
-    mesh_peer *peer = mesh_node_peers_get(node, handle);
-    bool has_socket = peer && peer->link && peer->link->state != MESH_LINK_WAITING &&
-                      peer->link->state != MESH_LINK_BROKEN;
-    return has_socket ? peer : NULL;
-}
 
 void mesh_node_link_input(mesh_node *node, uint32_t handle, uint8_t **out_buffer, size_t *out_cap) {
     mesh_peer *peer = linked_peer(node, handle);
@@ -351,16 +402,16 @@ void mesh_node_link_sent(mesh_node *node, uint64_t now_ms, uint32_t handle, size
 void mesh_node_link_down(mesh_node *node, uint64_t now_ms, uint32_t handle) {
     node->now_ms = now_ms;
     mesh_peer *peer = linked_peer(node, handle);
-    if (peer && !keep_broken(node, peer)) mesh_node_links_end(node, peer);
+    if (peer && !keep_broken(node, peer) && !ask_again(node, peer)) mesh_node_links_end(node, peer);
 }
 
 void mesh_node_link_eof(mesh_node *node, uint64_t now_ms, uint32_t handle) {
     mesh_peer *peer = linked_peer(node, handle);
     mesh_node_link_down(node, now_ms, handle);
     uint64_t until_ms = now_ms + MESH_NODE_RESUME_EOF_MS;
-    bool is_waiting = peer && linked_peer(node, handle) == NULL &&
-                      mesh_node_peers_get(node, handle) == peer && peer->resume_until_ms > until_ms;
-    if (!is_waiting) return;
+    bool is_kept = peer && mesh_node_peers_get(node, handle) == peer && peer->link &&
+                   peer->link->state == MESH_LINK_BROKEN && peer->resume_until_ms > until_ms;
+    if (!is_kept) return;
     peer->resume_until_ms = until_ms;
     mesh_deadlines_set(&node->deadlines, deadline_of(peer), until_ms);
 }

@@ -26,6 +26,12 @@ struct peer_link {
     bool is_held;    // mesh_member_hold
     bool is_broken;  // writing failed: what came before is still read
     bool is_ending;  // close once the output is written
+    // On this host: another socket to the same node, that the agent has handed out meanwhile. It
+    // waits until this one is read to its end, so nothing is lost with it and nothing overtakes it;
+    // when the other end has not heard of it, for the agent died between the two, this one just
+    // goes on.
+    int next_fd; // -1: none
+    bool is_next_dialler;
 };
 
 static uint64_t now_ms(mesh_member *me) {
@@ -43,6 +49,7 @@ static void on_link_closed(uv_handle_t *handle) {
 static void hang_up(peer_link *l) {
     uv_close((uv_handle_t *)&l->poll, on_link_closed);
     close(l->fd);
+    if (l->next_fd >= 0) close(l->next_fd);
 }
 
 static void close_link(peer_link *l) {
@@ -55,9 +62,12 @@ static void close_link(peer_link *l) {
     hang_up(l);
 }
 
+static bool go_on(peer_link *l);
+
 static void end_link(peer_link *l) {
     mesh_member *me = l->me;
     uint32_t peer = l->peer;
+    if (go_on(l)) return;
     close_link(l);
     mesh_node_link_down(me->node, now_ms(me), peer);
 }
@@ -69,6 +79,7 @@ static void end_of_file(peer_link *l) {
     }
     mesh_member *me = l->me;
     uint32_t peer = l->peer;
+    if (go_on(l)) return;
     close_link(l);
     mesh_node_link_eof(me->node, now_ms(me), peer);
 }
@@ -227,7 +238,7 @@ void mesh_member_links_connect(mesh_member *me, uint64_t node_id) {
 // Takes fd. NULL: the system can't watch it (no memory for one more, or it is no socket).
 static peer_link *create_link(mesh_member *me, uint64_t node_id, int fd) {
     peer_link *l = mem_alloc(sizeof *l);
-    *l = (peer_link){.me = me, .fd = fd, .node_id = node_id};
+    *l = (peer_link){.me = me, .fd = fd, .node_id = node_id, .next_fd = -1};
     l->poll.data = l;
     if (uv_poll_init(me->loop, &l->poll, fd) == 0) return l;
     close(fd);
@@ -261,8 +272,36 @@ static void place_link(peer_link *l, uint32_t peer) {
     mesh_member_links_mark(me, peer);
 }
 
+// With the socket that waits. False: there is none, or it is of no use any more.
+static bool go_on(peer_link *l) {
+    mesh_member *me = l->me;
+    int fd = l->next_fd;
+    l->next_fd = -1;
+    peer_link *next = fd >= 0 ? create_link(me, l->node_id, fd) : NULL;
+    if (next == NULL) return false;
+    if (mesh_node_link_next(me->node, now_ms(me), l->peer, l->is_next_dialler) != 0) {
+        hang_up(next);
+        return false;
+    }
+    place_link(next, l->peer);
+    return true;
+}
+
+static peer_link *find_link(const mesh_member *me, uint64_t node_id) {
+    for (uint32_t peer = 0; peer < me->link_cap; peer++)
+        if (me->links[peer] != NULL && me->links[peer]->node_id == node_id) return me->links[peer];
+    return NULL;
+}
+
 static void add_local_link(mesh_member *me, uint64_t node_id, int fd) {
     bool is_dialler = take_connecting(me, node_id);
+    peer_link *old = fd >= 0 ? find_link(me, node_id) : NULL;
+    if (old != NULL) {
+        if (old->next_fd >= 0) close(old->next_fd);
+        old->next_fd = fd;
+        old->is_next_dialler = is_dialler;
+        return;
+    }
     peer_link *l = fd >= 0 ? create_link(me, node_id, fd) : NULL;
     if (l == NULL) {
         mesh_node_connect_failed(me->node, now_ms(me), node_id);
@@ -353,12 +392,6 @@ static void on_abroad_settled(void *user) {
     mesh_member_deliver(user);
 }
 
-static bool is_linked(const mesh_member *me, uint64_t node_id) {
-    for (uint32_t peer = 0; peer < me->link_cap; peer++)
-        if (me->links[peer] != NULL && me->links[peer]->node_id == node_id) return true;
-    return false;
-}
-
 static void add_remote_link(mesh_member *me, const Warren__Node__Link *link, int fd) {
     static const mesh_abroad_events events = {on_abroad_ask, on_abroad_link, on_abroad_failed,
                                               on_abroad_settled};
@@ -368,7 +401,7 @@ static void add_remote_link(mesh_member *me, const Warren__Node__Link *link, int
         if (is_dialler) mesh_node_connect_failed(me->node, now_ms(me), link->node_id);
         return;
     }
-    if (is_dialler && is_linked(me, link->node_id)) { // it was faster
+    if (is_dialler && find_link(me, link->node_id) != NULL) { // it was faster
         close(fd);
         return;
     }

@@ -44,6 +44,13 @@ static bool is_link_on_its_way(const world *w, const word *said) {
     return w->is_dedup && w->members[said->member]->links_sent[said->target] > said->links;
 }
 
+// The agent may die when it has told but one end; the next one knows nothing of it. 2: it does not.
+static uint32_t end_untold(world *w, const conn *made) {
+    if (made->is_sealed || w->is_calm || !chance(w, 10)) return 2;
+    w->result.half_told++;
+    return pick(w, 2);
+}
+
 static void connect_two(world *w, const word *said) {
     if (!is_member(w, said->target) || !is_member(w, said->member)) {
         tell(w, said->member, (packet){PACKET_CONNECT_FAILED, .member = said->target});
@@ -52,7 +59,13 @@ static void connect_two(world *w, const word *said) {
     if (is_link_on_its_way(w, said)) return;
     uint32_t made = conn_create(w, said->member, said->target);
     const uint32_t ends[2] = {said->member, said->target};
+    uint32_t untold = end_untold(w, &w->conns[made]);
     for (uint32_t end = 0; end < 2; end++) {
+        if (end == untold) {
+            conn_close_end(w, &w->conns[made], (int)end);
+            if (end == 0) agent_say(w, *said); // it says again what it wants
+            continue;
+        }
         w->members[ends[end]]->links_sent[ends[1 - end]]++;
         if (!w->members[ends[end]]->is_alive) conn_close_end(w, &w->conns[made], (int)end);
         tell(w, ends[end],

@@ -28,6 +28,7 @@ static void add(void) {
     sum.breaks += last.breaks;
     sum.replaced += last.replaced;
     sum.resumed += last.resumed;
+    sum.half_told += last.half_told;
     sum.corruptions += last.corruptions;
 }
 
@@ -36,9 +37,9 @@ static void print(bool is_sum) {
     (void)printf("%" PRIu64 " steps, %" PRIu64 " events, %" PRIu64 " calls, %" PRIu64
                  " publications, %" PRIu64 " messages and %" PRIu64 " items received, %" PRIu64
                  " deaths, %" PRIu64 " broken links, %" PRIu64 " replaced links, %" PRIu64
-                 " resumed, %" PRIu64 " changed bytes",
+                 " resumed, %" PRIu64 " told to one end, %" PRIu64 " changed bytes",
                  r->steps, r->events, r->calls, r->publications, r->received, r->items, r->deaths,
-                 r->breaks, r->replaced, r->resumed, r->corruptions);
+                 r->breaks, r->replaced, r->resumed, r->half_told, r->corruptions);
 }
 
 int main(int argc, char **argv) {

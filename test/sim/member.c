@@ -1,5 +1,6 @@
 // The driver of a simulated node: carries bytes, time and the agent's packets, as mesh/io/member.c
 // does.
+#include "core/node_state.h"
 #include "world.h"
 
 void member_start(world *w) {
@@ -34,10 +35,27 @@ static conn *conn_of(world *w, uint32_t index, uint32_t handle, int *out_end) {
     return NULL;
 }
 
+// With the socket that waits for the end of this one.
+static bool go_on(world *w, conn *c, int end) {
+    if (!c->has_next[end]) return false;
+    const packet *p = &c->next[end];
+    conn *next = &w->conns[p->conn];
+    c->has_next[end] = false;
+    member *m = w->members[c->members[end]];
+    if (mesh_node_link_next(m->node, w->now_ms, c->peers[end], p->is_dialler) != 0) {
+        conn_close_end(w, next, (int)p->end);
+        return false;
+    }
+    next->peers[p->end] = c->peers[end];
+    w->result.replaced++;
+    member_poll(w, c->members[end]);
+    return true;
+}
+
 static void end_link(world *w, conn *c, int end) {
     member *m = w->members[c->members[end]];
     conn_close_end(w, c, end);
-    if (has_bug(w, SIM_BUG_END_FORGOTTEN)) return;
+    if (has_bug(w, SIM_BUG_END_FORGOTTEN) || go_on(w, c, end)) return;
     bug_hurt_session(w, c->members[end], c->peers[end]);
     if (c->is_write_broken[end])
         mesh_node_link_down(m->node, w->now_ms, c->peers[end]);
@@ -46,11 +64,26 @@ static void end_link(world *w, conn *c, int end) {
     member_poll(w, c->members[end]);
 }
 
+// A second socket to a peer of this host.
+static bool keep_for_later(world *w, uint32_t index, const packet *p) {
+    const mesh_peer *peer =
+        mesh_node_peers_find(w->members[index]->node, w->members[p->member]->id);
+    int end;
+    conn *old = peer ? conn_of(w, index, peer->handle, &end) : NULL;
+    if (!old) return false;
+    if (old->has_next[end])
+        conn_close_end(w, &w->conns[old->next[end].conn], (int)old->next[end].end);
+    old->next[end] = *p;
+    old->has_next[end] = true;
+    return true;
+}
+
 static void take_link(world *w, uint32_t index, const packet *p) {
     member *m = w->members[index];
     conn *c = &w->conns[p->conn];
     m->links_received[p->member]++;
     if (!c->is_open[p->end]) return;
+    if (!c->is_sealed && keep_for_later(w, index, p)) return;
     uint32_t handle;
     bug_hurt_session(w, index, m->peers[p->member].handle);
     if (abroad_link_up(w, index, &handle, p) != 0) {
@@ -60,9 +93,8 @@ static void take_link(world *w, uint32_t index, const packet *p) {
     int old_end;
     conn *old = conn_of(w, index, handle, &old_end);
     if (old) { // the core chose the new one
+        if (!c->is_sealed) check_fail(w, "a link of one host lost its place");
         conn_close_end(w, old, old_end);
-        if (!c->is_sealed)
-            w->is_disturbed[index][p->member] = w->is_disturbed[p->member][index] = true;
         w->result.replaced++;
     }
     c->peers[p->end] = handle;

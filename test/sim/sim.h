@@ -60,7 +60,7 @@ enum { SIM_VIOLATION_MAX = 256 };
 typedef struct sim_result {
     uint64_t hash; // of all events
     uint64_t steps, events, calls, publications, received, items, deaths, breaks, replaced, resumed,
-        corruptions;
+        half_told, corruptions;
     char violation[SIM_VIOLATION_MAX]; // a sentence; empty: every rule held
 } sim_result;
 

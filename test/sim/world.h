@@ -38,11 +38,27 @@ typedef struct pipe {
     size_t held_len;
 } pipe;
 
+typedef enum packet_kind {
+    PACKET_UP,
+    PACKET_PUT,
+    PACKET_REMOVED,
+    PACKET_DOWN,
+    PACKET_LINK,
+    PACKET_CONNECT_FAILED
+} packet_kind;
+typedef struct packet {
+    packet_kind kind;
+    uint32_t member, entry, conn, end;
+    bool is_dialler;
+} packet;
+
 typedef struct conn {
     pipe pipes[2]; // [i]: to end i
     uint32_t members[2];
     uint32_t peers[2]; // what each end calls the other
     bool is_open[2], wants_write[2], is_ending[2], is_write_broken[2];
+    packet next[2]; // a second socket to the same peer, that waits for the end of this one
+    bool has_next[2];
     bool is_sealed;         // between hosts
     bool is_corrupt;        // a byte of it was changed on its way
     bool is_tight;          // a byte at a time gets through
@@ -65,19 +81,6 @@ void conn_close_end(world *w, conn *c, int end);
 void conn_break(world *w, conn *c); // at any byte, both ways
 
 // ---- agent.c
-typedef enum packet_kind {
-    PACKET_UP,
-    PACKET_PUT,
-    PACKET_REMOVED,
-    PACKET_DOWN,
-    PACKET_LINK,
-    PACKET_CONNECT_FAILED
-} packet_kind;
-typedef struct packet {
-    packet_kind kind;
-    uint32_t member, entry, conn, end;
-    bool is_dialler;
-} packet;
 
 typedef enum word_kind {
     WORD_JOIN,

@@ -1,5 +1,6 @@
 // One member seen through another: publications, calls, death. What a hostile peer does is in
 // hostile_test.c.
+#include "core/frame.h"
 #include "duo.h"
 
 static void answer(duo *d, int side, uint32_t code, const char *text) {
@@ -561,6 +562,94 @@ TEST(of_two_crossing_dials_the_one_of_the_smaller_id_stays_at_both_ends) {
     d->sides[0].is_linked = d->sides[1].is_linked = true;
     duo_run(d);
     EXPECT_TEXT("kept", duo_expect(d, 1, MESH_OUT_MESSAGE)->payload);
+    duo_destroy(d);
+}
+
+// A socket whose other end the peer never got: the agent died between the two.
+static bool ends_again_at(duo *d, uint64_t now_ms) {
+    duo_side *side = &d->sides[0];
+    d->now_ms = now_ms;
+    mesh_node_tick(side->node, now_ms);
+    duo_run(d);
+    size_t asked = duo_count(d, 0, MESH_OUT_CONNECT);
+    EXPECT_OK(mesh_node_link_up(side->node, now_ms, &side->peer, d->sides[1].id, true));
+    mesh_node_link_eof(side->node, now_ms, side->peer);
+    duo_run(d);
+    return duo_count(d, 0, MESH_OUT_CONNECT) > asked ||
+           mesh_node_wake_at_ms(side->node) <= now_ms + 250;
+}
+
+TEST(a_link_that_was_told_to_one_end_is_asked_for_again_for_a_while_and_then_counted_lost) {
+    duo *d = duo_create(NULL);
+    d->is_connect_refused = true;
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 0, "a", "kept"));
+    duo_run(d);
+    EXPECT_EQ(1, duo_count(d, 0, MESH_OUT_CONNECT));
+    uint64_t began_ms = d->now_ms;
+    for (uint64_t at_ms = began_ms; at_ms < began_ms + 10000; at_ms += 250) {
+        EXPECT_TRUE(ends_again_at(d, at_ms));
+        EXPECT_EQ(0, mesh_node_stats_get(d->sides[0].node).lost_publications);
+    }
+    EXPECT_EQ(2 + 38, duo_count(d, 0, MESH_OUT_CONNECT)); // at once, then four times a second
+    EXPECT_FALSE(ends_again_at(d, began_ms + 10000));
+    EXPECT_EQ(1, mesh_node_stats_get(d->sides[0].node).lost_publications);
+    EXPECT_EQ(UINT64_MAX, mesh_node_wake_at_ms(d->sides[0].node));
+    duo_destroy(d);
+}
+
+TEST(what_waits_for_a_link_that_was_told_to_one_end_goes_by_the_next_one) {
+    duo *d = duo_create(NULL);
+    d->is_connect_refused = true;
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 0, "a", "1"));
+    (void)ends_again_at(d, d->now_ms);
+    EXPECT_OK(duo_publish(d, 0, "a", "2"));
+    d->is_connect_refused = false;
+    (void)ends_again_at(d, d->now_ms); // once more: asked for in a moment
+    EXPECT_OK(duo_publish(d, 0, "a", "3"));
+    d->now_ms += 250;
+    mesh_node_tick(d->sides[0].node, d->now_ms);
+    duo_run(d);
+    EXPECT_TEXT("1", duo_expect(d, 1, MESH_OUT_MESSAGE)->payload);
+    EXPECT_TEXT("2", duo_expect(d, 1, MESH_OUT_MESSAGE)->payload);
+    EXPECT_TEXT("3", duo_expect(d, 1, MESH_OUT_MESSAGE)->payload);
+    duo_destroy(d);
+}
+
+TEST(a_socket_that_waited_for_the_end_of_the_one_before_carries_what_waits) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 0, "a", "1"));
+    duo_run(d);
+    d->is_stopped[0] = true;
+    EXPECT_OK(duo_publish(d, 0, "a", "2")); // written already, so it is lost with its socket
+    for (int i = 0; i < 2; i++)
+        EXPECT_OK(mesh_node_link_next(d->sides[i].node, d->now_ms, d->sides[i].peer, i == 1));
+    EXPECT_EQ(1, mesh_node_stats_get(d->sides[0].node).lost_publications);
+    d->is_stopped[0] = false;
+    EXPECT_OK(duo_publish(d, 0, "a", "3"));
+    duo_run(d);
+    EXPECT_TEXT("1", duo_expect(d, 1, MESH_OUT_MESSAGE)->payload);
+    EXPECT_TEXT("3", duo_expect(d, 1, MESH_OUT_MESSAGE)->payload);
+    duo_destroy(d);
+}
+
+TEST(what_was_written_for_a_link_and_not_given_to_its_socket_counts_as_lost_with_it) {
+    duo *d = duo_create(NULL);
+    duo_announce(d, 1, 1, MESH_ENTRY_SUBSCRIPTION, "a", "");
+    EXPECT_OK(duo_publish(d, 0, "a", "x"));
+    duo_run(d);
+    duo_side *side = &d->sides[0];
+    for (int i = 0; i < 10; i++)
+        EXPECT_OK(duo_publish(d, 0, "a", "x"));
+    size_t len = mesh_node_link_output(side->node, side->peer).len - MESH_RECORD_HEAD_LEN;
+    EXPECT_EQ(0, len % 10);
+    mesh_node_link_sent(side->node, d->now_ms, side->peer, MESH_RECORD_HEAD_LEN + 3 * len / 10 + 1);
+    for (int i = 0; i < 5; i++) // in a record of their own
+        EXPECT_OK(duo_publish(d, 0, "a", "x"));
+    mesh_node_link_down(side->node, d->now_ms, side->peer);
+    EXPECT_EQ(7 + 5, mesh_node_stats_get(side->node).lost_publications);
     duo_destroy(d);
 }
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ typedef struct fixture {
     bool is_over; // destroyed in a callback
     uint32_t told[8];
     uint32_t peer_handle, batches, replies, errors, error_code, messages;
+    char payloads[8]; // of the messages, one byte of each
     bool is_maybe;
     int listening;
     int destroy_at; // a mesh_member_agent_event, AT_OUTPUT or AT_BATCH
@@ -59,6 +61,9 @@ static void on_output(const mesh_output *out, void *user) {
         return;
     }
     if (out->kind == MESH_OUT_PEER && out->is_up) f->peer_handle = out->peer;
+    if (out->kind == MESH_OUT_MESSAGE && f->messages < sizeof f->payloads - 1 &&
+        out->payload.len > 0)
+        f->payloads[f->messages] = (char)out->payload.data[0];
     if (out->kind == MESH_OUT_MESSAGE) f->messages++;
     if (out->kind == MESH_OUT_REPLY) f->replies++;
     if (out->kind == MESH_OUT_ERROR) {
@@ -195,6 +200,13 @@ static void peer_answers(fixture *f, uint64_t call_id) {
     peer_writes(f, MESH_FRAME_REPLY, MESH_CHANNEL_REPLY, (mesh_bytes){body, len});
 }
 
+static void peer_publishes(fixture *f, const char *payload) {
+    uint8_t body[MESH_MESSAGE_HEAD_MAX];
+    size_t len = mesh_pub_write(body, 0, (uint32_t[]){SUBSCRIPTION_ID}, 1, mesh_bytes_text("a"));
+    body[len++] = (uint8_t)payload[0];
+    peer_writes(f, MESH_FRAME_PUB, MESH_CHANNEL_PUBLISH, (mesh_bytes){body, len});
+}
+
 // Runs the loop until the node has written a frame of this type to the peer; false: the end came.
 static bool peer_sees(fixture *f, uint8_t type, mesh_request *out_request) {
     static uint8_t bytes[64 << 10];
@@ -269,6 +281,21 @@ static fixture *linked(mesh_request *out_request) {
     peer_greets(f);
     EXPECT_TRUE(peer_sees(f, MESH_FRAME_REQUEST, out_request));
     warren__node__to_agent__free_unpacked(heard(f), NULL);
+    return f;
+}
+
+// Has a subscription, and an open link to the peer, on which nothing was said yet.
+static fixture *subscribed(uint64_t self_id) {
+    fixture *f = opened(self_id);
+    say_peer(f);
+    run_until(f, &f->peer_handle);
+    mesh_entry entry = {
+        .entry_id = SUBSCRIPTION_ID, .kind = MESH_ENTRY_SUBSCRIPTION, .name = mesh_bytes_text("a")};
+    EXPECT_OK(mesh_member_announce(f->w, &entry));
+    warren__node__to_agent__free_unpacked(heard(f), NULL);
+    hand_out_link(f);
+    peer_greets(f);
+    EXPECT_TRUE(peer_sees(f, MESH_FRAME_READY, NULL));
     return f;
 }
 
@@ -354,29 +381,116 @@ TEST(calls_fail_undelivered_when_this_process_may_open_no_more) {
     finish(f);
 }
 
-TEST(of_two_links_the_one_that_the_smaller_id_dialled_stays) {
+// ---- two sockets for one pair: each end gets them in the same order, or an agent died between the
+// two ends.
+
+// Gives the peer's end of the new one; that of the old one stays the fixture's.
+static int hand_out_second(fixture *f) {
+    int first = f->peer;
+    hand_out_link(f);
+    int second = f->peer;
+    f->peer = first;
+    return second;
+}
+
+static void hear_all(fixture *f) {
+    say_joined(f);
+    f->told[MESH_MEMBER_JOINED] = 0;
+    run_until(f, &f->told[MESH_MEMBER_JOINED]);
+}
+
+TEST(what_was_sent_by_the_first_of_two_sockets_comes_before_the_second_one) {
     for (uint64_t self_id = SELF_ID; self_id <= 33; self_id += 22) {
-        fixture *f = opened(self_id);
-        say_peer(f);
-        run_until(f, &f->peer_handle);
-        make_call(f, 1);
-        hand_out_link(f);
-        int first = f->peer;
-        hand_out_link(f); // dialled by the peer
-        say_joined(f);
-        run_until(f, &f->told[MESH_MEMBER_JOINED]);
-        if (self_id < PEER_ID) {
-            EXPECT_TRUE(is_at_end(f->peer));
-            close(f->peer);
-            f->peer = first;
-        } else {
-            EXPECT_TRUE(peer_sees(f, MESH_FRAME_READY, NULL));
-            close(first);
-        }
+        fixture *f = subscribed(self_id);
+        peer_publishes(f, "1");
+        int second = hand_out_second(f);
+        peer_publishes(f, "2");
+        close(f->peer);
+        f->peer = second;
         peer_greets(f);
-        EXPECT_TRUE(peer_sees(f, MESH_FRAME_REQUEST, NULL));
+        peer_publishes(f, "3");
+        while (f->messages < 3)
+            uv_run(&f->loop, UV_RUN_ONCE);
+        EXPECT_TEXT("123", f->payloads);
         finish(f);
     }
+}
+
+TEST(a_second_socket_of_which_the_other_end_has_not_heard_changes_nothing) {
+    for (uint64_t self_id = SELF_ID; self_id <= 33; self_id += 22) {
+        fixture *f = subscribed(self_id);
+        close(hand_out_second(f));
+        hear_all(f);
+        make_call(f, 1);
+        EXPECT_TRUE(peer_sees(f, MESH_FRAME_REQUEST, NULL));
+        peer_publishes(f, "1");
+        run_until(f, &f->messages);
+        EXPECT_EQ(0, f->errors);
+        finish(f);
+    }
+}
+
+TEST(of_more_sockets_the_newest_is_next) {
+    fixture *f = subscribed(SELF_ID);
+    int second = hand_out_second(f), third = hand_out_second(f);
+    close(f->peer);
+    f->peer = third;
+    peer_greets(f);
+    peer_publishes(f, "1");
+    run_until(f, &f->messages);
+    EXPECT_TRUE(is_at_end(second));
+    close(second);
+    finish(f);
+}
+
+TEST(what_waits_goes_by_the_second_socket_when_the_first_has_no_other_end) {
+    fixture *f = met();
+    make_call(f, 1);
+    hand_out_link(f);
+    int second = hand_out_second(f);
+    close(f->peer);
+    f->peer = second;
+    EXPECT_TRUE(peer_sees(f, MESH_FRAME_READY, NULL));
+    peer_greets(f);
+    EXPECT_TRUE(peer_sees(f, MESH_FRAME_REQUEST, NULL));
+    EXPECT_EQ(0, f->errors);
+    finish(f);
+}
+
+static void expect_connect(fixture *f) {
+    struct pollfd ready = {.fd = f->agent, .events = POLLIN};
+    while (poll(&ready, 1, 0) == 0)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    Warren__Node__ToAgent *message = heard(f);
+    EXPECT_EQ(WARREN__NODE__TO_AGENT__KIND_CONNECT, message->kind_case);
+    warren__node__to_agent__free_unpacked(message, NULL);
+}
+
+TEST(a_socket_whose_other_end_nobody_got_is_asked_for_again) {
+    fixture *f = met();
+    make_call(f, 1);
+    for (int times = 0; times < 3; times++) {
+        expect_connect(f);
+        hand_out_link(f);
+        close(f->peer);
+    }
+    expect_connect(f);
+    hand_out_link(f);
+    peer_greets(f);
+    EXPECT_TRUE(peer_sees(f, MESH_FRAME_REQUEST, NULL));
+    EXPECT_EQ(0, f->errors);
+    finish(f);
+}
+
+TEST(a_link_by_which_nothing_would_go_is_not_asked_for_again) {
+    fixture *f = met();
+    hand_out_link(f);
+    close(f->peer);
+    f->peer = -1;
+    hear_all(f);
+    uint8_t byte;
+    EXPECT_EQ(-1, recv(f->agent, &byte, 1, MSG_PEEK | MSG_DONTWAIT));
+    finish(f);
 }
 
 TEST(a_peer_that_breaks_the_protocol_is_told_reported_and_cut_off) {
