@@ -124,6 +124,15 @@ static void send_exited(zygote *z, zygote_node node, const siginfo_t *end) {
     send_message(z, &message, -1);
 }
 
+static void send_stopped(zygote *z, uint64_t node_id) {
+    Warren__Zygote__Stopped stopped = WARREN__ZYGOTE__STOPPED__INIT;
+    Warren__Zygote__ToAgent message = WARREN__ZYGOTE__TO_AGENT__INIT;
+    stopped.node_id = node_id;
+    message.kind_case = WARREN__ZYGOTE__TO_AGENT__KIND_STOPPED;
+    message.stopped = &stopped;
+    send_message(z, &message, -1);
+}
+
 static void send_listed(zygote *z) {
     Warren__Zygote__Listed listed = WARREN__ZYGOTE__LISTED__INIT;
     Warren__Zygote__ToAgent message = WARREN__ZYGOTE__TO_AGENT__INIT;
@@ -142,6 +151,15 @@ static void forget(zygote *z, size_t index) {
     z->nodes[index] = z->nodes[--z->node_count];
 }
 
+static void tell_stopped(zygote *z) {
+    siginfo_t stop = {0};
+    while (waitid(P_ALL, 0, &stop, WSTOPPED | WNOHANG) == 0 && stop.si_pid != 0) {
+        for (size_t i = 0; i < z->node_count; i++)
+            if (z->nodes[i].pid == stop.si_pid) send_stopped(z, z->nodes[i].id);
+        stop.si_pid = 0;
+    }
+}
+
 // Told before it is reaped: when this process dies in between, the agent inherits what is left of
 // the node, and learns its exit code by that.
 static void reap(zygote *z) {
@@ -158,6 +176,7 @@ static void reap(zygote *z) {
         (void)waitpid(end.si_pid, NULL, 0);
         end.si_pid = 0;
     }
+    tell_stopped(z);
 }
 
 // The path of a file that is not what this process has read, or NULL.

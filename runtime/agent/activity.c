@@ -1,18 +1,19 @@
 #include "agent/activity.h"
 
-#include <stdbool.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 static bool read_file(pid_t pid, const char *name, char *out, size_t cap) {
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) return false;
-    size_t len = fread(out, 1, cap - 1, file);
-    (void)fclose(file);
-    out[len] = '\0';
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t len = read(fd, out, cap - 1);
+    close(fd);
+    out[len > 0 ? len : 0] = '\0';
     return len > 0;
 }
 
@@ -46,15 +47,28 @@ static const char *describe_state(char state) {
     }
 }
 
+// As in ps; 'S' when it is not known.
+static char state_of(pid_t pid) {
+    char stat[512];
+    if (!read_file(pid, "stat", stat, sizeof stat)) return 'S';
+    const char *end = strrchr(stat, ')'); // behind the name, which may have any bytes
+    if (end == NULL || end[1] != ' ' || end[2] == '\0') return 'S';
+    return end[2];
+}
+
+static bool is_stop(char state) {
+    return state == 'T' || state == 't';
+}
+
+bool agent_activity_is_stopped(pid_t pid) {
+    return is_stop(state_of(pid));
+}
+
 void agent_activity_describe(pid_t pid, char *out, size_t cap) {
-    char stat[512], call[128];
-    char state = 'S';
-    if (read_file(pid, "stat", stat, sizeof stat)) {
-        const char *end = strrchr(stat, ')'); // behind the name, which may have any bytes
-        if (end != NULL && end[1] == ' ' && end[2] != '\0') state = end[2];
-    }
+    char call[128], state = state_of(pid);
     long number = -1;
-    bool is_known = state != 'R' && read_file(pid, "syscall", call, sizeof call) &&
+    bool is_known = state != 'R' && !is_stop(state) &&
+                    read_file(pid, "syscall", call, sizeof call) &&
                     sscanf(call, "%ld", &number) == 1 && number >= 0;
     const char *name = is_known ? name_of(number) : "";
     if (name[0] != '\0')

@@ -136,7 +136,7 @@ static void on_dead(agent_node *node, void *user) {
     agent_services_carry_out(s);
 }
 
-static const agent_elders_events elders_events = {on_exited, on_listed};
+static const agent_elders_events elders_events = {on_exited, agent_launcher_stopped, on_listed};
 
 // ---- adopting
 

@@ -53,6 +53,8 @@ static void on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *pack
         elders->events.on_exited(
             elders->user, m->exited->node_id,
             (agent_exit){.code = m->exited->code, .signal = (int)m->exited->signal});
+    else if (m->kind_case == WARREN__ZYGOTE__TO_AGENT__KIND_STOPPED)
+        elders->events.on_stopped(elders->user, m->stopped->node_id);
     else if (m->kind_case == WARREN__ZYGOTE__TO_AGENT__KIND_LISTED)
         elders->events.on_listed(elders->user, e->pid, false, m->listed->node_id,
                                  m->listed->n_node_id);

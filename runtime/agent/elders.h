@@ -12,6 +12,7 @@ typedef struct agent_elders agent_elders;
 
 typedef struct agent_elders_events {
     void (*on_exited)(void *user, uint64_t node_id, agent_exit how);
+    void (*on_stopped)(void *user, uint64_t node_id);
     // Of all that this zygote started, these have not ended (is_gone: it is not there any more, so
     // nobody knows). What has ended before and was reported to no one is not among them.
     void (*on_listed)(void *user, pid_t zygote, bool is_gone, const uint64_t *node_ids,

@@ -79,11 +79,12 @@ static bool find_activity(const agent_inquiries *q, const inquiry *i, const slot
     uint64_t turns = 0;
     (void)read_memory(sl, offsetof(heartbeat, answered), &answered, sizeof answered);
     (void)read_memory(sl, offsetof(heartbeat, turns), &turns, sizeof turns);
+    bool is_stopped = agent_activity_is_stopped(agent_node_pid(sl->node));
     if ((int32_t)(answered - i->number) >= 0)
         *out = AGENT_ACTIVITY_RUNS;
-    else if ((turns & 1) == 0)
+    else if ((turns & 1) == 0 && !is_stopped)
         *out = AGENT_ACTIVITY_WAITS;
-    else if (uv_now(q->services->loop) - i->asked_at_ms >= ANSWER_MS)
+    else if (is_stopped || uv_now(q->services->loop) - i->asked_at_ms >= ANSWER_MS)
         *out = AGENT_ACTIVITY_BLOCKED;
     else
         return false;

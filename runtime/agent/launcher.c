@@ -423,6 +423,13 @@ static void on_exited(void *user, uint64_t node_id, agent_exit how) {
     if (sl != NULL && agent_node_pid(sl->node) != 0) agent_launcher_take_end(service, sl, how);
 }
 
+void agent_launcher_stopped(void *user, uint64_t node_id) {
+    agent_service *service;
+    uint32_t instance;
+    slot *sl = agent_launcher_find(user, node_id, &service, &instance);
+    if (sl != NULL) sl->heartbeat.stall.is_stopped = true;
+}
+
 agent_exit agent_launcher_exit_of(int status) {
     if (WIFSIGNALED(status)) return (agent_exit){.code = -1, .signal = WTERMSIG(status)};
     return (agent_exit){.code = WEXITSTATUS(status)};
@@ -469,5 +476,5 @@ static void on_died(void *user, const agent_zygote *zygote, uint32_t unanswered)
     agent_services_carry_out(s);
 }
 
-const agent_zygotes_events agent_launcher_zygote_events = {on_changed, on_failed, on_launched,
-                                                           on_stale,   on_exited, on_died};
+const agent_zygotes_events agent_launcher_zygote_events = {
+    on_changed, on_failed, on_launched, on_stale, on_exited, agent_launcher_stopped, on_died};

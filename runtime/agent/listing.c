@@ -56,6 +56,8 @@ static void list_slot(const agent_service *service, uint32_t instance, const lis
         else if (agent_service_is_beside(service, instance) ||
                  agent_supervisor_is_awaited(supervisor, service->id, instance))
             info.state = "starting";
+        if (stall->is_stalled && stall->is_stopped)
+            info.reason = "stopped by a signal or a debugger";
         info.pid = (uint32_t)agent_node_pid(sl->node);
         info.uptime_ms = uv_now(service->services->loop) - agent_node_started_at_ms(sl->node);
         info.joined = sl->member != NULL && agent_member_is_joined(sl->member);

@@ -142,6 +142,8 @@ slot *agent_launcher_find(agent_services *services, uint64_t node_id, agent_serv
                           uint32_t *out_instance);
 void agent_launcher_take_end(agent_service *service, slot *slot, agent_exit how);
 agent_exit agent_launcher_exit_of(int status); // of waitpid
+// A zygote says that this node's process was stopped. `user`: the agent_services.
+void agent_launcher_stopped(void *user, uint64_t node_id);
 void agent_launcher_add(agent_services *services, uint32_t service_id, uint32_t instance);
 void agent_launcher_pump(agent_services *services);
 void agent_launcher_drop(agent_services *services, slot *slot); // closes the life there is

@@ -15,13 +15,21 @@ static agent_stall_news turns_again(agent_stall *stall) {
     return news;
 }
 
+bool agent_stall_asks(const agent_stall *stall, uint64_t turns) {
+    if (stall->is_stopped || !stall->has_looked) return true;
+    bool is_running = (turns & 1) != 0;
+    return turns == stall->turns && (is_running || stall->looks % AGENT_STALL_ASK_LOOKS == 0);
+}
+
 agent_stall_news agent_stall_look(agent_stall *stall, uint64_t now_ms, uint64_t turns,
                                   uint64_t act_after_ms) {
-    bool is_still = stall->has_looked && turns == stall->turns && (turns & 1) != 0;
+    bool is_still =
+        stall->has_looked && turns == stall->turns && ((turns & 1) != 0 || stall->is_stopped);
     uint64_t ms = passed_ms(stall, now_ms);
     stall->has_looked = true;
     stall->turns = turns;
     stall->looked_at_ms = now_ms;
+    stall->looks++;
     if (!is_still) return turns_again(stall);
 
     stall->still_ms += ms;

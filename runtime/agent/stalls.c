@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/activity.h"
 #include "agent/say.h"
 #include "agent/service.h"
 #include "core/mem.h"
@@ -62,7 +63,12 @@ static void tell_change(agent_service *service, uint32_t instance, const agent_s
     char name[AGENT_NODE_NAME_LEN_MAX], text[256];
     agent_service_node_name(service, instance, name);
     double seconds = (double)news->still_ms / 1000;
-    if (news->begins)
+    if (news->begins && sl->heartbeat.stall.is_stopped)
+        (void)snprintf(text, sizeof text,
+                       "%s is stalled: its process is stopped, by a signal or a debugger (`kill "
+                       "-CONT %d` lets it go on)",
+                       name, (int)agent_node_pid(sl->node));
+    else if (news->begins)
         (void)snprintf(text, sizeof text,
                        "%s is stalled: its loop has not turned for %.1f s (`warren inspect %s` "
                        "shows where it is)",
@@ -122,6 +128,8 @@ static void look_at(agent_service *service, uint32_t instance) {
     uint64_t turns, now_ms = uv_now(service->services->loop);
     if (pread(sl->heartbeat.fd, &turns, sizeof turns, offsetof(heartbeat, turns)) != sizeof turns)
         return;
+    if (agent_stall_asks(&sl->heartbeat.stall, turns))
+        sl->heartbeat.stall.is_stopped = agent_activity_is_stopped(agent_node_pid(sl->node));
     agent_stall_news news =
         agent_stall_look(&sl->heartbeat.stall, now_ms, turns, service->run->stall_after_ms);
     if (news.begins || news.ends) tell_change(service, instance, &news);

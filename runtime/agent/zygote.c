@@ -257,6 +257,9 @@ static void on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *pack
             z->user, m->exited->node_id,
             (agent_exit){.code = m->exited->code, .signal = (int)m->exited->signal});
         break;
+    case WARREN__ZYGOTE__TO_AGENT__KIND_STOPPED:
+        z->events.on_stopped(z->user, m->stopped->node_id);
+        break;
     default: break;
     }
     warren__zygote__to_agent__free_unpacked(m, NULL);

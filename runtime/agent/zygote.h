@@ -39,6 +39,7 @@ typedef struct agent_zygote_events { // `user` is the zygote's
     // Another answer: nothing was started, for this file is not what the zygote has read.
     void (*on_stale)(void *user, uint64_t node_id, const char *file);
     void (*on_exited)(void *user, uint64_t node_id, agent_exit how);
+    void (*on_stopped)(void *user, uint64_t node_id); // its process, by a signal; it may go on
     // It died; everything it said was delivered before. What it started and did not report as
     // ended is the agent's child now, or its end is unknown. `unanswered`: launches.
     void (*on_died)(void *user, uint32_t unanswered);

@@ -276,6 +276,11 @@ static void on_exited(void *user, uint64_t node_id, agent_exit how) {
     tidy(zs);
 }
 
+static void on_stopped(void *user, uint64_t node_id) {
+    const entry *e = user;
+    e->zygotes->events.on_stopped(e->zygotes->user, node_id);
+}
+
 static void on_died(void *user, uint32_t unanswered) {
     entry *e = user;
     agent_zygotes *zs = e->zygotes;
@@ -284,8 +289,8 @@ static void on_died(void *user, uint32_t unanswered) {
     tidy(zs);
 }
 
-static const agent_zygote_events zygote_events = {on_ready, on_failed, on_launched,
-                                                  on_stale, on_exited, on_died};
+static const agent_zygote_events zygote_events = {on_ready,  on_failed,  on_launched, on_stale,
+                                                  on_exited, on_stopped, on_died};
 
 bool agent_zygotes_reaped(agent_zygotes *zs, pid_t pid, int status) {
     for (entry *e = zs->first; e != NULL; e = e->next)

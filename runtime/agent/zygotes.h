@@ -21,6 +21,7 @@ typedef struct agent_zygotes_events {                // as those of agent_zygote
                         const char *error);
     void (*on_stale)(void *user, uint64_t node_id); // not started: choose again
     void (*on_exited)(void *user, uint64_t node_id, agent_exit how);
+    void (*on_stopped)(void *user, uint64_t node_id);
     void (*on_died)(void *user, const agent_zygote *zygote, uint32_t unanswered);
 } agent_zygotes_events;
 

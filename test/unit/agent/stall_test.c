@@ -40,6 +40,33 @@ TEST(a_loop_that_waits_has_not_stalled_however_long) {
     EXPECT_EQ(201, look(&stall, &now_ms, 8, 1000, 200, &news));
 }
 
+TEST(a_loop_that_waits_in_a_stopped_process_has_stalled_until_that_goes_on) {
+    agent_stall stall = {0};
+    agent_stall_news news;
+    uint64_t now_ms = START_MS;
+    (void)agent_stall_look(&stall, now_ms, 8, 0);
+    stall.is_stopped = true;
+    EXPECT_EQ(4, look(&stall, &now_ms, 8, 0, 10, &news));
+    EXPECT_TRUE(news.begins);
+    stall.is_stopped = false;
+    EXPECT_EQ(1, look(&stall, &now_ms, 8, 0, 1, &news));
+    EXPECT_TRUE(news.ends);
+}
+
+TEST(the_system_is_asked_about_one_that_may_be_stopped_and_seldom_about_one_that_waits) {
+    agent_stall stall = {0};
+    uint32_t asked = 0;
+    EXPECT_TRUE(agent_stall_asks(&stall, 8)); // it may have been so before there was this agent
+    for (uint64_t i = 0; i < 10 * AGENT_STALL_ASK_LOOKS; i++) {
+        (void)agent_stall_look(&stall, START_MS + i * LOOK, 8, 0);
+        asked += agent_stall_asks(&stall, 8);
+    }
+    EXPECT_EQ(10, asked);
+    EXPECT_TRUE(!agent_stall_asks(&stall, 10));
+    stall.is_stopped = true;
+    EXPECT_TRUE(agent_stall_asks(&stall, 8) && agent_stall_asks(&stall, 10));
+}
+
 TEST(a_loop_that_turns_has_not_stalled_however_busy) {
     agent_stall stall = {0};
     for (uint64_t i = 0; i < 200; i++) {
