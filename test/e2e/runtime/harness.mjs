@@ -39,6 +39,7 @@ class Node {
   launched = new Promise((resolve) => { this.#settle.launched = resolve })
   exited = new Promise((resolve) => { this.#settle.exited = resolve })
   gone = new Promise((resolve) => { this.#settle.gone = resolve })
+  stopped = new Promise((resolve) => { this.#settle.stopped = resolve })
   #closed = 0
   ended = new Promise((resolve) => { this.#settle.closed = resolve }) // all output has been read
 
@@ -57,6 +58,8 @@ class Node {
       this.code = event.signal ? null : event.code
       this.signal = event.signal ? SIGNALS[event.signal] ?? event.signal : null
       this.#settle.exited(this)
+    } else if (event.event === 'stopped') {
+      this.#settle.stopped(this)
     } else if (event.event === 'gone') {
       this.#settle.gone(this)
     }

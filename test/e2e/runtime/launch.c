@@ -7,6 +7,7 @@
 //   "error"}
 //        {"event": "output", "id", "fd", "data"}   {"event": "closed", "id", "fd"}
 //        {"event": "exited", "id", "code", "signal"}   {"event": "gone", "id"} (told by the pidfd)
+//        {"event": "stopped", "id"}
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -179,6 +180,9 @@ static void read_zygote(void) {
         print_event(json_pack("{s:s, s:I, s:i, s:i}", "event", "exited", "id",
                               (json_int_t)message->exited->node_id, "code", message->exited->code,
                               "signal", (int)message->exited->signal));
+    else if (message->kind_case == WARREN__ZYGOTE__TO_AGENT__KIND_STOPPED)
+        print_event(json_pack("{s:s, s:I}", "event", "stopped", "id",
+                              (json_int_t)message->stopped->node_id));
     warren__zygote__to_agent__free_unpacked(message, NULL);
     mesh_packet_close_fds(&packet);
 }

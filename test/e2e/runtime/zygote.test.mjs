@@ -60,6 +60,16 @@ describe('launches', () => {
     assert.equal((await killed.exited).signal, 'SIGKILL')
     await killed.gone
   })
+  for (const [how, options] of [['forked', {}], ['cold', { execArgv: ['--no-warnings'] }]])
+    test(`that the process of a ${how} node was stopped is told`, async () => {
+      const node = zygote.launch([program('waits.cjs')], options)
+      await node.prints('ready')
+      process.kill(node.pid, 'SIGSTOP')
+      await node.stopped
+      process.kill(node.pid, 'SIGCONT')
+      process.kill(node.pid, 'SIGTERM')
+      assert.equal((await node.exited).signal, 'SIGTERM')
+    })
   test('a node takes signals as it likes', async () => {
     const node = zygote.launch([program('listens-to-signals.cjs')])
     await node.prints('ready')

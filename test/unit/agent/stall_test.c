@@ -57,7 +57,7 @@ TEST(the_system_is_asked_about_one_that_may_be_stopped_and_seldom_about_one_that
     agent_stall stall = {0};
     uint32_t asked = 0;
     EXPECT_TRUE(agent_stall_asks(&stall, 8)); // it may have been so before there was this agent
-    for (uint64_t i = 0; i < 10 * AGENT_STALL_ASK_LOOKS; i++) {
+    for (uint64_t i = 0; i < (uint64_t)10 * AGENT_STALL_ASK_LOOKS; i++) {
         (void)agent_stall_look(&stall, START_MS + i * LOOK, 8, 0);
         asked += agent_stall_asks(&stall, 8);
     }
