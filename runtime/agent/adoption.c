@@ -153,7 +153,13 @@ static void adopt_service(agent_services *s, const thing *t) {
         run = NULL;
     }
     if (run != NULL) {
+        uint32_t instances = run->instances, slots = state->slots;
+        if (state->instances > 0 && state->instances <= AGENT_INSTANCES_MAX)
+            instances = state->instances;
+        run->instances = slots > instances && slots <= AGENT_INSTANCES_MAX ? slots : instances;
         agent_service *service = agent_service_make(s, run, -1, state->name);
+        service->instances = run->instances;
+        run->instances = instances; // what is beyond them has its slot until all are adopted
         service->exit_code = state->exit_code;
         if (agent_service_supervise(service) != 0) agent_service_remove(s, service);
     }
@@ -229,7 +235,7 @@ static void adopt_slot(agent_services *s, thing *t, uint32_t *count) {
     Warren__Keeper__Slot *state = warren__keeper__slot__unpack(NULL, t->state.len, t->state.data);
     agent_service *service = agent_service_find(s, (uint32_t)(t->id >> 32));
     uint32_t instance = (uint32_t)t->id;
-    if (state != NULL && service != NULL && instance < service->run->instances) {
+    if (state != NULL && service != NULL && instance < service->slot_cap) {
         slot *sl = &service->slots[instance];
         bool is_over = state->phase >= WARREN__KEEPER__SLOT__PHASE__OVER;
         sl->node_id = state->node_id;
@@ -286,6 +292,8 @@ void agent_services_adopt(agent_services *s, agent_adoption *a) {
     }
     for (agent_service *service = s->first; service != NULL; service = service->next) {
         service_count++;
+        if (service->instances != service->program.run->instances)
+            agent_service_want(service, service->program.run->instances);
         if (!agent_supervisor_is_over(s->supervisor, service->id, AGENT_INSTANCE_ALL)) continue;
         service->is_over = true;
         agent_sockets_destroy(service->sockets);

@@ -22,7 +22,7 @@ typedef struct agent_client {
     bool is_opening, is_leaving; // waits for the cluster
     uint32_t owned_service_id;   // 0: none
     uint32_t stops_open, restarts_open, inspections_open;
-    bool has_failed_restart;
+    bool has_failed_restart, is_await; // not of a restart
     uint32_t reloads_open;
     char reload_failure[AGENT_RELOAD_TEXT_MAX]; // of the first that failed; or ""
     client_watch *watches;
@@ -68,6 +68,7 @@ void agent_client_on_event(agent_watch *watch, const agent_event *event); // tel
 
 // restart_requests.c
 void agent_client_restart(agent_client *client, const char *target);
+void agent_client_await(agent_client *client, const Warren__Agent__Await *body);
 extern const agent_watch_events agent_restarter_events;
 
 // inspect_requests.c
@@ -77,7 +78,11 @@ void agent_client_inspect(agent_client *client, const char *target);
 void agent_client_handle_logs(agent_client *client, const Warren__Agent__Logs *body);
 
 // reload_requests.c
-void agent_client_reload(agent_client *client, const Warren__Agent__Reload *body);
+void agent_client_reload(agent_client *client, Warren__Agent__Reload *body); // takes its run
+
+// project_requests.c
+void agent_client_scale(agent_client *client, const Warren__Agent__Scale *body);
+void agent_client_describe(agent_client *client, const char *project);
 
 // replace_requests.c
 void agent_client_about(agent_client *client);

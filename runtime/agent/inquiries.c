@@ -182,7 +182,7 @@ void agent_inquiries_destroy(agent_inquiries *q) {
 static uint32_t ask_all(agent_services *s, const agent_service *service, uint32_t instance,
                         agent_answer_cb cb, void *user) {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < service->run->instances; i++) {
+    for (uint32_t i = 0; i < service->slot_cap; i++) {
         const slot *sl = &service->slots[i];
         bool is_there = sl->node != NULL && agent_node_pid(sl->node) != 0 &&
                         !agent_node_has_exited(sl->node) && sl->heartbeat.has_fd;

@@ -17,11 +17,13 @@ static void drop_sockets(agent_service *service) {
 void agent_kept_service(agent_service *service) {
     if (!service->is_kept) return;
     Warren__Keeper__Service state = WARREN__KEEPER__SERVICE__INIT;
-    size_t len = warren__agent__run__get_packed_size(service->run);
+    size_t len = warren__agent__run__get_packed_size(service->program.run);
     uint8_t *run = mem_alloc(len);
-    warren__agent__run__pack(service->run, run);
+    warren__agent__run__pack(service->program.run, run);
     state.name = service->name;
     state.run = (ProtobufCBinaryData){len, run};
+    state.instances = service->instances;
+    state.slots = service->slot_cap;
     state.is_over = service->is_over;
     state.exit_code = service->exit_code;
     agent_keep_put(WARREN__KEEPER__KIND__SERVICE, service->id, &state.base, NULL, 0);
@@ -121,7 +123,7 @@ void agent_kept_sockets(agent_service *service) {
 void agent_kept_forget(agent_service *service) {
     if (!service->is_kept) return;
     drop_sockets(service);
-    for (uint32_t i = 0; i < service->run->instances; i++)
+    for (uint32_t i = 0; i < service->slot_cap; i++)
         agent_keep_drop(WARREN__KEEPER__KIND__SLOT, id_of(service, i));
     agent_keep_drop(WARREN__KEEPER__KIND__SERVICE, service->id);
 }

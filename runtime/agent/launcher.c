@@ -66,7 +66,7 @@ void agent_services_note(agent_service *service, uint32_t instance, const char *
     agent_log_piece out = {.node = name, .is_stderr = true, .at_ms = wall_ms(), .data = piece};
     agent_log_write(service->log, &out);
     agent_last_lines_push(&service->slots[instance].stderr_lines, piece);
-    agent_services_tell_output(service, instance % service->run->instances, &out);
+    agent_services_tell_output(service, instance % service->slot_cap, &out);
 }
 
 static void on_node_over(agent_node *node, void *user) {
@@ -80,9 +80,9 @@ static void on_node_over(agent_node *node, void *user) {
     uint64_t ended_at_ms = agent_node_exited_at_ms(node);
     agent_report_take(&sl->report, how, ended_at_ms - agent_node_started_at_ms(node),
                       &sl->stderr_lines);
-    sl->report.is_oom =
-        agent_oom_judge(&sl->oom, &service->limits, sl->node_id, how.signal, sl->oom_text);
-    agent_limits_close(&service->limits, sl->node_id);
+    sl->report.is_oom = agent_oom_judge(&sl->oom, &agent_service_program(service, sl)->limits,
+                                        sl->node_id, how.signal, sl->oom_text);
+    agent_limits_close(&agent_service_program(service, sl)->limits, sl->node_id);
     agent_stalls_close(sl);
     agent_node_close(node);
     sl->node = NULL;
@@ -114,59 +114,29 @@ static int open_stdin(const agent_service *service) {
     return fd >= 0 ? fd : -errno;
 }
 
-// A copy of `list` with NULL at its end, after `first` when that is not NULL.
-static char **make_list(const char *first, char *const *list, size_t count) {
-    char **out = mem_alloc((count + 2) * sizeof *out);
-    size_t n = 0;
-    if (first != NULL) out[n++] = (char *)(uintptr_t)first;
-    if (count > 0 && list != NULL) memcpy(out + n, list, count * sizeof *out);
-    return out;
-}
-
-// Its environment, NULL-terminated; and how it says that it is ready, where that is by process.send
-// (boot.js).
-char **agent_launcher_env(const Warren__Agent__Run *run) {
-    static const char variable[] = "WARREN_READY=";
-    static char by_message[] = "WARREN_READY=message";
-    bool is_message = run->ready == WARREN__AGENT__RUN__READY__MESSAGE;
-    char **env = make_list(is_message ? by_message : NULL, NULL, run->n_env);
-    size_t n = is_message;
-    for (size_t i = 0; i < run->n_env; i++)
-        if (strncmp(run->env[i], variable, sizeof variable - 1) != 0) env[n++] = run->env[i];
-    env[n] = NULL;
-    return env;
-}
-
-char **agent_launcher_argv(const Warren__Agent__Run *run) {
-    char **out = mem_alloc((run->n_args + 2) * sizeof *out);
-    out[0] = run->entry;
-    if (run->n_args > 0) memcpy(out + 1, run->args, run->n_args * sizeof *out);
-    return out;
-}
-
-static runtime_boot boot_of(const agent_service *service) {
-    const Warren__Agent__Run *run = service->run;
+static runtime_boot boot_of(const agent_program *program) {
+    const Warren__Agent__Run *run = program->run;
     size_t env_count = 0;
-    while (service->env[env_count] != NULL)
+    while (program->env[env_count] != NULL)
         env_count++;
     return (runtime_boot){.exec_argv = {run->exec_argv, run->n_exec_argv},
-                          .env = {service->env, env_count},
+                          .env = {program->env, env_count},
                           .preload = {run->preload, run->n_preload},
-                          .argv = {service->argv, run->n_args + 1},
+                          .argv = {program->argv, run->n_args + 1},
                           .cwd = run->cwd};
 }
 
 // How many instances there are that a zygote for this service could serve.
-static uint32_t count_users(const agent_service *wanted) {
+static uint32_t count_users(const agent_service *wanted, const agent_program *program) {
     uint32_t count = 0;
     char reason[RUNTIME_BOOT_TEXT_LEN];
-    runtime_boot boot = boot_of(wanted);
+    runtime_boot boot = boot_of(program);
     for (const agent_service *service = wanted->services->first; service != NULL;
          service = service->next) {
-        runtime_boot other = boot_of(service);
+        runtime_boot other = boot_of(&service->program);
         bool is_user = service == wanted ||
                        (!service->is_over && runtime_boot_can_serve(&boot, &other, reason));
-        if (is_user) count += service->run->instances;
+        if (is_user) count += service->instances;
     }
     return count;
 }
@@ -175,8 +145,9 @@ static int ask_zygote(agent_service *service, slot *sl, const char *name,
                       const agent_zygote_choice *choice, const agent_launch_limits *limits,
                       const int fds[AGENT_LAUNCH_FDS]) {
     char title[512];
-    (void)snprintf(title, sizeof title, "%s: %s", name, service->run->entry); // a longer one is cut
-    runtime_boot boot = boot_of(service);
+    (void)snprintf(title, sizeof title, "%s: %s", name,
+                   agent_service_program(service, sl)->run->entry); // a longer one is cut
+    runtime_boot boot = boot_of(agent_service_program(service, sl));
     agent_launch launch = {.node_id = sl->node_id,
                            .boot = &boot,
                            .title = title,
@@ -211,7 +182,7 @@ static int open_life(agent_service *service, uint32_t instance, const char *name
                                   .number = sl->number,
                                   .name = name,
                                   .service = service->name,
-                                  .instance = instance % service->run->instances};
+                                  .instance = instance % service->slot_cap};
     err = agent_members_add(s->members, control[0], &identity, &sl->member);
     if (err != 0) return err;
     fds[0] = open_stdin(service);
@@ -237,7 +208,8 @@ static void start_life(agent_service *service, uint32_t instance,
     agent_service_node_name(service, instance, name);
     agent_member_info ids;
     agent_members_number(service->services->members, &ids);
-    agent_limits_close(&service->limits, sl->node_id); // of a life that never began
+    agent_limits_close(&agent_service_program(service, sl)->limits,
+                       sl->node_id); // of a life that never began
     sl->node_id = ids.node_id;
     sl->number = ids.number;
     agent_last_lines_clear(&sl->stderr_lines);
@@ -251,7 +223,8 @@ static void start_life(agent_service *service, uint32_t instance,
     }
     int err = open_life(service, instance, name, fds);
     agent_launch_limits limits;
-    if (err == 0) err = agent_limits_open(&service->limits, sl->node_id, &limits);
+    if (err == 0)
+        err = agent_limits_open(&agent_service_program(service, sl)->limits, sl->node_id, &limits);
     if (err == 0) err = ask_zygote(service, sl, name, choice, &limits, fds);
     for (int i = 0; i < AGENT_LAUNCH_FDS; i++)
         if (fds[i] >= 0) close(fds[i]);
@@ -264,6 +237,12 @@ static void start_life(agent_service *service, uint32_t instance,
 void agent_launcher_add(agent_services *s, uint32_t service_id, uint32_t instance) {
     s->waiting = mem_grow(s->waiting, sizeof *s->waiting, s->waiting_count + 1, &s->waiting_cap);
     s->waiting[s->waiting_count++] = (waiting_launch){service_id, instance};
+}
+
+void agent_launcher_renumber(agent_services *s, uint32_t service_id, uint32_t from, uint32_t by) {
+    for (size_t i = 0; i < s->waiting_count; i++)
+        if (s->waiting[i].service_id == service_id && s->waiting[i].instance >= from)
+            s->waiting[i].instance += by;
 }
 
 static bool is_wanted(const agent_services *s, waiting_launch w) {
@@ -284,7 +263,7 @@ static void drop_waiting(agent_services *s, waiting_launch w) {
 // Those whose zygote can launch now; the others keep their place.
 static void launch_waiting(agent_services *s) {
     agent_zygote_choice choice = {0};
-    uint32_t chosen_for = 0; // those of one service stand side by side
+    const agent_program *chosen_for = NULL; // those of one service stand side by side
     size_t kept = 0;
     for (size_t i = 0; i < s->waiting_count; i++) {
         waiting_launch w = s->waiting[i];
@@ -293,10 +272,11 @@ static void launch_waiting(agent_services *s) {
             continue;
         }
         agent_service *service = agent_service_find(s, w.service_id);
-        if (chosen_for != w.service_id) {
-            runtime_boot boot = boot_of(service);
-            choice = agent_zygotes_choose(s->zygotes, &boot, count_users(service));
-            chosen_for = w.service_id;
+        const agent_program *program = agent_service_program(service, &service->slots[w.instance]);
+        if (chosen_for != program) {
+            runtime_boot boot = boot_of(program);
+            choice = agent_zygotes_choose(s->zygotes, &boot, count_users(service, program));
+            chosen_for = program;
         }
         if (choice.is_ready)
             start_life(service, w.instance, &choice);

@@ -19,7 +19,7 @@ typedef struct listing {
 bool agent_services_limits(const agent_services *s, uint32_t service_id,
                            Warren__Agent__Limits *out) {
     const agent_service *service = agent_service_find(s, service_id);
-    return service != NULL && agent_limits_pack(&service->limits, out);
+    return service != NULL && agent_limits_pack(&service->program.limits, out);
 }
 
 static void list_slot(const agent_service *service, uint32_t instance, const listing *out) {
@@ -30,17 +30,18 @@ static void list_slot(const agent_service *service, uint32_t instance, const lis
     info.node_id = sl->node_id;
     info.name = name;
     info.service = (char *)(uintptr_t)service->name;
-    CHECK(service->run->instances > 0); // as the check of a Run says
-    info.instance = instance % service->run->instances;
+    CHECK(service->slot_cap > 0); // as the check of a Run says
+    info.instance = instance % service->slot_cap;
     info.state = (char *)(uintptr_t)(sl->state != NULL ? sl->state : "starting");
     info.restarts = sl->starts > 1 ? sl->starts - 1 : 0;
     info.reason = (char *)(uintptr_t)sl->reason;
-    info.entry = service->run->entry;
-    info.group = service->run->group;
+    info.entry = service->program.run->entry;
+    info.group = service->program.run->group;
     Warren__Agent__ExitReport report;
     if (agent_report_pack(&sl->report, &report)) info.last_exit = &report;
     Warren__Agent__Limits limits;
-    if (agent_limits_pack(&service->limits, &limits)) info.limits = &limits;
+    if (agent_limits_pack(&agent_service_program(service, sl)->limits, &limits))
+        info.limits = &limits;
     info.is_cold = sl->is_cold;
     info.log_lost_lines = agent_log_lost_lines(service->log);
     if (sl->node != NULL && agent_node_pid(sl->node) != 0 && !agent_node_has_exited(sl->node)) {
@@ -89,10 +90,31 @@ void agent_services_each(const agent_services *s, agent_services_cb each, void *
     listing out = {each, user};
     for (agent_service *service = s->first; service != NULL; service = service->next)
         for (uint32_t i = 0; i < agent_service_slot_count(service); i++)
-            if (!agent_service_is_beside(service, i) || service->slots[i].node != NULL)
+            if (i < service->instances || service->slots[i].node != NULL)
                 list_slot(service, i, &out);
     attached_listing attached = {s, &out};
     agent_members_each(s->members, list_attached, &attached);
+}
+
+static void describe(const agent_service *service, agent_services_described_cb each, void *user) {
+    uint32_t failed[AGENT_INSTANCES_MAX];
+    Warren__Agent__Run run = *service->program.run;
+    Warren__Agent__Described out = WARREN__AGENT__DESCRIBED__INIT;
+    run.name = (char *)(uintptr_t)service->name;
+    out.run = &run;
+    out.instances = service->instances;
+    out.is_over = service->is_over;
+    out.failed = failed;
+    for (uint32_t i = 0; i < service->instances; i++)
+        if (service->slots[i].state != NULL && strcmp(service->slots[i].state, "failed") == 0)
+            failed[out.n_failed++] = i;
+    each(&out, user);
+}
+
+void agent_services_describe(const agent_services *s, const char *project,
+                             agent_services_described_cb each, void *user) {
+    for (const agent_service *service = s->first; service != NULL; service = service->next)
+        if (strcmp(service->program.run->project, project) == 0) describe(service, each, user);
 }
 
 // ---- targets
@@ -137,9 +159,9 @@ int agent_services_find(const agent_services *s, const char *text, uint32_t *out
         suggest(s, target.name, refusal);
         return MESH_ENOTFOUND;
     }
-    if (target.instance != UINT32_MAX && target.instance >= service->run->instances) {
+    if (target.instance != UINT32_MAX && target.instance >= service->instances) {
         (void)snprintf(refusal->text, sizeof refusal->text, "%s has no instance %u: it has 0 to %u",
-                       service->name, target.instance, service->run->instances - 1);
+                       service->name, target.instance, service->instances - 1);
         return MESH_ENOTFOUND;
     }
     *out_service_id = service->id;

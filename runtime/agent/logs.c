@@ -39,11 +39,15 @@ void agent_log_path(char out[PATH_MAX], const char *dir, const char *service, ui
     (void)snprintf(out, PATH_MAX, "%s/logs/%s.log%s", dir, service, end);
 }
 
+void agent_log_set_rules(agent_log *log, const agent_log_rules *rules) {
+    log->file_len_max = rules->file_len_max > 0 ? rules->file_len_max : AGENT_LOG_LEN_DEFAULT;
+    log->file_count = rules->file_count > 0 ? rules->file_count : AGENT_LOG_FILES_DEFAULT;
+}
+
 agent_log *agent_log_create(const char *dir, const char *service, const agent_log_rules *rules) {
     agent_log *log = mem_alloc(sizeof *log);
     log->fd = -1;
-    log->file_len_max = rules->file_len_max > 0 ? rules->file_len_max : AGENT_LOG_LEN_DEFAULT;
-    log->file_count = rules->file_count > 0 ? rules->file_count : AGENT_LOG_FILES_DEFAULT;
+    agent_log_set_rules(log, rules);
     (void)snprintf(log->dir, sizeof log->dir, "%s", dir);
     (void)snprintf(log->service, sizeof log->service, "%s", service);
     return log;

@@ -39,6 +39,7 @@ typedef struct agent_log_piece {
 // Opens lazily: a log that can't be written (no space, no right) says so once through agent_say,
 // and once, with what was lost, when it works again.
 agent_log *agent_log_create(const char *dir, const char *service, const agent_log_rules *rules);
+void agent_log_set_rules(agent_log *log, const agent_log_rules *rules); // for the next file
 void agent_log_destroy(agent_log *log);
 void agent_log_rest(agent_log *log); // closes the file until the next write
 void agent_log_write(agent_log *log, const agent_log_piece *piece);

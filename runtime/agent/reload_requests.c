@@ -18,7 +18,17 @@ static void on_progress(const agent_reload_progress *progress, void *user) {
 
 static void note_failure(agent_client *client, const agent_reload_outcome *outcome) {
     if (client->reload_failure[0] != '\0') return;
-    if (outcome->replaced == 0)
+    if (outcome->is_change && outcome->replaced == 0)
+        (void)snprintf(client->reload_failure, sizeof client->reload_failure,
+                       "%s is not changed: %.300s; it runs as before", outcome->service,
+                       outcome->why);
+    else if (outcome->is_change)
+        (void)snprintf(
+            client->reload_failure, sizeof client->reload_failure,
+            "%s is not changed: %.200s; but %u of %u could not be replaced again, and run "
+            "the new program until they are restarted",
+            outcome->service, outcome->why, outcome->replaced, outcome->wanted);
+    else if (outcome->replaced == 0)
         (void)snprintf(client->reload_failure, sizeof client->reload_failure,
                        "%s is not reloaded: %.300s; what served before still does",
                        outcome->service, outcome->why);
@@ -79,7 +89,8 @@ static void begin_one(uint32_t service_id, void *user) {
                        refusal.text);
 }
 
-void agent_client_reload(agent_client *client, const Warren__Agent__Reload *body) {
+// Takes the Run that is in it.
+void agent_client_reload(agent_client *client, Warren__Agent__Reload *body) {
     agent_services *services = client->clients->options.services;
     agent_refusal refusal;
     agent_reload_request request = {.parallel = body->parallel, .drain_ms = body->drain_ms};
@@ -89,6 +100,15 @@ void agent_client_reload(agent_client *client, const Warren__Agent__Reload *body
     }
     int err = agent_services_find(services, body->target, &request.service_id, &request.instance,
                                   &refusal);
+    if (err == 0 && body->run != NULL &&
+        (request.service_id == 0 || request.instance != AGENT_INSTANCE_ALL)) {
+        agent_client_say_error(client, 2, "only a whole service can be changed");
+        return;
+    }
+    if (err == 0) {
+        request.run = body->run;
+        body->run = NULL;
+    }
     if (err == 0 && request.service_id != 0) err = begin(client, &request, &refusal);
     if (err != 0) {
         agent_client_say_error(client, refusal.exit_code, refusal.text);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/changing.h"
 #include "agent/kept.h"
 #include "agent/say.h"
 #include "core/error.h"
@@ -19,6 +20,8 @@ struct agent_reloading {
     char why[AGENT_RELOAD_TEXT_MAX]; // it fails: of the first instance; or ""
     agent_last_lines words;          // of that one
     bool is_carrying_out, is_over;
+    bool is_change;       // to service->next_program
+    bool is_rolling_back; // from there
 };
 
 static agent_services *services_of(const agent_reloading *r) {
@@ -30,11 +33,11 @@ static uint64_t now_ms(const agent_reloading *r) {
 }
 
 static uint32_t instance_of(const agent_reloading *r, uint32_t at) {
-    return at % r->service->run->instances;
+    return at % r->service->slot_cap;
 }
 
 static slot *beside(const agent_reloading *r, uint32_t instance) {
-    return &r->service->slots[r->service->run->instances + instance];
+    return &r->service->slots[r->service->slot_cap + instance];
 }
 
 // ---- telling
@@ -68,10 +71,44 @@ static void note_failure(agent_reloading *r, uint32_t instance, const char *what
     if (words != NULL) agent_last_lines_push(&r->words, agent_last_lines_text(words));
 }
 
+typedef bool (*is_meant_cb)(const agent_service *service, uint32_t instance, uint32_t wanted);
+static void begin(agent_reloading *r, uint32_t parallel, is_meant_cb is_meant, uint32_t instance);
+static void carry_out_soon(agent_reloading *r);
+
+static bool is_next(const agent_service *service, uint32_t instance, uint32_t wanted) {
+    (void)wanted;
+    return service->slots[instance].is_next &&
+           !agent_supervisor_is_over(service->services->supervisor, service->id, instance);
+}
+
+// True: those that run the new program are being replaced again.
+static bool roll_back(agent_reloading *r) {
+    agent_service *service = r->service;
+    uint32_t count = 0;
+    agent_changing_undo(service);
+    for (uint32_t i = 0; i < service->instances; i++)
+        count += is_next(service, i, 0);
+    if (count == 0 || service->has_ended || service->services->is_closed) return false;
+    agent_say_event("%s: %u of them run again what they ran before", service->name, count);
+    agent_reload_destroy(r->core);
+    r->is_over = false;
+    r->is_rolling_back = true;
+    begin(r, 0, is_next, AGENT_INSTANCE_ALL);
+    carry_out_soon(r);
+    return true;
+}
+
 static void finish(agent_reloading *r) {
     agent_service *service = r->service;
     agent_reload_result result = agent_reload_result_get(r->core);
-    agent_reload_outcome outcome = {.service = service->name,
+    if (r->is_change && !r->is_rolling_back && result.is_failed && roll_back(r)) return;
+    if (r->is_rolling_back) // what is left of the change
+        result = (agent_reload_result){.is_failed = true,
+                                       .wanted = service->instances,
+                                       .replaced = result.wanted - result.replaced};
+    if (r->is_change) agent_changing_end(service, !result.is_failed);
+    agent_reload_outcome outcome = {.is_change = r->is_change,
+                                    .service = service->name,
                                     .wanted = result.wanted,
                                     .replaced = result.replaced,
                                     .is_failed = result.is_failed,
@@ -97,8 +134,9 @@ static void launch(agent_reloading *r, uint32_t instance) {
     new->state = "starting";
     new->starts = new->attempts = 0;
     new->is_draining = false;
+    new->is_next = r->is_change && !r->is_rolling_back;
     new->reason[0] = '\0';
-    agent_launcher_add(services_of(r), r->service->id, r->service->run->instances + instance);
+    agent_launcher_add(services_of(r), r->service->id, r->service->slot_cap + instance);
     agent_services_carry_out_soon(services_of(r));
     tell_step(r, instance, "starting", "");
 }
@@ -328,29 +366,47 @@ static bool is_to_be_replaced(const agent_service *service, uint32_t instance, u
            (state != NULL && strcmp(state, "failed") == 0);
 }
 
+static bool is_none(const agent_service *service, uint32_t instance, uint32_t wanted) {
+    (void)service;
+    (void)instance;
+    (void)wanted;
+    return false;
+}
+
+static void begin(agent_reloading *r, uint32_t parallel, is_meant_cb is_meant, uint32_t instance) {
+    const agent_service *service = r->service;
+    agent_reload_options options = {.instances = service->instances,
+                                    .parallel = parallel,
+                                    .drain_ms = r->drain_ms,
+                                    .grace_ms = service->program.run->grace_ms};
+    r->core = agent_reload_create(&options);
+    for (uint32_t i = 0; i < service->instances; i++)
+        if (!is_meant(service, i, instance)) agent_reload_skip(r->core, i);
+    agent_reload_begin(r->core);
+}
+
 int agent_services_reload(agent_services *s, const agent_reload_request *request,
                           const agent_reload_watch *watch, agent_refusal *refusal) {
     agent_service *service = agent_service_find(s, request->service_id);
     CHECK(service != NULL); // its caller found it
+    bool is_same_program = false;
     int err = judge(service, request, refusal);
+    if (err == 0 && request->run != NULL)
+        err = agent_changing_begin(service, request->run, &is_same_program, refusal);
+    else if (request->run != NULL)
+        warren__agent__run__free_unpacked(request->run, NULL);
     if (err != 0) return err;
     agent_reloading *r = mem_alloc(sizeof *r);
     r->service = service;
     r->watch = *watch;
     r->drain_ms = request->drain_ms != 0 ? request->drain_ms : AGENT_RELOAD_DRAIN_MS;
     r->began_at_ms = uv_now(s->loop);
-    agent_reload_options options = {.instances = service->run->instances,
-                                    .parallel = request->parallel,
-                                    .drain_ms = r->drain_ms,
-                                    .grace_ms = service->run->grace_ms};
-    r->core = agent_reload_create(&options);
-    for (uint32_t i = 0; i < service->run->instances; i++)
-        if (!is_to_be_replaced(service, i, request->instance)) agent_reload_skip(r->core, i);
+    r->is_change = request->run != NULL;
     uv_timer_init(s->loop, &r->timer);
     r->timer.data = r;
     service->reloading = r;
     agent_say_event("%s is being reloaded", service->name);
-    agent_reload_begin(r->core);
+    begin(r, request->parallel, is_same_program ? is_none : is_to_be_replaced, request->instance);
     carry_out_soon(r);
     return 0;
 }

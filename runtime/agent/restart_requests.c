@@ -1,4 +1,4 @@
-// `warren restart`: asks for it, and waits until all of it is ready again, or over.
+// `warren restart`, and whoever else waits until all of a service is ready, or over.
 #include <stdio.h>
 
 #include "agent/client.h"
@@ -12,9 +12,9 @@ static void settle(client_watch *w) {
         return;
     if (failed != NULL && !client->has_failed_restart) {
         char text[512];
-        (void)snprintf(text, sizeof text, "%s did not come back: %s",
+        (void)snprintf(text, sizeof text, "%s %s: %s",
                        agent_services_name(client->clients->options.services, w->watch.service_id),
-                       failed);
+                       client->is_await ? "did not start" : "did not come back", failed);
         agent_client_say_error(client, 1, text);
         client->has_failed_restart = true; // that is the answer
     }
@@ -40,6 +40,14 @@ static void await_restart(uint32_t service_id, void *user) {
 
 const agent_watch_events agent_restarter_events = {NULL, on_restart_event, on_restart_over};
 
+static void settle_all(agent_client *client) {
+    if (client->restarts_open == 0) agent_client_say_done(client);
+    for (client_watch *w = client->watches, *next; w != NULL; w = next) {
+        next = w->next; // what could not even be launched is over already
+        if (w->kind == RESTARTER) settle(w);
+    }
+}
+
 void agent_client_restart(agent_client *client, const char *target) {
     agent_services *services = client->clients->options.services;
     agent_refusal refusal;
@@ -53,16 +61,40 @@ void agent_client_restart(agent_client *client, const char *target) {
         agent_client_say_error(client, refusal.exit_code, refusal.text);
         return;
     }
-    client->has_failed_restart = false;
+    client->has_failed_restart = client->is_await = false;
     if (service_id == 0) {
         agent_services_each_running(services, await_restart, client);
     } else {
         client->restarts_open++;
         agent_client_add_watch(client, RESTARTER, service_id, instance);
     }
-    if (client->restarts_open == 0) agent_client_say_done(client);
-    for (client_watch *w = client->watches, *next; w != NULL; w = next) {
-        next = w->next; // what could not even be launched is over already
-        if (w->kind == RESTARTER) settle(w);
+    settle_all(client);
+}
+
+void agent_client_await(agent_client *client, const Warren__Agent__Await *body) {
+    agent_services *services = client->clients->options.services;
+    agent_refusal refusal;
+    uint32_t service_id, instance;
+    if (client->restarts_open > 0) {
+        agent_client_say_error(client, 2, "this connection waits for something already");
+        return;
     }
+    for (size_t i = 0; i < body->n_targets; i++)
+        if (agent_services_find(services, body->targets[i], &service_id, &instance, &refusal) !=
+            0) {
+            agent_client_say_error(client, refusal.exit_code, refusal.text);
+            return;
+        }
+    client->has_failed_restart = false;
+    client->is_await = true;
+    for (size_t i = 0; i < body->n_targets; i++) {
+        (void)agent_services_find(services, body->targets[i], &service_id, &instance, &refusal);
+        if (service_id == 0) {
+            agent_services_each_running(services, await_restart, client);
+            continue;
+        }
+        client->restarts_open++;
+        agent_client_add_watch(client, RESTARTER, service_id, instance);
+    }
+    settle_all(client);
 }

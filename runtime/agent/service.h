@@ -6,9 +6,9 @@
 #include "agent/elders.h"
 #include "agent/inquiries.h"
 #include "agent/last_lines.h"
-#include "agent/limits.h"
 #include "agent/memory_watch.h"
 #include "agent/node.h"
+#include "agent/program.h"
 #include "agent/report.h"
 #include "agent/services.h"
 #include "agent/stall.h"
@@ -32,6 +32,7 @@ typedef struct slot { // one instance through all its lives
     uint32_t starts, attempts;
     const agent_zygote *zygote; // that launched it
     bool is_cold, is_draining;
+    bool is_next; // it runs, or is to run, what a reload brings
     const char *state;
     uint32_t late_after_ms; // this life was killed because it was not ready so long; else 0
     char reason[256];
@@ -46,12 +47,11 @@ typedef struct agent_service {
     agent_services *services;
     uint32_t id;
     char name[AGENT_SERVICE_NAME_LEN_MAX];
-    Warren__Agent__Run *run;
-    char **argv; // run's entry and arguments
-    char **env;
-    int stdin_fd; // until a first life has it
+    agent_program program;
+    agent_program *next_program; // that a reload brings; NULL: none
+    uint32_t instances;          // that are wanted
+    int stdin_fd;                // until a first life has it
     agent_log *log;
-    agent_limits limits;
     agent_sockets *sockets;
     uint32_t group_id; // of those with the same run->group; 0: none
     bool is_over, is_forgotten, is_paused;
@@ -59,9 +59,10 @@ typedef struct agent_service {
     bool is_kept;   // it outlives this agent (kept.h)
     uint32_t kept_sockets;
     int exit_code;
-    // Twice run->instances of them: `i + run->instances` is the life beside that of `i` while the
-    // service is reloaded.
+    // Twice slot_cap of them: `i + slot_cap` is the life beside that of `i` while the service is
+    // reloaded. Instances that are no longer wanted keep theirs.
     slot *slots;
+    uint32_t slot_cap;
     struct agent_reloading *reloading; // NULL: it is not
     struct agent_service *next;
 } agent_service;
@@ -93,14 +94,19 @@ struct agent_services {
 };
 
 static inline uint32_t agent_service_slot_count(const agent_service *service) {
-    return 2 * service->run->instances;
+    return 2 * service->slot_cap;
 }
 // Of a reload (reloading.h), which then decides about it, and not the supervisor.
 static inline bool agent_service_is_beside(const agent_service *service, uint32_t at) {
-    return at >= service->run->instances;
+    return at >= service->slot_cap;
 }
 static inline int agent_service_stop_signal(const agent_service *service) {
-    return service->run->stop_signal != 0 ? (int)service->run->stop_signal : SIGTERM;
+    return service->program.run->stop_signal != 0 ? (int)service->program.run->stop_signal
+                                                  : SIGTERM;
+}
+static inline const agent_program *agent_service_program(const agent_service *service,
+                                                         const slot *sl) {
+    return sl->is_next && service->next_program != NULL ? service->next_program : &service->program;
 }
 // Where the life of this member is; UINT32_MAX: in none of them.
 uint32_t agent_service_slot_of(const agent_service *service, const agent_member *member);
@@ -112,6 +118,10 @@ void agent_service_node_name(const agent_service *service, uint32_t instance,
 // Carries out what the supervisor decided and sets the timer for the next decision.
 void agent_services_carry_out(agent_services *services);
 void agent_services_carry_out_soon(agent_services *services); // in the loop's next turn
+// The rules of `run` for the supervisor.
+agent_supervised agent_service_spec(agent_service *service, Warren__Agent__Run *run);
+void agent_service_set_slots(agent_service *service,
+                             uint32_t slot_cap); // not fewer; while it is not reloaded
 agent_service *agent_service_make(agent_services *services, Warren__Agent__Run *run, int stdin_fd,
                                   const char *name); // takes run and stdin_fd
 // 0: the supervisor has it, and decides to launch its instances.
@@ -132,9 +142,14 @@ uint32_t agent_run_group(agent_services *services, const Warren__Agent__Run *run
 // Notes in `run` the strategy that it has from its group.
 agent_strategy agent_run_strategy(const agent_services *services, Warren__Agent__Run *run);
 
+// scaling.c
+// So many are wanted; those that have a slot beyond them are on their way out.
+void agent_service_want(agent_service *service, uint32_t instances);
+
 // launcher.c
-char **agent_launcher_argv(const Warren__Agent__Run *run);      // gives: free it, not what is in it
-char **agent_launcher_env(const Warren__Agent__Run *run);       // the same
+// The slots beside those of the instances have moved.
+void agent_launcher_renumber(agent_services *services, uint32_t service_id, uint32_t from,
+                             uint32_t by);
 extern const agent_zygotes_events agent_launcher_zygote_events; // user: the agent_services
 extern const agent_node_events agent_launcher_node_events;      // user: the agent_services
 // The instance whose present life has this id; NULL: none.

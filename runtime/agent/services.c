@@ -34,7 +34,7 @@ const char *agent_services_name(const agent_services *s, uint32_t service_id) {
 
 void agent_service_node_name(const agent_service *service, uint32_t instance,
                              char out[AGENT_NODE_NAME_LEN_MAX]) {
-    uint16_t shown = (uint16_t)(instance % service->run->instances); // AGENT_INSTANCES_MAX
+    uint16_t shown = (uint16_t)(instance % service->slot_cap); // AGENT_INSTANCES_MAX
     (void)snprintf(out, AGENT_NODE_NAME_LEN_MAX, "%s.%u", service->name, shown);
 }
 
@@ -62,7 +62,7 @@ void agent_services_unwatch(agent_services *s, agent_watch *watch) {
 static bool is_about(const agent_watch *watch, const agent_service *service, uint32_t instance) {
     return (watch->service_id == 0 || watch->service_id == service->id) &&
            (watch->instance == AGENT_INSTANCE_ALL ||
-            watch->instance == instance % service->run->instances);
+            watch->instance == instance % service->slot_cap);
 }
 
 void agent_services_tell_output(agent_service *service, uint32_t instance,
@@ -104,9 +104,9 @@ static void free_service(agent_service *service) {
     agent_log_destroy(service->log);
     agent_sockets_destroy(service->sockets);
     if (service->stdin_fd >= 0) close(service->stdin_fd);
-    warren__agent__run__free_unpacked(service->run, NULL);
-    free(service->argv);
-    free(service->env);
+    agent_program_deinit(&service->program);
+    if (service->next_program != NULL) agent_program_deinit(service->next_program);
+    free(service->next_program);
     free(service->slots);
     free(service);
 }
@@ -177,9 +177,8 @@ agent_service *agent_service_make(agent_services *s, Warren__Agent__Run *run, in
     agent_service *service = mem_alloc(sizeof *service);
     service->services = s;
     service->id = ++s->next_id;
-    service->run = run;
-    service->argv = agent_launcher_argv(run);
-    service->env = agent_launcher_env(run);
+    agent_program_init(&service->program, run);
+    service->instances = run->instances;
     service->is_kept = run->detach && agent_keep_is_open();
     service->stdin_fd = stdin_fd;
     (void)snprintf(service->name, sizeof service->name, "%s", name);
@@ -187,9 +186,8 @@ agent_service *agent_service_make(agent_services *s, Warren__Agent__Run *run, in
     agent_log_rules rules = {.file_len_max = run->log_file_len, .file_count = run->log_file_count};
     service->log = agent_log_create(s->options.dir, name, &rules);
     service->sockets = agent_sockets_create();
-    agent_limits_plan(&service->limits, run);
     if (run->memory_max > 0) agent_memory_watch_start(s->memory_watch);
-    service->slots = mem_alloc(agent_service_slot_count(service) * sizeof(slot));
+    agent_service_set_slots(service, run->instances);
     *s->last = service;
     s->last = &service->next;
     s->running_count++;
@@ -207,11 +205,10 @@ static void make_room(agent_services *s) {
     if (count >= AGENT_SERVICES_MAX && oldest != NULL) agent_service_remove(s, oldest);
 }
 
-int agent_service_supervise(agent_service *service) {
+agent_supervised agent_service_spec(agent_service *service, Warren__Agent__Run *run) {
     agent_services *s = service->services;
-    Warren__Agent__Run *run = service->run;
     agent_supervised spec = {.service_id = service->id,
-                             .instances = run->instances,
+                             .instances = service->instances,
                              .restart = (agent_restart)run->restart, // the same numbers
                              .grace_ms = run->grace_ms,
                              .stop_signal = (int)run->stop_signal,
@@ -221,7 +218,12 @@ int agent_service_supervise(agent_service *service) {
                              .start_timeout_ms = run->start_timeout_ms};
     if (run->budget != NULL)
         spec.budget = (agent_budget){true, run->budget->restarts, run->budget->seconds * 1000};
-    return agent_supervisor_add(s->supervisor, &spec);
+    return spec;
+}
+
+int agent_service_supervise(agent_service *service) {
+    agent_supervised spec = agent_service_spec(service, service->program.run);
+    return agent_supervisor_add(service->services->supervisor, &spec);
 }
 
 int agent_services_run(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
@@ -328,7 +330,7 @@ static void on_sign(const agent_member *member, agent_sign sign, void *user) {
 bool agent_services_is_ready(const agent_services *s, uint32_t service_id, uint32_t instance) {
     const agent_service *service = agent_service_find(s, service_id);
     if (service == NULL) return false;
-    for (uint32_t i = 0; i < service->run->instances; i++)
+    for (uint32_t i = 0; i < service->instances; i++)
         if ((instance == AGENT_INSTANCE_ALL || instance == i) &&
             !agent_supervisor_is_ready(s->supervisor, service_id, i))
             return false;

@@ -57,6 +57,15 @@ int agent_services_restart(agent_services *services, uint32_t service_id, uint32
 bool agent_services_is_settled(const agent_services *services, uint32_t service_id,
                                uint32_t instance, const char **out_failed);
 
+typedef struct agent_scale {
+    int32_t count;
+    bool is_relative; // so many more
+} agent_scale;
+// Begins it: new instances are launched, those that are too many are stopped, the last ones first
+// to go.
+int agent_services_scale(agent_services *services, uint32_t service_id, const agent_scale *scale,
+                         agent_refusal *refusal);
+
 // ---- replacing instances by new ones of the same program (reload.h)
 
 enum { AGENT_RELOAD_TEXT_MAX = 512 };
@@ -66,6 +75,9 @@ typedef struct agent_reload_request {
     uint32_t instance; // or AGENT_INSTANCE_ALL
     uint32_t parallel; // 0: all at once
     uint32_t drain_ms; // 0: the default
+    // The new ones run this, and so do all from then on; when one of them fails, all run again what
+    // they ran. NULL: the same as now. Its name, number of instances and group are not looked at.
+    Warren__Agent__Run *run; // taken, also on failure
 } agent_reload_request;
 
 typedef struct agent_reload_progress {
@@ -81,6 +93,7 @@ typedef struct agent_reload_outcome {
     const char *service;
     uint32_t wanted, replaced;
     bool is_failed;
+    bool is_change;         // to another program; it failed: `replaced` run that one all the same
     const char *why;        // it failed
     mesh_bytes last_stderr; // lines of the instance that is named there
     uint64_t after_ms;
@@ -119,6 +132,11 @@ void agent_services_unwatch(agent_services *services, agent_watch *watch); // fi
 // Every node of every service, and every attached member. Borrowed.
 typedef void (*agent_services_cb)(const Warren__Agent__NodeInfo *info, void *user);
 void agent_services_each(const agent_services *services, agent_services_cb each, void *user);
+
+// Each service of the project. Borrowed.
+typedef void (*agent_services_described_cb)(const Warren__Agent__Described *described, void *user);
+void agent_services_describe(const agent_services *services, const char *project,
+                             agent_services_described_cb each, void *user);
 
 // A process connected to the agent's path as a node. Takes fd.
 void agent_services_attach(agent_services *services, int fd, const char *name, uint32_t pid);

@@ -92,6 +92,22 @@ static bool is_possible(const agent_supervised *spec) {
            spec->budget.window_ms <= AGENT_RESTARTS_WINDOW_MAX_MS;
 }
 
+static void set_budget(service *svc) {
+    if (!svc->spec.budget.is_set)
+        svc->spec.budget = (agent_budget){false, AGENT_RESTARTS_DEFAULT, AGENT_RESTARTS_WINDOW_MS};
+}
+
+// Up to so many; they do not run yet.
+static void add_instances(service *svc, uint32_t count) {
+    svc->instances = mem_resize(svc->instances, count * sizeof *svc->instances);
+    for (uint32_t i = svc->spec.instances; i < count; i++)
+        svc->instances[i] = (instance){.phase = HELD,
+                                       .backoff_ms = AGENT_BACKOFF_MIN_MS,
+                                       .due_at_ms = UINT64_MAX,
+                                       .ready_at_ms = UINT64_MAX};
+    svc->spec.instances = count;
+}
+
 int agent_supervisor_add(agent_supervisor *s, const agent_supervised *spec) {
     if (!is_possible(spec)) return MESH_EINVAL;
     if (find(s, spec->service_id) != NULL) return MESH_EEXIST;
@@ -99,24 +115,48 @@ int agent_supervisor_add(agent_supervisor *s, const agent_supervised *spec) {
 
     service *svc = mem_alloc(sizeof *svc);
     svc->spec = *spec;
-    if (!spec->budget.is_set)
-        svc->spec.budget = (agent_budget){false, AGENT_RESTARTS_DEFAULT, AGENT_RESTARTS_WINDOW_MS};
+    set_budget(svc);
     int err = agent_group_join(s, svc);
     if (err != 0) {
         free(svc);
         return err;
     }
-    svc->instances = mem_alloc(spec->instances * sizeof *svc->instances);
     s->services[s->service_count++] = svc;
-    bool is_held = agent_group_holds(svc);
-    for (uint32_t i = 0; i < spec->instances; i++) {
-        instance *in = &svc->instances[i];
-        *in = (instance){.phase = HELD,
-                         .backoff_ms = AGENT_BACKOFF_MIN_MS,
-                         .due_at_ms = UINT64_MAX,
-                         .ready_at_ms = UINT64_MAX};
-        if (!is_held) agent_life_launch(s, svc, i);
-    }
+    svc->spec.instances = 0;
+    add_instances(svc, spec->instances);
+    for (uint32_t i = 0; i < spec->instances; i++)
+        agent_life_join(s, svc, i);
+    svc->wanted = spec->instances;
+    return 0;
+}
+
+int agent_supervisor_change(agent_supervisor *s, const agent_supervised *spec) {
+    service *svc = find(s, spec->service_id);
+    if (svc == NULL) return MESH_ENOTFOUND;
+    if (!is_possible(spec)) return MESH_EINVAL;
+    agent_supervised before = svc->spec;
+    svc->spec = *spec;
+    svc->spec.instances = before.instances;
+    svc->spec.group_id = before.group_id;
+    svc->spec.strategy = before.strategy;
+    set_budget(svc);
+    return 0;
+}
+
+int agent_supervisor_scale(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
+                           uint32_t instances) {
+    service *svc = find(s, service_id);
+    if (svc == NULL) return MESH_ENOTFOUND;
+    if (instances == 0 || instances > AGENT_INSTANCES_MAX) return MESH_EINVAL;
+    if (svc->over_count == svc->spec.instances && instances > svc->wanted) return MESH_ECLOSED;
+    uint32_t before = svc->wanted;
+    if (instances > svc->spec.instances) add_instances(svc, instances);
+    svc->wanted = instances;
+    for (uint32_t i = before; i < instances; i++)
+        agent_life_join(s, svc, i);
+    for (uint32_t i = instances; i < before; i++)
+        agent_life_stop(s, now_ms, svc, i, false);
+    agent_group_advance(s, now_ms, svc->group);
     return 0;
 }
 
@@ -197,7 +237,7 @@ void agent_supervisor_restart(agent_supervisor *s, uint64_t now_ms, uint32_t ser
                               uint32_t index) {
     service *svc = find(s, service_id);
     if (svc == NULL) return;
-    for (uint32_t i = 0; i < svc->spec.instances; i++)
+    for (uint32_t i = 0; i < svc->wanted; i++)
         if (index == AGENT_INSTANCE_ALL || index == i) agent_life_restart(s, now_ms, svc, i);
     agent_group_advance(s, now_ms, svc->group);
 }

@@ -92,6 +92,14 @@ void agent_supervisor_destroy(agent_supervisor *supervisor);
 // MESH_EEXIST, MESH_EINVAL (a number out of its bounds, another strategy than the group's),
 // MESH_EQUOTA.
 int agent_supervisor_add(agent_supervisor *supervisor, const agent_supervised *service);
+// Other rules for a service (its number of instances and its group stay), from now on.
+// MESH_ENOTFOUND, MESH_EINVAL.
+int agent_supervisor_change(agent_supervisor *supervisor, const agent_supervised *service);
+// So many instances from now on: the last ones are stopped, new ones launched. Those that are no
+// longer wanted keep their numbers and are over in the end. MESH_ENOTFOUND, MESH_EINVAL,
+// MESH_ECLOSED: it is over, and there should be more.
+int agent_supervisor_scale(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
+                           uint32_t instances);
 // Forgets a service that has ended; others stay.
 void agent_supervisor_remove(agent_supervisor *supervisor, uint32_t service_id);
 

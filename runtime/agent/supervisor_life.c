@@ -147,6 +147,24 @@ void agent_life_restart(agent_supervisor *s, uint64_t now_ms, service *svc, uint
     }
 }
 
+void agent_life_join(agent_supervisor *s, service *svc, uint32_t index) {
+    instance *in = &svc->instances[index];
+    if (agent_life_is_there(in)) { // it is on its way out: the next life is wanted again
+        in->leaving = RECYCLED;
+        return;
+    }
+    if (in->phase == OVER) {
+        svc->over_count--;
+        in->has_lived = false;
+        in->how = (agent_exit){0};
+        in->backoff_ms = AGENT_BACKOFF_MIN_MS;
+        in->bookings.count = 0;
+        in->phase = HELD;
+        in->leaving = STAYING;
+    }
+    if (!agent_group_holds(svc)) agent_life_launch(s, svc, index);
+}
+
 // ---- a life begins and ends
 
 void agent_life_begin(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
@@ -167,7 +185,7 @@ void agent_life_begin(agent_supervisor *s, uint64_t now_ms, service *svc, uint32
 }
 
 static int exit_code_of(const service *svc) {
-    for (uint32_t i = 0; i < svc->spec.instances; i++) {
+    for (uint32_t i = 0; i < svc->wanted; i++) {
         int code = agent_exit_code(svc->instances[i].how);
         if (code != 0) return code;
     }

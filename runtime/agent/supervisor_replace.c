@@ -34,7 +34,7 @@ static bool can_be_replaced(const service *svc, const instance *in) {
 bool agent_supervisor_replace(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                               uint32_t index) {
     service *svc = find(s, service_id);
-    if (svc == NULL || index >= svc->spec.instances) return false;
+    if (svc == NULL || index >= svc->wanted) return false;
     instance *in = &svc->instances[index];
     if (!can_be_replaced(svc, in)) return false;
     if (in->phase == OVER) svc->over_count--;

@@ -44,6 +44,8 @@ typedef struct group group;
 typedef struct service {
     agent_supervised spec;
     agent_sign known; // the strongest sign that an instance of it ever gave
+    uint32_t wanted;  // of spec.instances, which never shrinks: those after them are over, or on
+                      // their way
     uint32_t over_count;
     group *group; // NULL: none
     instance *instances;
@@ -99,6 +101,8 @@ void agent_life_kill(agent_supervisor *s, service *svc, uint32_t index);
 void agent_life_stop(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
                      bool is_kill);
 void agent_life_restart(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
+// It is one of those that are wanted now, and was not.
+void agent_life_join(agent_supervisor *s, service *svc, uint32_t index);
 void agent_life_finish(agent_supervisor *s, service *svc, uint32_t index, agent_decision_kind kind,
                        agent_failure reason);
 static inline bool agent_life_is_there(const instance *in) { // a process, or one on its way

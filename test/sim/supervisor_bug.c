@@ -30,6 +30,7 @@ static const char *const names[SUPERVISOR_BUG_COUNT] = {
     "group-at-once",
     "group-kept",
     "held-forgotten",
+    "wanted-smaller",
 };
 
 const char *supervisor_bug_name(supervisor_bug bug) {
@@ -110,6 +111,7 @@ void sim_bug_hurt(sim_world *w) {
         service *svc = w->s->services[k];
         if (has(w, SUPERVISOR_BUG_POLICY_CHANGED))
             svc->spec.restart = (agent_restart)mesh_rng_below(&w->bug_rng, 3);
+        if (has(w, SUPERVISOR_BUG_WANTED_SMALLER) && svc->wanted > 1) svc->wanted--;
         for (uint32_t i = 0; i < svc->spec.instances; i++)
             if (mesh_rng_below(&w->bug_rng, 4) == 0) hurt_instance(w, svc, &svc->instances[i]);
     }

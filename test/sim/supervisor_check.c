@@ -28,6 +28,10 @@ static bool is_held(const sim_instance *in) {
     return in->is_held;
 }
 
+static bool is_leaving(const sim_instance *in) {
+    return sim_is_live(in) && in->term_at_ms != NEVER;
+}
+
 static bool is_before(const sim_instance *in) { // waits, or is not ready yet
     return in->is_held || in->is_starting;
 }
@@ -192,8 +196,10 @@ static void check_backoff(sim_world *w, sim_service *svc, const agent_decision *
 }
 
 static void check_held(sim_world *w, sim_service *svc, uint32_t index) {
-    // Who caused the restart may have been stopped since: then this one had been told to end.
-    bool is_any_held = is_any_of(w, svc->spec.group_id, 0, UINT32_MAX, is_held);
+    // Who caused the restart may have been stopped since: then this one, or another, had been told
+    // to end.
+    bool is_any_held = is_any_of(w, svc->spec.group_id, 0, UINT32_MAX, is_held) ||
+                       is_any_of(w, svc->spec.group_id, 0, UINT32_MAX, is_leaving);
     if (!sim_is_shared(svc) || (!is_any_held && svc->instances[index].was_wanted))
         sim_violate(w, "S7: %u.%u waits for a group that does nothing", svc->spec.service_id,
                     index);
@@ -262,7 +268,7 @@ static void check_ended(sim_world *w, sim_service *svc, int exit_code) {
     for (uint32_t i = svc->spec.instances; i-- > 0;) {
         const sim_instance *in = &svc->instances[i];
         if (!in->is_over) sim_violate(w, "S9: %u is not over", svc->spec.service_id);
-        if (agent_exit_code(in->how) != 0) first = agent_exit_code(in->how);
+        if (i < svc->wanted && agent_exit_code(in->how) != 0) first = agent_exit_code(in->how);
     }
     if (first != exit_code)
         sim_violate(w, "S9: %u ended with %d, not %d", svc->spec.service_id, first, exit_code);

@@ -201,6 +201,7 @@ static void add(sim_world *w) {
     choose_spec(w, &svc->spec);
     svc->is_there = true;
     svc->joined = w->next_id;
+    svc->wanted = svc->spec.instances;
     for (uint32_t i = 0; i < INSTANCES_MAX; i++) {
         sim_instance *in = &svc->instances[i];
         in->answer_at_ms = in->sign_at_ms = in->exit_at_ms = in->term_at_ms = NEVER;
@@ -227,15 +228,19 @@ static void stop(sim_world *w, sim_service *svc) {
     agent_supervisor_stop(w->s, w->now_ms, svc->spec.service_id, index, is_kill);
 }
 
+static void revive(sim_instance *in) {
+    in->is_over = in->is_stopped = in->is_kill_asked = in->has_lived = false;
+    in->is_revived = true;
+    in->how = (agent_exit){0};
+}
+
 static void note_restart(sim_world *w, sim_service *svc, uint32_t index) {
     sim_instance *in = &svc->instances[index];
     if (in->is_stopped && !in->is_over) return; // the stop is stronger
     svc->restarts[index].count = 0;
     if (svc->spec.group_id != 0) w->groups[svc->spec.group_id].restarts.count = 0;
     if (in->is_over) {
-        in->is_over = in->is_stopped = in->is_kill_asked = in->has_lived = false;
-        in->is_revived = true;
-        in->how = (agent_exit){0};
+        revive(in);
         svc->is_ended = false;
     }
     in->due_at_ms = NEVER; // no wait
@@ -243,11 +248,36 @@ static void note_restart(sim_world *w, sim_service *svc, uint32_t index) {
 }
 
 static void restart(sim_world *w, sim_service *svc) {
-    uint32_t index = chance(w, 50) ? AGENT_INSTANCE_ALL : sim_below(w, svc->spec.instances);
-    for (uint32_t i = 0; i < svc->spec.instances; i++)
+    uint32_t index = chance(w, 50) ? AGENT_INSTANCE_ALL : sim_below(w, svc->wanted);
+    for (uint32_t i = 0; i < svc->wanted; i++)
         if (index == AGENT_INSTANCE_ALL || index == i) note_restart(w, svc, i);
     w->result.restarts++;
     agent_supervisor_restart(w->s, w->now_ms, svc->spec.service_id, index);
+    take_all(w);
+    note_held(svc);
+}
+
+static void note_join(sim_service *svc, uint32_t index) {
+    sim_instance *in = &svc->instances[index];
+    in->is_stopped = false;
+    if (sim_is_live(in)) {
+        in->is_recycled = true; // it is on its way out, and comes again
+        return;
+    }
+    revive(in); // its group may be given up, and it with that
+    svc->restarts[index].count = 0;
+}
+
+static void scale(sim_world *w, sim_service *svc) {
+    uint32_t before = svc->wanted, count = 1 + sim_below(w, INSTANCES_MAX);
+    if (svc->is_ended) return;
+    for (uint32_t i = count; i < before; i++)
+        note_stop(&svc->instances[i], false);
+    for (uint32_t i = before; i < count; i++)
+        note_join(svc, i);
+    svc->wanted = count;
+    if (count > svc->spec.instances) svc->spec.instances = count;
+    CHECK(agent_supervisor_scale(w->s, w->now_ms, svc->spec.service_id, count) == 0);
     take_all(w);
     note_held(svc);
 }
@@ -273,6 +303,8 @@ static void act(sim_world *w) {
         restart(w, svc);
     } else if (svc->is_there && dice < 85) {
         forget(w, svc);
+    } else if (svc->is_there) {
+        scale(w, svc);
     }
 }
 

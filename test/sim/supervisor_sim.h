@@ -34,6 +34,7 @@ typedef enum supervisor_bug {
     SUPERVISOR_BUG_GROUP_AT_ONCE,      // nor for who goes before
     SUPERVISOR_BUG_GROUP_KEPT,         // who should be given up with a group is restarted
     SUPERVISOR_BUG_HELD_FORGOTTEN,     // one that waits for its group is taken for running
+    SUPERVISOR_BUG_WANTED_SMALLER,     // fewer instances are wanted than somebody asked for
     SUPERVISOR_BUG_COUNT,
 } supervisor_bug;
 

@@ -50,6 +50,7 @@ typedef struct sim_restarts {
 typedef struct sim_service {
     bool is_there, is_ended;
     agent_supervised spec;
+    uint32_t wanted; // of spec.instances
     uint32_t joined; // a number that grows with each service
     agent_sign known;
     sim_instance instances[INSTANCES_MAX];
