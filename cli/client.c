@@ -152,62 +152,93 @@ int cli_client_explain(int err) {
     }
 }
 
-// ---- one question
+// ---- questions
 
-typedef struct question {
+struct cli_session {
     uv_loop_t loop;
     uv_signal_t interrupt;
     cli_client *client;
-    cli_answer_cb on_reply;
+    cli_answer_cb on_reply; // of the question that is open; NULL: none
     void *user;
     int exit_code;
-    bool is_over;
-} question;
+    bool is_answered, is_over; // over: no more questions, `exit_code` answers all of them
+};
 
-static void finish(question *q, int exit_code) {
-    if (q->is_over) return;
-    q->is_over = true;
-    q->exit_code = exit_code;
-    cli_client_close(q->client);
-    uv_close((uv_handle_t *)&q->interrupt, NULL);
+static void answer(cli_session *s, int exit_code) {
+    s->exit_code = exit_code;
+    s->is_answered = true;
+    s->on_reply = NULL;
 }
 
 static void on_answer(const Warren__Agent__Reply *reply, void *user) {
-    question *q = user;
+    cli_session *s = user;
     if (reply == NULL) {
-        cli_say("the agent ended before it answered");
-        finish(q, CLI_NO_AGENT);
+        if (s->on_reply != NULL) cli_say("the agent ended before it answered");
+        s->is_over = true;
+        answer(s, CLI_NO_AGENT);
         return;
     }
+    if (s->on_reply == NULL) return; // of a question that was answered
+    bool is_all = s->on_reply(reply, s->user);
     if (reply->kind_case == WARREN__AGENT__REPLY__KIND_ERROR) {
-        if (!q->on_reply(reply, q->user)) cli_say("%s", reply->error->text);
-        finish(q, (int)reply->error->exit_code);
-        return;
+        if (!is_all) cli_say("%s", reply->error->text);
+        answer(s, (int)reply->error->exit_code);
+    } else if (is_all || reply->kind_case == WARREN__AGENT__REPLY__KIND_DONE) {
+        answer(s, CLI_DONE);
     }
-    bool is_all = q->on_reply(reply, q->user);
-    if (is_all || reply->kind_case == WARREN__AGENT__REPLY__KIND_DONE) finish(q, CLI_DONE);
 }
 
 static void on_interrupt(uv_signal_t *handle, int signal) {
-    finish(handle->data, 128 + signal);
+    cli_session *s = handle->data;
+    s->is_over = true;
+    answer(s, 128 + signal);
+}
+
+int cli_session_open(cli_session **out) {
+    cli_session *s = mem_alloc(sizeof *s);
+    uv_loop_init(&s->loop);
+    int err = cli_client_open(&s->loop, on_answer, s, &s->client);
+    if (err != 0) {
+        uv_loop_close(&s->loop);
+        free(s);
+        return err;
+    }
+    uv_signal_init(&s->loop, &s->interrupt);
+    s->interrupt.data = s;
+    (void)uv_signal_start(&s->interrupt, on_interrupt, SIGINT); // without it Ctrl-C just ends us
+    *out = s;
+    return 0;
+}
+
+int cli_session_ask(cli_session *s, const Warren__Agent__Request *request, cli_answer_cb on_reply,
+                    void *user) {
+    if (s->is_over) return s->exit_code;
+    s->on_reply = on_reply;
+    s->user = user;
+    s->is_answered = false;
+    if (cli_client_send(s->client, request, -1) != 0) {
+        cli_say("the request is too long");
+        answer(s, CLI_USAGE);
+    }
+    while (!s->is_answered && uv_run(&s->loop, UV_RUN_ONCE) != 0)
+        continue;
+    return s->exit_code;
+}
+
+void cli_session_close(cli_session *s) {
+    if (s == NULL) return;
+    cli_client_close(s->client);
+    uv_close((uv_handle_t *)&s->interrupt, NULL);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
+    free(s);
 }
 
 int cli_client_ask(const Warren__Agent__Request *request, cli_answer_cb on_reply, void *user) {
-    question q = {.on_reply = on_reply, .user = user};
-    uv_loop_init(&q.loop);
-    int err = cli_client_open(&q.loop, on_answer, &q, &q.client);
-    if (err != 0) {
-        uv_loop_close(&q.loop);
-        return cli_client_explain(err);
-    }
-    uv_signal_init(&q.loop, &q.interrupt);
-    q.interrupt.data = &q;
-    (void)uv_signal_start(&q.interrupt, on_interrupt, SIGINT); // without it Ctrl-C just ends us
-    if (cli_client_send(q.client, request, -1) != 0) {
-        cli_say("the request is too long");
-        finish(&q, CLI_USAGE);
-    }
-    uv_run(&q.loop, UV_RUN_DEFAULT);
-    uv_loop_close(&q.loop);
-    return q.exit_code;
+    cli_session *session;
+    int err = cli_session_open(&session);
+    if (err != 0) return cli_client_explain(err);
+    int exit_code = cli_session_ask(session, request, on_reply, user);
+    cli_session_close(session);
+    return exit_code;
 }

@@ -33,3 +33,11 @@ int cli_client_explain(int err);
 // with 130.
 typedef bool (*cli_answer_cb)(const Warren__Agent__Reply *reply, void *user); // true: that was all
 int cli_client_ask(const Warren__Agent__Request *request, cli_answer_cb on_reply, void *user);
+
+// Several of them, one after the other, on one connection: an agent that runs for a command stays
+// as long as it is open. 0, or what cli_client_explain explains.
+typedef struct cli_session cli_session;
+int cli_session_open(cli_session **out);
+int cli_session_ask(cli_session *session, const Warren__Agent__Request *request,
+                    cli_answer_cb on_reply, void *user); // after a Ctrl-C 130 at once
+void cli_session_close(cli_session *session);            // NULL is fine

@@ -82,7 +82,7 @@ void agent_client_reload(agent_client *client, Warren__Agent__Reload *body); // 
 
 // project_requests.c
 void agent_client_scale(agent_client *client, const Warren__Agent__Scale *body);
-void agent_client_describe(agent_client *client, const char *project);
+void agent_client_describe(agent_client *client);
 
 // replace_requests.c
 void agent_client_about(agent_client *client);

@@ -111,10 +111,10 @@ static void describe(const agent_service *service, agent_services_described_cb e
     each(&out, user);
 }
 
-void agent_services_describe(const agent_services *s, const char *project,
-                             agent_services_described_cb each, void *user) {
+void agent_services_describe(const agent_services *s, agent_services_described_cb each,
+                             void *user) {
     for (const agent_service *service = s->first; service != NULL; service = service->next)
-        if (strcmp(service->program.run->project, project) == 0) describe(service, each, user);
+        describe(service, each, user);
 }
 
 // ---- targets

@@ -25,7 +25,7 @@ static void send_described(const Warren__Agent__Described *described, void *user
     agent_client_send(user, &message);
 }
 
-void agent_client_describe(agent_client *client, const char *project) {
-    agent_services_describe(client->clients->options.services, project, send_described, client);
+void agent_client_describe(agent_client *client) {
+    agent_services_describe(client->clients->options.services, send_described, client);
     agent_client_say_done(client);
 }

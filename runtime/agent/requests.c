@@ -365,9 +365,7 @@ void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
     case WARREN__AGENT__REQUEST__KIND_LOGS: agent_client_handle_logs(client, request->logs); return;
     case WARREN__AGENT__REQUEST__KIND_RELOAD: agent_client_reload(client, request->reload); return;
     case WARREN__AGENT__REQUEST__KIND_SCALE: agent_client_scale(client, request->scale); return;
-    case WARREN__AGENT__REQUEST__KIND_DESCRIBE:
-        agent_client_describe(client, request->describe->project);
-        return;
+    case WARREN__AGENT__REQUEST__KIND_DESCRIBE: agent_client_describe(client); return;
     case WARREN__AGENT__REQUEST__KIND_AWAIT: agent_client_await(client, request->await); return;
     case WARREN__AGENT__REQUEST__KIND_SHUTDOWN: shut_down(client); return;
     case WARREN__AGENT__REQUEST__KIND_ABOUT: agent_client_about(client); return;

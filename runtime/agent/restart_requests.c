@@ -40,7 +40,14 @@ static void await_restart(uint32_t service_id, void *user) {
 
 const agent_watch_events agent_restarter_events = {NULL, on_restart_event, on_restart_over};
 
-static void settle_all(agent_client *client) {
+static void await_all(agent_client *client, uint32_t service_id, uint32_t instance) {
+    client->has_failed_restart = false;
+    if (service_id == 0) {
+        agent_services_each_running(client->clients->options.services, await_restart, client);
+    } else {
+        client->restarts_open++;
+        agent_client_add_watch(client, RESTARTER, service_id, instance);
+    }
     if (client->restarts_open == 0) agent_client_say_done(client);
     for (client_watch *w = client->watches, *next; w != NULL; w = next) {
         next = w->next; // what could not even be launched is over already
@@ -61,14 +68,8 @@ void agent_client_restart(agent_client *client, const char *target) {
         agent_client_say_error(client, refusal.exit_code, refusal.text);
         return;
     }
-    client->has_failed_restart = client->is_await = false;
-    if (service_id == 0) {
-        agent_services_each_running(services, await_restart, client);
-    } else {
-        client->restarts_open++;
-        agent_client_add_watch(client, RESTARTER, service_id, instance);
-    }
-    settle_all(client);
+    client->is_await = false;
+    await_all(client, service_id, instance);
 }
 
 void agent_client_await(agent_client *client, const Warren__Agent__Await *body) {
@@ -79,22 +80,10 @@ void agent_client_await(agent_client *client, const Warren__Agent__Await *body) 
         agent_client_say_error(client, 2, "this connection waits for something already");
         return;
     }
-    for (size_t i = 0; i < body->n_targets; i++)
-        if (agent_services_find(services, body->targets[i], &service_id, &instance, &refusal) !=
-            0) {
-            agent_client_say_error(client, refusal.exit_code, refusal.text);
-            return;
-        }
-    client->has_failed_restart = false;
-    client->is_await = true;
-    for (size_t i = 0; i < body->n_targets; i++) {
-        (void)agent_services_find(services, body->targets[i], &service_id, &instance, &refusal);
-        if (service_id == 0) {
-            agent_services_each_running(services, await_restart, client);
-            continue;
-        }
-        client->restarts_open++;
-        agent_client_add_watch(client, RESTARTER, service_id, instance);
+    if (agent_services_find(services, body->target, &service_id, &instance, &refusal) != 0) {
+        agent_client_say_error(client, refusal.exit_code, refusal.text);
+        return;
     }
-    settle_all(client);
+    client->is_await = true;
+    await_all(client, service_id, instance);
 }

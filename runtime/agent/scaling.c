@@ -57,6 +57,8 @@ static int judge(const agent_service *service, int64_t count, agent_refusal *ref
 void agent_service_want(agent_service *service, uint32_t instances) {
     agent_services *s = service->services;
     if (instances > service->slot_cap) agent_service_set_slots(service, instances);
+    for (uint32_t i = service->instances; i < instances; i++)
+        service->slots[i].starts = 0; // not restarts of what was there once
     service->instances = instances;
     (void)agent_supervisor_scale(s->supervisor, uv_now(s->loop), service->id, instances);
 }

@@ -133,10 +133,10 @@ void agent_services_unwatch(agent_services *services, agent_watch *watch); // fi
 typedef void (*agent_services_cb)(const Warren__Agent__NodeInfo *info, void *user);
 void agent_services_each(const agent_services *services, agent_services_cb each, void *user);
 
-// Each service of the project. Borrowed.
+// Each service. Borrowed.
 typedef void (*agent_services_described_cb)(const Warren__Agent__Described *described, void *user);
-void agent_services_describe(const agent_services *services, const char *project,
-                             agent_services_described_cb each, void *user);
+void agent_services_describe(const agent_services *services, agent_services_described_cb each,
+                             void *user);
 
 // A process connected to the agent's path as a node. Takes fd.
 void agent_services_attach(agent_services *services, int fd, const char *name, uint32_t pid);

@@ -1,0 +1,79 @@
+#include <stdio.h>
+
+#include "cli/apply.h"
+#include "cli/args.h"
+#include "cli/config_file.h"
+#include "cli/json.h"
+
+enum { OPTION_PROJECT, OPTION_ENV, OPTION_JSON };
+
+static const cli_option options[] = {
+    {'p', "project", "NAME", "of this project, whatever the file says now, or is gone"},
+    {0, "env", "NAME", "of an ecosystem.config.js: with the variables of env_NAME"},
+    {0, "json", NULL, "each step as JSON, one object per line (docs/cli.md lists the fields)"},
+    {0, NULL, NULL, NULL},
+};
+
+static int stop_all(cli_session *session, const char *name, bool is_json) {
+    cli_plan plan;
+    int exit_code = cli_plan_make(&plan, session, name, NULL);
+    if (exit_code == CLI_DONE) cli_plan_print(&plan, is_json);
+    cli_apply_options how = {.is_json = is_json};
+    if (exit_code == CLI_DONE && plan.count > 0) exit_code = cli_apply(session, &plan, &how);
+    if (exit_code == CLI_DONE && is_json)
+        cli_json_print(json_pack("{s:s, s:o, s:I}", "type", "down", "project",
+                                 cli_json_string(name), "services", (json_int_t)plan.count));
+    else if (exit_code == CLI_DONE && plan.count == 0)
+        (void)printf("nothing of %s runs\n", name);
+    else if (exit_code == CLI_DONE)
+        (void)printf("%s is down\n", name);
+    cli_plan_deinit(&plan);
+    return exit_code;
+}
+
+static int down(const char *name, bool is_json) {
+    cli_session *session = NULL;
+    int err = cli_session_open(&session);
+    if (err != 0 && err != -ENOENT && err != -ECONNREFUSED) return cli_client_explain(err);
+    int exit_code = stop_all(session, name, is_json);
+    cli_session_close(session);
+    return exit_code;
+}
+
+static int run(int argc, char **argv) {
+    cli_args args = {.command = &cli_down, .argc = argc, .argv = argv};
+    cli_config_request request = {.what = "show", .timeout_ms = CLI_CONFIG_TIMEOUT_MS};
+    const char *name = NULL;
+    bool is_json = false;
+    for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
+        switch (arg) {
+        case CLI_ARG_BAD: return cli_args_exit_code(&args);
+        case CLI_ARG_WORD:
+            if (!cli_args_target(&args, &request.file)) return CLI_USAGE;
+            break;
+        case OPTION_PROJECT: name = args.value; break;
+        case OPTION_ENV: request.env = args.value; break;
+        default: is_json = true;
+        }
+    }
+    if (name != NULL && request.file != NULL) {
+        cli_say("down wants a file or --project NAME, not both");
+        return CLI_USAGE;
+    }
+    if (name != NULL) return down(name, is_json);
+    cli_project project;
+    int exit_code = cli_project_load(&request, &project);
+    if (exit_code == CLI_DONE) exit_code = down(project.name, is_json);
+    cli_project_deinit(&project);
+    return exit_code;
+}
+
+const cli_command cli_down = {
+    .name = "down",
+    .usage = "[FILE] [--project NAME] [--json]",
+    .summary = "Stops all services of a project",
+    .example = "  warren down                 # of the warren.config.mjs here\n"
+               "  warren down --project shop  # also without its file\n",
+    .options = options,
+    .run = run,
+};

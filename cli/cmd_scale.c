@@ -1,0 +1,146 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/supervisor.h"
+#include "cli/args.h"
+#include "cli/client.h"
+#include "cli/json.h"
+#include "core/mem.h"
+
+enum { OPTION_NO_WAIT, OPTION_JSON };
+
+static const cli_option options[] = {
+    {0, "no-wait", NULL, "do not wait until new instances are ready and others have ended"},
+    {0, "json", NULL, "as JSON: {\"service\": NAME, \"instances\": N} for each"},
+    {0, NULL, NULL, NULL},
+};
+
+typedef struct scale_command {
+    Warren__Agent__Scale *scales; // their targets are ours
+    size_t count;
+    bool is_json, waits;
+    uint32_t instances; // that the service of the present question has
+} scale_command;
+
+// "api=4", "api=+2", "api=-1"
+static bool take_word(scale_command *command, const char *word) {
+    const char *equals = strrchr(word, '=');
+    char *end = NULL;
+    long count = equals != NULL ? strtol(equals + 1, &end, 10) : 0;
+    bool is_number = end != NULL && end != equals + 1 && *end == '\0' &&
+                     strchr("+-0123456789", equals[1]) != NULL;
+    if (!is_number || equals == word || labs(count) > AGENT_INSTANCES_MAX) {
+        cli_say("scale wants a service and its number of instances, like api=4, api=+2 or api=-1, "
+                "up to %d, not \"%.80s\"",
+                AGENT_INSTANCES_MAX, word);
+        return false;
+    }
+    Warren__Agent__Scale *scale = &command->scales[command->count++];
+    warren__agent__scale__init(scale);
+    scale->target = mem_copy(word, (size_t)(equals - word) + 1);
+    scale->target[equals - word] = '\0';
+    scale->count = (int32_t)count;
+    scale->is_relative = equals[1] == '+' || equals[1] == '-';
+    return true;
+}
+
+static bool on_done(const Warren__Agent__Reply *reply, void *user) {
+    const scale_command *command = user;
+    if (reply->kind_case == WARREN__AGENT__REPLY__KIND_EVENT && !command->is_json &&
+        reply->event->text[0] != '\0')
+        cli_say("%s", reply->event->text);
+    return false;
+}
+
+typedef struct counting {
+    const char *name;
+    uint32_t instances;
+} counting;
+
+static bool on_described(const Warren__Agent__Reply *reply, void *user) {
+    counting *c = user;
+    if (reply->kind_case == WARREN__AGENT__REPLY__KIND_DESCRIBED &&
+        strcmp(reply->described->run->name, c->name) == 0)
+        c->instances = reply->described->instances;
+    return false;
+}
+
+static int tell(cli_session *session, const scale_command *command, const char *name) {
+    Warren__Agent__Describe body = WARREN__AGENT__DESCRIBE__INIT;
+    counting c = {.name = name};
+    CLI_REQUEST(request, DESCRIBE, describe, &body);
+    int exit_code = cli_session_ask(session, &request, on_described, &c);
+    if (exit_code != CLI_DONE) return exit_code;
+    if (command->is_json)
+        cli_json_print(json_pack("{s:o, s:I}", "service", cli_json_string(name), "instances",
+                                 (json_int_t)c.instances));
+    else
+        (void)printf("%s has %u %s\n", name, c.instances,
+                     c.instances == 1 ? "instance" : "instances");
+    return CLI_DONE;
+}
+
+static int scale_all(cli_session *session, scale_command *command) {
+    int exit_code = CLI_DONE;
+    for (size_t i = 0; i < command->count && exit_code == CLI_DONE; i++) {
+        CLI_REQUEST(request, SCALE, scale, &command->scales[i]);
+        exit_code = cli_session_ask(session, &request, on_done, command);
+    }
+    for (size_t i = 0; i < command->count && command->waits && exit_code == CLI_DONE; i++) {
+        Warren__Agent__Await body = WARREN__AGENT__AWAIT__INIT;
+        body.target = command->scales[i].target;
+        CLI_REQUEST(request, AWAIT, await, &body);
+        exit_code = cli_session_ask(session, &request, on_done, command);
+    }
+    for (size_t i = 0; i < command->count && exit_code == CLI_DONE; i++)
+        exit_code = tell(session, command, command->scales[i].target);
+    return exit_code;
+}
+
+static int scale(scale_command *command) {
+    cli_session *session;
+    int err = cli_session_open(&session);
+    if (err != 0) return cli_client_explain(err);
+    int exit_code = scale_all(session, command);
+    cli_session_close(session);
+    return exit_code;
+}
+
+static int run(int argc, char **argv) {
+    cli_args args = {.command = &cli_scale, .argc = argc, .argv = argv};
+    scale_command command = {.waits = true};
+    int exit_code = CLI_DONE;
+    command.scales = mem_alloc(((size_t)argc + 1) * sizeof *command.scales);
+    for (int arg; exit_code == CLI_DONE && (arg = cli_args_next(&args)) != CLI_ARG_END;) {
+        if (arg == CLI_ARG_BAD) {
+            free(command.scales);
+            return cli_args_exit_code(&args);
+        }
+        if (arg == CLI_ARG_WORD)
+            exit_code = take_word(&command, args.value) ? CLI_DONE : CLI_USAGE;
+        else if (arg == OPTION_NO_WAIT)
+            command.waits = false;
+        else
+            command.is_json = true;
+    }
+    if (exit_code == CLI_DONE && command.count == 0) {
+        cli_say("scale what? `warren scale api=4`, `warren scale api=+2`");
+        exit_code = CLI_USAGE;
+    }
+    if (exit_code == CLI_DONE) exit_code = scale(&command);
+    for (size_t i = 0; i < command.count; i++)
+        free(command.scales[i].target);
+    free(command.scales);
+    return exit_code;
+}
+
+const cli_command cli_scale = {
+    .name = "scale",
+    .usage = "SERVICE=N|+N|-N... [--no-wait] [--json]",
+    .summary = "Gives a service more or fewer instances, and waits until it has them",
+    .example = "  warren scale api=4\n"
+               "  warren scale api=+2 worker=-1\n",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,121 @@
+// A file that has changed: what needs new processes gets them without a lost request, what does not is left alone.
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import { test } from 'node:test'
+import { freePort } from '../supervision/sandbox.mjs'
+import { get, Sandbox } from './sandbox.mjs'
+
+async function open(t, settings = {}) {
+  const box = await Sandbox.open(t)
+  const port = Number(await freePort())
+  box.port = port
+  box.api = (more) => box.config({ name: 'shop', services: { api: {
+    entry: './server.js', instances: 3, ports: [port], health: { ready: 'listen', timeout: '30s' }, ...settings, ...more,
+  } } })
+  await box.agent()
+  box.api({ env: { WORD: 'old' } })
+  await box.up()
+  return box
+}
+
+test('a variable that changed replaces the instances, and no request fails meanwhile', async (t) => {
+  const box = await open(t)
+  const before = await box.pids()
+  box.api({ env: { WORD: 'new' } })
+  let isOver = false
+  const asking = (async () => {
+    const words = new Set()
+    while (!isOver) words.add((await get(box.port)).split(' ')[0])
+    return words
+  })()
+  const { plans, stdout } = await box.up()
+  isOver = true
+  const words = [...await asking]
+  assert.deepEqual(words.filter((word) => word !== 'old' && word !== 'new'), [])
+  assert.deepEqual(plans, [{ type: 'planned', service: 'api', action: 'update', from: 3, to: 3, keys: ['env.WORD'] }])
+  assert.ok(!/"(old|new)"/.test(stdout), 'values are nobody else\'s business')
+  const after = await box.pids()
+  assert.deepEqual(Object.keys(after), Object.keys(before))
+  for (const name of Object.keys(before)) assert.notEqual(after[name], before[name])
+  assert.match(await get(box.port), /^new /)
+  assert.deepEqual((await box.up()).planned, { api: 'keep' })
+  // What is restarted now is the new program too.
+  await box.ok(['restart', 'api.0'])
+  for (let i = 0; i < 6; i++) assert.match(await get(box.port), /^new /)
+})
+
+test('rules hold at once, and touch no process', async (t) => {
+  const box = await open(t)
+  const before = await box.pids()
+  box.api({ env: { WORD: 'old' }, restart: 'never', stop: { grace: '9s', signal: 'SIGINT' }, logs: { files: 2 }, stall: { after: '7s' } })
+  const { plans } = await box.up()
+  assert.deepEqual(plans[0].keys,
+    ['restart.when', 'stop.signal', 'stop.grace', 'stall.after', 'logs.files'])
+  assert.deepEqual(await box.pids(), before)
+  process.kill(before['api.1'], 'SIGKILL')
+  const gone = async () => (await box.nodes()).find(({ name }) => name === 'api.1').state === 'down'
+  while (!await gone()) continue
+  assert.deepEqual((await box.up(['--dry-run'])).planned, { api: 'keep' }) // never: it has had its life
+})
+
+test('a new program that fails leaves what ran before, and says why', async (t) => {
+  const box = await open(t)
+  const before = await box.pids()
+  box.api({ env: { WORD: 'new', FAIL: '0' } })
+  const end = await box.done(['up', '-d'])
+  assert.equal(end.code, 1, end.stderr)
+  assert.match(end.stderr, /no database\n/)
+  assert.match(end.stderr, /api is not changed: the new api\.\d ended before it was ready \(exit code 3\); it runs as before\n/)
+  assert.deepEqual(await box.pids(), before)
+  assert.match(await get(box.port), /^old /)
+  // It would be tried again; taken back, there is nothing to do.
+  assert.deepEqual((await box.up(['--dry-run'])).planned, { api: 'update' })
+  box.api({ env: { WORD: 'old' } })
+  assert.deepEqual((await box.up()).planned, { api: 'keep' })
+})
+
+test('a new program that fails in the second instance is taken back in the first', async (t) => {
+  const box = await open(t, { update: { parallel: 1 } })
+  box.api({ env: { WORD: 'new', FAIL: '1' } })
+  const end = await box.done(['up', '-d'])
+  assert.equal(end.code, 1, end.stderr)
+  assert.match(end.stderr, /api is not changed: the new api\.1 ended before it was ready \(exit code 3\); it runs as before\n/)
+  assert.equal(fs.readFileSync(box.path('starts'), 'utf8'), '..')
+  for (let i = 0; i < 9; i++) assert.match(await get(box.port), /^old /)
+  const nodes = await box.nodes()
+  assert.deepEqual(nodes.map(({ name, state }) => `${name} ${state}`), ['api.0 up', 'api.1 up', 'api.2 up'])
+})
+
+test('another group is another start: stopped first, then started', async (t) => {
+  const box = await open(t)
+  const before = await box.pids()
+  box.api({ env: { WORD: 'old' }, group: 'web' })
+  assert.deepEqual((await box.up()).planned, { api: 'replace' })
+  const after = await box.pids()
+  for (const name of Object.keys(before)) assert.notEqual(after[name], before[name])
+  assert.match(await get(box.port), /^old /)
+})
+
+test('an instance that was given up is started again, and only that one', async (t) => {
+  const box = await open(t, { restart: { max: 0 } })
+  const before = await box.pids()
+  process.kill(before['api.1'], 'SIGKILL')
+  const state = async () => (await box.nodes()).find(({ name }) => name === 'api.1').state
+  while (await state() !== 'failed') continue
+  assert.deepEqual((await box.up()).planned, { api: 'revive' })
+  const after = await box.pids()
+  assert.equal(await state(), 'up')
+  assert.deepEqual([after['api.0'], after['api.2']], [before['api.0'], before['api.2']])
+})
+
+test('the number and the program change together: what is added is new already', async (t) => {
+  const box = await open(t)
+  box.api({ env: { WORD: 'new' }, instances: 5 })
+  const { plans } = await box.up()
+  assert.deepEqual([plans[0].from, plans[0].to, plans[0].keys], [3, 5, ['env.WORD']])
+  assert.equal((await box.names()).length, 5)
+  box.api({ env: { WORD: 'newer' }, instances: 1 })
+  await box.up()
+  assert.deepEqual(await box.names(), ['api.0'])
+  assert.match(await get(box.port), /^newer /)
+})

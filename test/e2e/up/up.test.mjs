@@ -1,0 +1,119 @@
+// `warren up` makes what runs what the file says, and nothing more.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { freePort } from '../supervision/sandbox.mjs'
+import { get, Sandbox } from './sandbox.mjs'
+
+test('all services of the file run and are ready, and a second time nothing is touched', async (t) => {
+  const box = await Sandbox.open(t)
+  const port = Number(await freePort())
+  box.config({ services: {
+    api: { entry: './server.js', instances: 2, ports: [port], health: { ready: 'listen' }, env: { WORD: 'hello' } },
+    app: { entry: './app.js' },
+  } })
+  await box.agent()
+  const first = await box.up(['--wait'])
+  assert.deepEqual(first.planned, { api: 'start', app: 'start' })
+  assert.match(await get(port), /^hello /)
+  const pids = await box.pids()
+  assert.deepEqual(Object.keys(pids).sort(), ['api.0', 'api.1', 'app.0'])
+  const second = await box.up()
+  assert.deepEqual(second.planned, { api: 'keep', app: 'keep' })
+  assert.equal(second.lines.at(-1).changed, false)
+  assert.deepEqual(await box.pids(), pids)
+})
+
+test('it brings its own agent when none is there, which ends with the project', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: { app: { entry: './app.js' } } })
+  await box.up()
+  assert.deepEqual(await box.names(), ['app.0'])
+  const down = await box.ok(['down'])
+  assert.match(down.stdout, /is down\n$/)
+  const again = await box.ok(['down'])
+  assert.match(again.stdout, /^nothing of project-\S+ runs\n$/)
+})
+
+test('what is no longer in the file is stopped, what is new is started, what others run is left alone', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  await box.ok(['run', '-d', '--name', 'mine', 'app.js'])
+  box.config({ name: 'shop', services: { one: { entry: './app.js' }, two: { entry: './app.js' } } })
+  await box.up()
+  const before = await box.pids()
+  box.config({ name: 'shop', services: { two: { entry: './app.js' }, three: { entry: './app.js' } } })
+  const { planned } = await box.up()
+  assert.deepEqual(planned, { one: 'stop', two: 'keep', three: 'start' })
+  const after = await box.pids()
+  assert.deepEqual(Object.keys(after).sort(), ['mine.0', 'three.0', 'two.0'])
+  assert.equal(after['two.0'], before['two.0'])
+  await box.ok(['down', '--project', 'shop'])
+  assert.deepEqual(await box.names(), ['mine.0'])
+})
+
+test('a dry run shows the same plan and does nothing, with no agent too', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: { app: { entry: './app.js', instances: 3 } } })
+  const { stdout } = await box.ok(['up', '--dry-run'])
+  assert.equal(stdout, `+ app  3 x ${box.path('app.js')}\n`)
+  assert.equal((await box.done(['ps'])).code, 4)
+})
+
+test('a service with its name that is not its own keeps the project down, with what to do', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  await box.ok(['run', '-d', '--name', 'api', 'app.js'])
+  box.config({ name: 'shop', services: { db: { entry: './app.js' }, api: { entry: './app.js' } } })
+  const byHand = await box.done(['up', '-d'])
+  assert.equal(byHand.code, 1)
+  assert.equal(byHand.stderr, 'warren: api runs already, started by hand: `warren stop api` ends it, then `warren up` starts it\n')
+  assert.deepEqual(await box.names(), ['api.0'])
+  await box.ok(['stop', 'api'])
+  await box.up()
+  box.config({ name: 'other', services: { api: { entry: './app.js' } } })
+  const others = await box.done(['up', '-d'])
+  assert.equal(others.code, 1)
+  assert.match(others.stderr, /^warren: api runs already, for the project shop: /)
+})
+
+test('what cannot be carried out yet is refused, not left out', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: { app: { entry: './app.js', secrets: ['KEY'] } } })
+  const end = await box.done(['up', '-d'])
+  assert.equal(end.code, 2)
+  assert.match(end.stderr, /secrets is not carried out yet\n.*take it out of the file/)
+})
+
+test('a service that fails at its start is told with its last lines, and the others run', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  box.write('bad.js', 'console.error("no such database"); process.exit(3)\n')
+  box.config({ name: 'shop', services: { bad: { entry: './bad.js' }, app: { entry: './app.js' } } })
+  const end = await box.done(['up', '-d'])
+  assert.equal(end.code, 1)
+  assert.match(end.stderr, /bad did not start: exit code 3 within 1 s of its first start\n/)
+  assert.match(end.stderr, /no such database\n/)
+  assert.match(end.stderr, /shop is not up as the file says/)
+  assert.match((await box.nodes()).find(({ name }) => name === 'app.0').state, /up/)
+  // Mended, it is started, and nothing else is touched.
+  const { 'app.0': pid } = await box.pids()
+  box.write('bad.js', 'setInterval(() => {}, 1000)\n')
+  assert.deepEqual((await box.up()).planned, { bad: 'start', app: 'keep' })
+  assert.equal((await box.pids())['app.0'], pid)
+})
+
+test('a new agent knows the project of the one that was killed, and how many instances it has', async (t) => {
+  const box = await Sandbox.open(t)
+  const first = await box.agent()
+  box.config({ name: 'shop', services: { app: { entry: './app.js', instances: 3 } } })
+  await box.up()
+  await box.ok(['scale', 'app=2'])
+  const pids = await box.pids()
+  await box.killAgent(first)
+  await box.agent()
+  assert.deepEqual(await box.pids(), pids)
+  const { plans } = await box.up(['--dry-run'])
+  assert.deepEqual(plans, [{ type: 'planned', service: 'app', action: 'scale', from: 2, to: 3, keys: [] }])
+  await box.ok(['down'])
+  assert.deepEqual(await box.names(), [])
+})
