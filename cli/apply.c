@@ -76,6 +76,7 @@ static int scale(applying *a) {
     Warren__Agent__Scale body = WARREN__AGENT__SCALE__INIT;
     body.target = borrow(a->step->name);
     body.count = (int32_t)a->step->to;
+    body.drain_ms = a->step->wanted->drain_ms;
     CLI_REQUEST(request, SCALE, scale, &body);
     return ask(a, &request);
 }

@@ -160,8 +160,9 @@ struct cli_session {
     cli_client *client;
     cli_answer_cb on_reply; // of the question that is open; NULL: none
     void *user;
-    int exit_code;
-    bool is_answered, is_over; // over: no more questions, `exit_code` answers all of them
+    int exit_code; // of the question that was answered last
+    bool is_answered;
+    int over_code; // there are no more answers but this one; 0: there are
 };
 
 static void answer(cli_session *s, int exit_code) {
@@ -170,12 +171,16 @@ static void answer(cli_session *s, int exit_code) {
     s->on_reply = NULL;
 }
 
+static void end(cli_session *s, int exit_code) {
+    s->over_code = exit_code;
+    if (!s->is_answered) answer(s, exit_code);
+}
+
 static void on_answer(const Warren__Agent__Reply *reply, void *user) {
     cli_session *s = user;
     if (reply == NULL) {
         if (s->on_reply != NULL) cli_say("the agent ended before it answered");
-        s->is_over = true;
-        answer(s, CLI_NO_AGENT);
+        end(s, CLI_NO_AGENT);
         return;
     }
     if (s->on_reply == NULL) return; // of a question that was answered
@@ -189,9 +194,7 @@ static void on_answer(const Warren__Agent__Reply *reply, void *user) {
 }
 
 static void on_interrupt(uv_signal_t *handle, int signal) {
-    cli_session *s = handle->data;
-    s->is_over = true;
-    answer(s, 128 + signal);
+    end(handle->data, 128 + signal);
 }
 
 int cli_session_open(cli_session **out) {
@@ -212,7 +215,7 @@ int cli_session_open(cli_session **out) {
 
 int cli_session_ask(cli_session *s, const Warren__Agent__Request *request, cli_answer_cb on_reply,
                     void *user) {
-    if (s->is_over) return s->exit_code;
+    if (s->over_code != 0) return s->over_code;
     s->on_reply = on_reply;
     s->user = user;
     s->is_answered = false;

@@ -5,12 +5,14 @@
 #include "agent/supervisor.h"
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/duration.h"
 #include "cli/json.h"
 #include "core/mem.h"
 
-enum { OPTION_NO_WAIT, OPTION_JSON };
+enum { OPTION_DRAIN, OPTION_NO_WAIT, OPTION_JSON };
 
 static const cli_option options[] = {
+    {0, "drain", "TIME", "for those that go to finish what they have: 30s, 500ms (default 10s)"},
     {0, "no-wait", NULL, "do not wait until new instances are ready and others have ended"},
     {0, "json", NULL, "as JSON: {\"service\": NAME, \"instances\": N} for each"},
     {0, NULL, NULL, NULL},
@@ -20,6 +22,7 @@ typedef struct scale_command {
     Warren__Agent__Scale *scales; // their targets are ours
     size_t count;
     bool is_json, waits;
+    uint64_t drain_ms;
     uint32_t instances; // that the service of the present question has
 } scale_command;
 
@@ -84,6 +87,7 @@ static int tell(cli_session *session, const scale_command *command, const char *
 static int scale_all(cli_session *session, scale_command *command) {
     int exit_code = CLI_DONE;
     for (size_t i = 0; i < command->count && exit_code == CLI_DONE; i++) {
+        command->scales[i].drain_ms = (uint32_t)command->drain_ms;
         CLI_REQUEST(request, SCALE, scale, &command->scales[i]);
         exit_code = cli_session_ask(session, &request, on_done, command);
     }
@@ -107,28 +111,35 @@ static int scale(scale_command *command) {
     return exit_code;
 }
 
+static bool take(scale_command *command, const cli_args *args, int option) {
+    switch (option) {
+    case CLI_ARG_WORD: return take_word(command, args->value);
+    case OPTION_DRAIN:
+        if (!cli_duration_parse("drain", args->value, AGENT_DRAIN_MAX_MS, &command->drain_ms))
+            return false;
+        if (command->drain_ms == 0) command->drain_ms = 1; // 0 stands for the default
+        return true;
+    case OPTION_NO_WAIT: command->waits = false; return true;
+    default: command->is_json = true; return true;
+    }
+}
+
 static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_scale, .argc = argc, .argv = argv};
     scale_command command = {.waits = true};
     int exit_code = CLI_DONE;
     command.scales = mem_alloc(((size_t)argc + 1) * sizeof *command.scales);
     for (int arg; exit_code == CLI_DONE && (arg = cli_args_next(&args)) != CLI_ARG_END;) {
-        if (arg == CLI_ARG_BAD) {
-            free(command.scales);
-            return cli_args_exit_code(&args);
-        }
-        if (arg == CLI_ARG_WORD)
-            exit_code = take_word(&command, args.value) ? CLI_DONE : CLI_USAGE;
-        else if (arg == OPTION_NO_WAIT)
-            command.waits = false;
-        else
-            command.is_json = true;
+        if (arg == CLI_ARG_BAD)
+            exit_code = cli_args_exit_code(&args);
+        else if (!take(&command, &args, arg))
+            exit_code = CLI_USAGE;
     }
-    if (exit_code == CLI_DONE && command.count == 0) {
+    if (exit_code == CLI_DONE && !args.wants_help_only && command.count == 0) {
         cli_say("scale what? `warren scale api=4`, `warren scale api=+2`");
         exit_code = CLI_USAGE;
     }
-    if (exit_code == CLI_DONE) exit_code = scale(&command);
+    if (exit_code == CLI_DONE && command.count > 0) exit_code = scale(&command);
     for (size_t i = 0; i < command.count; i++)
         free(command.scales[i].target);
     free(command.scales);
@@ -137,7 +148,7 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_scale = {
     .name = "scale",
-    .usage = "SERVICE=N|+N|-N... [--no-wait] [--json]",
+    .usage = "SERVICE=N|+N|-N... [--drain TIME] [--no-wait] [--json]",
     .summary = "Gives a service more or fewer instances, and waits until it has them",
     .example = "  warren scale api=4\n"
                "  warren scale api=+2 worker=-1\n",

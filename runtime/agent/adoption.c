@@ -6,6 +6,7 @@
 #include "agent/elders.h"
 #include "agent/keep.h"
 #include "agent/kept.h"
+#include "agent/reload.h"
 #include "agent/say.h"
 #include "core/mem.h"
 #include "io/packet.h"
@@ -293,7 +294,7 @@ void agent_services_adopt(agent_services *s, agent_adoption *a) {
     for (agent_service *service = s->first; service != NULL; service = service->next) {
         service_count++;
         if (service->instances != service->program.run->instances)
-            agent_service_want(service, service->program.run->instances);
+            agent_service_want(service, service->program.run->instances, AGENT_RELOAD_DRAIN_MS);
         if (!agent_supervisor_is_over(s->supervisor, service->id, AGENT_INSTANCE_ALL)) continue;
         service->is_over = true;
         agent_sockets_destroy(service->sockets);

@@ -106,6 +106,15 @@ static void send_signal(agent_service *service, const agent_decision *d) {
     agent_kept_state(service, d->instance);
 }
 
+static void drain(agent_service *service, const agent_decision *d) {
+    slot *sl = &service->slots[d->instance];
+    sl->is_draining = true;
+    if (sl->member == NULL || !agent_member_drain(sl->member, d->delay_ms))
+        agent_supervisor_drained(service->services->supervisor, uv_now(service->services->loop),
+                                 service->id, d->instance);
+    agent_kept_state(service, d->instance);
+}
+
 // For those who wait for it; people see it in lists.
 static void tell_ready(agent_service *service, uint32_t instance) {
     char name[AGENT_NODE_NAME_LEN_MAX];
@@ -136,6 +145,7 @@ static void carry_out_one(agent_services *s, const agent_decision *d) {
         agent_launcher_add(s, d->service_id, d->instance);
         return;
     case AGENT_SIGNAL: send_signal(service, d); return;
+    case AGENT_DRAIN: drain(service, d); return;
     case AGENT_NOW_READY: tell_ready(service, d->instance); return;
     case AGENT_TOO_LATE: tell_late(service, d); return;
     case AGENT_BACKOFF:

@@ -27,7 +27,8 @@ static int refuse(agent_refusal *refusal, uint32_t exit_code, int err) {
     return err;
 }
 
-static int judge(const agent_service *service, int64_t count, agent_refusal *refusal) {
+static int judge(const agent_service *service, int64_t count, uint32_t drain_ms,
+                 agent_refusal *refusal) {
     if (service->services->is_closed) {
         (void)snprintf(refusal->text, sizeof refusal->text, "the agent is stopping");
         return refuse(refusal, 4, MESH_ECLOSED);
@@ -37,6 +38,11 @@ static int judge(const agent_service *service, int64_t count, agent_refusal *ref
                        "%s cannot have %lld instances: 1 to %d are possible (`warren stop %s` ends "
                        "all of it)",
                        service->name, (long long)count, AGENT_INSTANCES_MAX, service->name);
+        return refuse(refusal, 2, MESH_EINVAL);
+    }
+    if (drain_ms > AGENT_DRAIN_MAX_MS) {
+        (void)snprintf(refusal->text, sizeof refusal->text,
+                       "%u ms to drain are too many: an hour is the most", drain_ms);
         return refuse(refusal, 2, MESH_EINVAL);
     }
     if (service->reloading != NULL) {
@@ -54,13 +60,13 @@ static int judge(const agent_service *service, int64_t count, agent_refusal *ref
     return 0;
 }
 
-void agent_service_want(agent_service *service, uint32_t instances) {
+void agent_service_want(agent_service *service, uint32_t instances, uint32_t drain_ms) {
     agent_services *s = service->services;
     if (instances > service->slot_cap) agent_service_set_slots(service, instances);
     for (uint32_t i = service->instances; i < instances; i++)
         service->slots[i].starts = 0; // not restarts of what was there once
     service->instances = instances;
-    (void)agent_supervisor_scale(s->supervisor, uv_now(s->loop), service->id, instances);
+    (void)agent_supervisor_scale(s->supervisor, uv_now(s->loop), service->id, instances, drain_ms);
 }
 
 int agent_services_scale(agent_services *s, uint32_t service_id, const agent_scale *scale,
@@ -68,12 +74,13 @@ int agent_services_scale(agent_services *s, uint32_t service_id, const agent_sca
     agent_service *service = agent_service_find(s, service_id);
     CHECK(service != NULL); // its caller found it
     int64_t count = scale->is_relative ? (int64_t)service->instances + scale->count : scale->count;
-    int err = judge(service, count, refusal);
+    uint32_t drain_ms = scale->drain_ms != 0 ? scale->drain_ms : AGENT_RELOAD_DRAIN_MS;
+    int err = judge(service, count, drain_ms, refusal);
     if (err != 0) return err;
     if ((uint32_t)count != service->instances)
         agent_say_event("%s is scaled from %u to %u", service->name, service->instances,
                         (unsigned)count);
-    agent_service_want(service, (uint32_t)count);
+    agent_service_want(service, (uint32_t)count, drain_ms);
     agent_kept_service(service);
     agent_services_carry_out(s);
     return 0;

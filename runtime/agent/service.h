@@ -144,7 +144,7 @@ agent_strategy agent_run_strategy(const agent_services *services, Warren__Agent_
 
 // scaling.c
 // So many are wanted; those that have a slot beyond them are on their way out.
-void agent_service_want(agent_service *service, uint32_t instances);
+void agent_service_want(agent_service *service, uint32_t instances, uint32_t drain_ms);
 
 // launcher.c
 // The slots beside those of the instances have moved.

@@ -338,11 +338,17 @@ bool agent_services_is_ready(const agent_services *s, uint32_t service_id, uint3
 }
 
 static void on_drained(const agent_member *member, uint32_t connections, void *user) {
+    agent_services *s = user;
     const agent_service *service =
-        agent_service_find_name(user, agent_member_identity(member)->service);
+        agent_service_find_name(s, agent_member_identity(member)->service);
     uint32_t at = service != NULL ? agent_service_slot_of(service, member) : UINT32_MAX;
-    if (at != UINT32_MAX && agent_service_is_beside(service, at))
+    if (at == UINT32_MAX) return;
+    if (agent_service_is_beside(service, at)) {
         agent_reloading_drained(service->reloading, at, connections);
+        return;
+    }
+    agent_supervisor_drained(s->supervisor, uv_now(s->loop), service->id, at);
+    if (agent_supervisor_has_decisions(s->supervisor)) agent_services_carry_out_soon(s);
 }
 
 static void on_attached_end(void *user) {

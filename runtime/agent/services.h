@@ -59,7 +59,8 @@ bool agent_services_is_settled(const agent_services *services, uint32_t service_
 
 typedef struct agent_scale {
     int32_t count;
-    bool is_relative; // so many more
+    bool is_relative;  // so many more
+    uint32_t drain_ms; // for those that go to finish what they have; 0: the default
 } agent_scale;
 // Begins it: new instances are launched, those that are too many are stopped, the last ones first
 // to go.

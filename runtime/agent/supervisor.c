@@ -144,10 +144,11 @@ int agent_supervisor_change(agent_supervisor *s, const agent_supervised *spec) {
 }
 
 int agent_supervisor_scale(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
-                           uint32_t instances) {
+                           uint32_t instances, uint32_t drain_ms) {
     service *svc = find(s, service_id);
     if (svc == NULL) return MESH_ENOTFOUND;
-    if (instances == 0 || instances > AGENT_INSTANCES_MAX) return MESH_EINVAL;
+    if (instances == 0 || instances > AGENT_INSTANCES_MAX || drain_ms > AGENT_DRAIN_MAX_MS)
+        return MESH_EINVAL;
     if (svc->over_count == svc->spec.instances && instances > svc->wanted) return MESH_ECLOSED;
     uint32_t before = svc->wanted;
     if (instances > svc->spec.instances) add_instances(svc, instances);
@@ -155,9 +156,16 @@ int agent_supervisor_scale(agent_supervisor *s, uint64_t now_ms, uint32_t servic
     for (uint32_t i = before; i < instances; i++)
         agent_life_join(s, svc, i);
     for (uint32_t i = instances; i < before; i++)
-        agent_life_stop(s, now_ms, svc, i, false);
+        agent_life_retire(s, now_ms, svc, i, drain_ms);
     agent_group_advance(s, now_ms, svc->group);
     return 0;
+}
+
+void agent_supervisor_drained(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
+                              uint32_t index) {
+    service *svc;
+    if (find_instance(s, service_id, index, &svc) != NULL)
+        agent_life_drained(s, now_ms, svc, index);
 }
 
 void agent_supervisor_remove(agent_supervisor *s, uint32_t service_id) {

@@ -30,6 +30,8 @@ enum {
     AGENT_SETTLE_MS = 1000,
     AGENT_SETTLE_KNOWN_MS = 10000,
     AGENT_START_TIMEOUT_MS = 30000, // where none is said
+    AGENT_DRAIN_MAX_MS = 3600000,
+    AGENT_DRAIN_ANSWER_MS = 1000, // more than the time to drain: a loop that turns has answered
 };
 
 typedef struct agent_supervisor agent_supervisor;
@@ -95,11 +97,13 @@ int agent_supervisor_add(agent_supervisor *supervisor, const agent_supervised *s
 // Other rules for a service (its number of instances and its group stay), from now on.
 // MESH_ENOTFOUND, MESH_EINVAL.
 int agent_supervisor_change(agent_supervisor *supervisor, const agent_supervised *service);
-// So many instances from now on: the last ones are stopped, new ones launched. Those that are no
-// longer wanted keep their numbers and are over in the end. MESH_ENOTFOUND, MESH_EINVAL,
-// MESH_ECLOSED: it is over, and there should be more.
+// So many instances from now on: the last ones finish what they have (drain_ms at most) and are
+// stopped, new ones launched. Those that are no longer wanted keep their numbers and are over in
+// the end. MESH_ENOTFOUND, MESH_EINVAL, MESH_ECLOSED: it is over, and there should be more.
 int agent_supervisor_scale(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
-                           uint32_t instances);
+                           uint32_t instances, uint32_t drain_ms);
+void agent_supervisor_drained(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
+                              uint32_t instance);
 // Forgets a service that has ended; others stay.
 void agent_supervisor_remove(agent_supervisor *supervisor, uint32_t service_id);
 
@@ -173,6 +177,7 @@ bool agent_supervisor_is_over(const agent_supervisor *supervisor, uint32_t servi
 typedef enum agent_decision_kind {
     AGENT_LAUNCH,
     AGENT_SIGNAL,    // send `signal`
+    AGENT_DRAIN,     // it is to finish what it has within `delay_ms`: say drained when it has
     AGENT_NOW_READY, // it can do its work from now on
     AGENT_TOO_LATE,  // it was not ready within `delay_ms`; SIGKILL follows
     AGENT_BACKOFF,   // it failed (`how`) and will be launched again in `delay_ms`, or when the turn

@@ -9,7 +9,7 @@ void agent_life_launch(agent_supervisor *s, service *svc, uint32_t index) {
     instance *in = &svc->instances[index];
     in->phase = LAUNCHING;
     in->leaving = STAYING;
-    in->is_killed = in->is_ready = in->is_late = false;
+    in->is_killed = in->is_ready = in->is_late = in->is_draining = false;
     in->due_at_ms = in->ready_at_ms = UINT64_MAX;
     agent_decide(s, AGENT_LAUNCH, svc, index);
 }
@@ -80,6 +80,7 @@ void agent_life_kill(agent_supervisor *s, service *svc, uint32_t index) {
     instance *in = &svc->instances[index];
     if (in->is_killed) return;
     in->is_killed = true;
+    in->is_draining = false;
     in->due_at_ms = in->ready_at_ms = UINT64_MAX;
     agent_decide(s, AGENT_SIGNAL, svc, index)->signal = SIGKILL;
 }
@@ -87,6 +88,7 @@ void agent_life_kill(agent_supervisor *s, service *svc, uint32_t index) {
 static void terminate(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
     instance *in = &svc->instances[index];
     if (in->is_killed) return;
+    in->is_draining = false;
     in->due_at_ms = now_ms + svc->spec.grace_ms;
     in->ready_at_ms = UINT64_MAX;
     agent_decide(s, AGENT_SIGNAL, svc, index)->signal =
@@ -114,12 +116,32 @@ void agent_life_stop(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_
         return;
     case RUNNING:
         if (!is_kill) {
+            if (in->is_draining) terminate(s, now_ms, svc, index); // no more time for that
             agent_life_leave(s, now_ms, svc, index, STOPPED);
             return;
         }
         in->leaving = STOPPED;
         agent_life_kill(s, svc, index);
     }
+}
+
+void agent_life_retire(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
+                       uint32_t drain_ms) {
+    instance *in = &svc->instances[index];
+    if (in->phase != RUNNING || in->leaving != STAYING || in->is_killed) {
+        agent_life_stop(s, now_ms, svc, index, false);
+        return;
+    }
+    in->leaving = STOPPED;
+    in->is_draining = true;
+    in->ready_at_ms = UINT64_MAX;
+    in->due_at_ms = now_ms + drain_ms + AGENT_DRAIN_ANSWER_MS;
+    agent_decide(s, AGENT_DRAIN, svc, index)->delay_ms = drain_ms;
+}
+
+void agent_life_drained(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
+    const instance *in = &svc->instances[index];
+    if (in->phase == RUNNING && in->is_draining) terminate(s, now_ms, svc, index);
 }
 
 void agent_life_restart(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
@@ -293,7 +315,7 @@ void agent_life_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t
                     uint64_t life_ms) {
     instance *in = &svc->instances[index];
     const agent_leaving why = in->leaving;
-    in->is_ready = in->is_killed = false;
+    in->is_ready = in->is_killed = in->is_draining = false;
     in->leaving = STAYING;
     in->due_at_ms = in->ready_at_ms = UINT64_MAX;
     if (why == STOPPED || (svc->group != NULL && svc->group->phase == ENDING)) {
@@ -318,6 +340,8 @@ void agent_life_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t
 void agent_life_tick(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
     const instance *in = &svc->instances[index];
     if (in->ready_at_ms <= now_ms) miss_ready(s, svc, index);
+    if (in->due_at_ms > now_ms) return;
+    if (in->is_draining) agent_life_drained(s, now_ms, svc, index); // it has had its time
     if (in->due_at_ms > now_ms) return;
     if (in->phase == BACKING_OFF)
         agent_life_launch(s, svc, index);

@@ -29,11 +29,13 @@ typedef struct instance {
     agent_leaving leaving;
     bool has_lived; // a first life was launched and has ended
     bool is_killed;
+    bool is_draining; // it was asked to finish what it has, before it is told to end
     bool is_ready;
     bool is_late; // killed because it was not ready in time: however it ends, it has failed
     uint64_t started_at_ms;
     uint64_t ready_at_ms; // ready then without a sign, or too late for one; else UINT64_MAX
-    uint64_t due_at_ms;   // BACKING_OFF: of the launch; leaving: of SIGKILL; else UINT64_MAX
+    uint64_t due_at_ms;   // BACKING_OFF: of the launch; leaving: of SIGKILL, draining: of the stop
+                          // signal; else UINT64_MAX
     uint32_t backoff_ms;
     agent_bookings bookings;
     agent_exit how; // the last life ended so
@@ -100,6 +102,10 @@ void agent_life_leave(agent_supervisor *s, uint64_t now_ms, service *svc, uint32
 void agent_life_kill(agent_supervisor *s, service *svc, uint32_t index);
 void agent_life_stop(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
                      bool is_kill);
+// Stops it, once it has finished what it has, or has had so long for that.
+void agent_life_retire(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
+                       uint32_t drain_ms);
+void agent_life_drained(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
 void agent_life_restart(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
 // It is one of those that are wanted now, and was not.
 void agent_life_join(agent_supervisor *s, service *svc, uint32_t index);

@@ -31,6 +31,7 @@ static const char *const names[SUPERVISOR_BUG_COUNT] = {
     "group-kept",
     "held-forgotten",
     "wanted-smaller",
+    "drain-forgotten",
 };
 
 const char *supervisor_bug_name(supervisor_bug bug) {
@@ -78,6 +79,7 @@ static void hurt_instance(const sim_world *w, const service *svc, instance *in) 
         in->bookings.at_ms[i] = w->now_ms; // forgets nothing
     if (has(w, SUPERVISOR_BUG_STOP_FORGOTTEN) && in->phase == RUNNING && in->leaving == STOPPED)
         in->leaving = RECYCLED;
+    if (has(w, SUPERVISOR_BUG_DRAIN_FORGOTTEN)) in->is_draining = false;
     if (has(w, SUPERVISOR_BUG_FIRST_FORGOTTEN)) in->has_lived = true;
     if (has(w, SUPERVISOR_BUG_HELD_FORGOTTEN) && in->phase == HELD && svc->group != NULL)
         in->phase = RUNNING;

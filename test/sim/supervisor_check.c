@@ -29,7 +29,7 @@ static bool is_held(const sim_instance *in) {
 }
 
 static bool is_leaving(const sim_instance *in) {
-    return sim_is_live(in) && in->term_at_ms != NEVER;
+    return sim_is_live(in) && !sim_is_wanted(in);
 }
 
 static bool is_before(const sim_instance *in) { // waits, or is not ready yet
@@ -104,6 +104,13 @@ static void check_signal(sim_world *w, const sim_service *svc, const agent_decis
     if (!in->is_stopped && !in->is_recycled) check_group_signal(w, svc, d->instance);
 }
 
+static void check_drain(sim_world *w, sim_service *svc, uint32_t index) {
+    sim_instance *in = &svc->instances[index];
+    if (in->life != LIFE_RUNNING || in->drain_at_ms != w->now_ms || in->is_drain_told)
+        sim_violate(w, "S2: nobody wants %u.%u to finish", svc->spec.service_id, index);
+    in->is_drain_told = true;
+}
+
 static bool has_given(const sim_service *svc, const sim_instance *in) {
     switch (svc->spec.ready) {
     case AGENT_READY_MESH: return (in->given & 1u << AGENT_SIGN_MESH) != 0;
@@ -122,7 +129,7 @@ static void check_ready(sim_world *w, sim_service *svc, uint32_t index) {
     sim_instance *in = &svc->instances[index];
     uint64_t age_ms = w->now_ms - in->began_at_ms;
     bool is_settled = svc->spec.ready == AGENT_READY_AUTO && age_ms >= AGENT_SETTLE_MS;
-    if (in->life != LIFE_RUNNING || in->is_ready || in->term_at_ms != NEVER || in->is_killed ||
+    if (in->life != LIFE_RUNNING || in->is_ready || !sim_is_wanted(in) ||
         (!has_given(svc, in) && !is_settled))
         sim_violate(w, "S8: %u.%u is not ready", svc->spec.service_id, index);
     in->is_ready = true;
@@ -280,6 +287,7 @@ void sim_check_decision(sim_world *w, sim_service *svc, const agent_decision *d)
     switch (d->kind) {
     case AGENT_LAUNCH: check_launch(w, svc, d->instance); return;
     case AGENT_SIGNAL: check_signal(w, svc, d); return;
+    case AGENT_DRAIN: check_drain(w, svc, d->instance); return;
     case AGENT_NOW_READY: check_ready(w, svc, d->instance); return;
     case AGENT_TOO_LATE: check_late(w, svc, d); return;
     case AGENT_ENDED: check_ended(w, svc, d->exit_code); return;
@@ -293,10 +301,15 @@ static void check_running(sim_world *w, sim_service *svc, uint32_t index) {
     const sim_instance *in = &svc->instances[index];
     uint32_t id = svc->spec.service_id;
     uint64_t age_ms = w->now_ms - in->began_at_ms;
-    bool is_wanted = in->term_at_ms == NEVER && !in->is_killed;
-    if (is_wanted && (in->is_stopped || in->is_recycled))
+    bool is_wanted = sim_is_wanted(in);
+    bool is_draining = in->term_at_ms == NEVER && !in->is_killed && in->is_drain_told &&
+                       in->drain_at_ms != NEVER && !in->is_drained &&
+                       w->now_ms < in->drain_at_ms + DRAIN_MS + AGENT_DRAIN_ANSWER_MS;
+    bool is_told = in->term_at_ms != NEVER || in->is_killed;
+    if (!is_told && !is_draining && (in->is_stopped || in->is_recycled))
         sim_violate(w, "S2: %u.%u was not told to end", id, index);
-    if (!is_wanted && !in->is_killed && w->now_ms >= in->term_at_ms + svc->spec.grace_ms)
+    if (in->term_at_ms != NEVER && !in->is_killed &&
+        w->now_ms >= in->term_at_ms + svc->spec.grace_ms)
         sim_violate(w, "S2: %u.%u lives on after its grace time", id, index);
     if (in->is_late && !in->is_killed) sim_violate(w, "S8: %u.%u is late and lives", id, index);
     uint64_t most_ms = svc->spec.ready == AGENT_READY_AUTO ? (uint64_t)AGENT_SETTLE_KNOWN_MS

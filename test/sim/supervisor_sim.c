@@ -36,7 +36,7 @@ static void hash(sim_world *w, uint64_t value) {
 }
 
 static void print(const sim_world *w, const agent_decision *d) {
-    static const char *const names[] = {"launch", "signal", "ready", "late",   "backoff",
+    static const char *const names[] = {"launch", "signal", "drain", "ready",  "late", "backoff",
                                         "held",   "again",  "over",  "failed", "ended"};
     if (w->options.is_verbose)
         (void)printf("%" PRIu64 " %u.%u %s signal %d delay %u how %d/%d\n", w->now_ms,
@@ -81,6 +81,8 @@ static void carry_out(sim_world *w, const agent_decision *d) {
     } else if (d->kind == AGENT_SIGNAL && d->signal == SIGKILL) {
         in->exit_at_ms = w->now_ms + sim_below(w, 20);
         in->end = (agent_exit){-1, SIGKILL};
+    } else if (d->kind == AGENT_DRAIN) {
+        if (!chance(w, 20)) in->drained_at_ms = w->now_ms + sim_below(w, DRAIN_MS);
     } else if (d->kind == AGENT_SIGNAL) {
         hear_stop(w, svc, in);
     }
@@ -134,7 +136,8 @@ static void answer(sim_world *w, sim_service *svc, uint32_t index) {
     in->began_at_ms = w->now_ms;
     in->given = 0;
     in->is_ready = in->is_late = in->is_killed = in->is_end_open = false;
-    in->term_at_ms = NEVER;
+    in->term_at_ms = in->drain_at_ms = in->drained_at_ms = NEVER;
+    in->is_drain_told = in->is_drained = false;
     choose_end(w, in);
     choose_sign(w, svc, in);
     agent_supervisor_launched(w->s, w->now_ms, id, index);
@@ -158,7 +161,7 @@ static void end(sim_world *w, sim_service *svc, uint32_t index) {
     in->life = LIFE_NONE;
     in->is_end_open = true;
     in->life_ms = w->now_ms - in->began_at_ms;
-    in->was_wanted = in->term_at_ms == NEVER && !in->is_killed;
+    in->was_wanted = sim_is_wanted(in);
     in->how = in->end;
     in->sign_at_ms = in->exit_at_ms = NEVER;
     agent_supervisor_exited(w->s, w->now_ms, svc->spec.service_id, index, in->end);
@@ -205,6 +208,7 @@ static void add(sim_world *w) {
     for (uint32_t i = 0; i < INSTANCES_MAX; i++) {
         sim_instance *in = &svc->instances[i];
         in->answer_at_ms = in->sign_at_ms = in->exit_at_ms = in->term_at_ms = NEVER;
+        in->drain_at_ms = in->drained_at_ms = NEVER;
         in->due_at_ms = NEVER;
     }
     CHECK(agent_supervisor_add(w->s, &svc->spec) == 0);
@@ -215,6 +219,7 @@ static void add(sim_world *w) {
 
 static void note_stop(sim_instance *in, bool is_kill) {
     if (in->is_over) return;
+    in->drain_at_ms = NEVER; // no more time for that
     in->is_stopped = true;
     in->is_kill_asked |= is_kill;
     in->is_end_open |= !sim_is_live(in); // it is over at once
@@ -271,13 +276,18 @@ static void note_join(sim_service *svc, uint32_t index) {
 static void scale(sim_world *w, sim_service *svc) {
     uint32_t before = svc->wanted, count = 1 + sim_below(w, INSTANCES_MAX);
     if (svc->is_ended) return;
-    for (uint32_t i = count; i < before; i++)
-        note_stop(&svc->instances[i], false);
+    for (uint32_t i = count; i < before; i++) {
+        sim_instance *in = &svc->instances[i];
+        // One that runs on undisturbed finishes what it has first.
+        bool is_drained_first = in->life == LIFE_RUNNING && sim_is_wanted(in);
+        note_stop(in, false);
+        if (is_drained_first) in->drain_at_ms = w->now_ms;
+    }
     for (uint32_t i = before; i < count; i++)
         note_join(svc, i);
     svc->wanted = count;
     if (count > svc->spec.instances) svc->spec.instances = count;
-    CHECK(agent_supervisor_scale(w->s, w->now_ms, svc->spec.service_id, count) == 0);
+    CHECK(agent_supervisor_scale(w->s, w->now_ms, svc->spec.service_id, count, DRAIN_MS) == 0);
     take_all(w);
     note_held(svc);
 }
@@ -324,7 +334,9 @@ static void stop_all(sim_world *w) {
 static uint64_t next_of(const sim_instance *in) {
     uint64_t at_ms = in->life == LIFE_ASKED ? in->answer_at_ms : NEVER;
     if (in->life != LIFE_RUNNING) return at_ms;
-    return in->sign_at_ms < in->exit_at_ms ? in->sign_at_ms : in->exit_at_ms;
+    if (in->drained_at_ms < at_ms) at_ms = in->drained_at_ms;
+    if (in->sign_at_ms < at_ms) at_ms = in->sign_at_ms;
+    return in->exit_at_ms < at_ms ? in->exit_at_ms : at_ms;
 }
 
 static uint64_t next_event(const sim_world *w) {
@@ -338,6 +350,12 @@ static uint64_t next_event(const sim_world *w) {
     return at_ms;
 }
 
+static void finish_drain(sim_world *w, sim_service *svc, uint32_t index) {
+    svc->instances[index].drained_at_ms = NEVER;
+    svc->instances[index].is_drained = true;
+    agent_supervisor_drained(w->s, w->now_ms, svc->spec.service_id, index);
+}
+
 static void let_happen(sim_world *w, sim_service *svc, uint32_t index) {
     sim_instance *in = &svc->instances[index];
     if (next_of(in) > w->now_ms) return;
@@ -345,6 +363,8 @@ static void let_happen(sim_world *w, sim_service *svc, uint32_t index) {
         answer(w, svc, index);
     else if (in->exit_at_ms <= w->now_ms)
         end(w, svc, index);
+    else if (in->drained_at_ms <= w->now_ms)
+        finish_drain(w, svc, index);
     else
         give_sign(w, svc, index);
     take_all(w);
@@ -379,7 +399,7 @@ static void calm_down(sim_world *w) {
     for (uint32_t k = 0; k < SERVICES_MAX; k++)
         for (uint32_t i = 0; w->services[k].is_there && i < w->services[k].spec.instances; i++) {
             sim_instance *in = &w->services[k].instances[i];
-            if (in->life != LIFE_RUNNING || in->term_at_ms != NEVER || in->is_killed) continue;
+            if (in->life != LIFE_RUNNING || !sim_is_wanted(in)) continue;
             in->exit_at_ms = NEVER;
             choose_sign(w, &w->services[k], in);
         }

@@ -35,6 +35,7 @@ typedef enum supervisor_bug {
     SUPERVISOR_BUG_GROUP_KEPT,         // who should be given up with a group is restarted
     SUPERVISOR_BUG_HELD_FORGOTTEN,     // one that waits for its group is taken for running
     SUPERVISOR_BUG_WANTED_SMALLER,     // fewer instances are wanted than somebody asked for
+    SUPERVISOR_BUG_DRAIN_FORGOTTEN,    // one that has finished what it had is never told to end
     SUPERVISOR_BUG_COUNT,
 } supervisor_bug;
 

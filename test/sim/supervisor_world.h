@@ -13,6 +13,7 @@ enum {
     RESTARTS_MAX = 4096,
     CHAOS_MS = 120000,
     CALM_MS = 400000,
+    DRAIN_MS = 2000,
 };
 
 #define NEVER UINT64_MAX
@@ -28,6 +29,9 @@ typedef struct sim_instance {
     // What was said of this life.
     uint32_t given; // signs, 1 << each
     bool is_ready, is_late, is_killed;
+    uint64_t drain_at_ms;   // asked to finish what it has; NEVER
+    uint64_t drained_at_ms; // what the world does next: it has; NEVER
+    bool is_drain_told, is_drained;
     uint64_t term_at_ms; // the stop signal; NEVER: not yet
     bool is_end_open;    // it has ended, and what follows was not said yet
     uint64_t life_ms;    // that one's
@@ -82,6 +86,10 @@ typedef struct sim_world {
 uint32_t sim_below(sim_world *w, uint32_t bound);
 static inline bool sim_is_live(const sim_instance *in) {
     return in->life != LIFE_NONE;
+}
+// It runs, and nobody has told it to end, or to finish what it has.
+static inline bool sim_is_wanted(const sim_instance *in) {
+    return in->term_at_ms == NEVER && in->drain_at_ms == NEVER && !in->is_killed;
 }
 static inline bool sim_is_clean(agent_exit how) {
     return how.code == 0 && how.signal == 0;
