@@ -24,9 +24,8 @@ async function drain(channel, timeout) {
   channel.mesh?.[RETIRE]()
   await finished(channel, deadline - Math.min(timeout * HOOKS_PART, HOOKS_MAX_MS))
   Share.endIdle()
-  const left = Share.connections
   await channel.mesh?.close({ timeout: Math.max(0, Math.ceil(deadline - performance.now())) })
-  channel.retired(left)
+  channel.retired(Share.connections) // a hook may have ended some
 }
 
 // What it had taken is done, or there is no more time for it.

@@ -123,7 +123,8 @@ export interface MeshStats {
 }
 
 /**
- * `drain`: publish() may go on, in that lane. `error`: the agent went away (ERR_WARREN_AGENT_LOST), or a peer sent what cannot be
+ * `drain`: publish() may go on, in that lane. `closing`: this node takes no new work from now on, for another instance has its place, its
+ * service stops, or close() was called; time to end connections that would last. `error`: the agent went away (ERR_WARREN_AGENT_LOST), or a peer sent what cannot be
  * understood (ERR_WARREN_PROTOCOL); links and messages go on, so without a listener it is a warning, not the end of the
  * process.
  */
@@ -134,6 +135,7 @@ export interface MeshEvents {
   'service:down': [string, Peer]
   drain: [Lane]
   error: [MeshError]
+  closing: []
   close: []
 }
 

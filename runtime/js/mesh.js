@@ -160,7 +160,7 @@ class Mesh extends EventEmitter {
   // channel.js calls it; close() follows.
   [RETIRE]() {
     if (this.#state !== 'open') return
-    this.#state = 'closing'
+    this.#beginClosing()
     for (const name of this.#services.keys()) this.#channel.peers.withdrawOwn(name)
     for (const [entryId, endpoint] of this.#channel.endpoints) {
       if (endpoint.isChosen) this.#channel.retire(entryId)
@@ -182,8 +182,14 @@ class Mesh extends EventEmitter {
     return this.#closing
   }
 
-  async #leave(deadline) {
+  // Long-lived connections of the program can be told now, while there is time to end them well.
+  #beginClosing() {
     this.#state = 'closing'
+    this.#channel.tell('closing')
+  }
+
+  async #leave(deadline) {
+    if (this.#state === 'open') this.#beginClosing()
     // First of all nobody chooses this node any more; what it has taken is finished, with the hooks still to run.
     const draining = [...this.#services.values()].map((service) => service.close())
     for (const endpoint of [...this.#channel.endpoints.values()]) endpoint.drain?.()

@@ -15,6 +15,7 @@ const LOAD = 1 // in a place: 0, or 1 + connections
 const CLOSED = 0
 
 const HEARD_MS = 1000 // what is sent has reached the client by then
+const MOMENT_MS = 100 // is waited for a good one
 
 const RESPONSES_PER_LOOK = 32 // at how many connections the others have
 const LOOK_MS = 100 // not more often: what was decided takes effect meanwhile
@@ -137,15 +138,24 @@ class Share {
 // RFC 9113, 6.8: first "no new streams", which a client may hear when it has just opened one; when it has heard it, the rest. That
 // it has heard it says the answer to a ping; but a client of Node.js answers nothing any more after a GOAWAY, nor does it
 // end the connection when its last stream is over. So it is given some time instead, and the connection is ended here.
+//
+// Many clients refuse themselves what they are about to send when they read it, and that is most right behind an answer, which lets
+// them send the next request. So it is said ahead of answers: when requests have just come, none is answered yet, and the client
+// has no answer of before that it may still have to read, for it waits for as many as it ever did at once.
 class SessionEnd {
   #session
   #open = 0 // streams
+  #peak = 0 // of them
+  #isWanted = false
+  #isSaid = false
   #isTold = false
 
   constructor(session) {
     this.#session = session
-    session.on('stream', (stream) => {
-      this.#open++
+    // Before the program answers.
+    session.prependListener('stream', (stream) => {
+      this.#peak = Math.max(this.#peak, ++this.#open)
+      if (this.#isWanted && this.#isGoodMoment) this.#say()
       stream.once('close', () => {
         this.#open--
         this.#finish()
@@ -153,9 +163,21 @@ class SessionEnd {
     })
   }
 
+  get #isGoodMoment() {
+    const isAllAsked = this.#open === 1 || this.#open === this.#peak
+    return isAllAsked && this.#session.state.outboundQueueSize === 0
+  }
+
   begin() {
+    if (this.#session.destroyed) return
+    this.#isWanted = true
+    setTimeout(() => this.#say(), MOMENT_MS).unref()
+  }
+
+  #say() {
     const session = this.#session
-    if (session.destroyed) return
+    if (this.#isSaid || session.destroyed) return
+    this.#isSaid = true
     session.goaway(0, 2 ** 31 - 1)
     const told = () => {
       this.#isTold = true

@@ -3,6 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
+import http from 'node:http'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
@@ -11,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 const RUNS = Number(process.argv[2] ?? 20)
 const INSTANCES = 4
 const CONNECTIONS = 64
+const OWN_REQUESTS = 100
 const PM2_VERSION = '6.0.14'
 const at = (name) => fileURLToPath(new URL(name, import.meta.url))
 const bench = at('../../build/bench/')
@@ -53,18 +55,36 @@ const peers = {
   'pm2 reload, program closes on SIGINT': viaPm2('graceful.cjs'),
 }
 
-// The command, and wrk from a second before it until it has returned and a second more.
+// Answers to new connections of our own, one after the other: beside as many as wrk has, which are served meanwhile.
+async function untilServed(port) {
+  for (let count = 0; count < OWN_REQUESTS; ) {
+    const isAnswered = new Promise((resolve) => {
+      http.get({ port, host: '127.0.0.1', agent: false }, (response) => response.resume().on('close', () => resolve(response.complete)))
+        .on('error', () => resolve(false))
+    })
+    if (await isAnswered) count++
+  }
+}
+const connectionsOf = (port) => execFileSync('ss', ['-Htn', 'state', 'established', `sport = :${port}`], { encoding: 'utf8' }).split('\n').length - 1
+
+// All of wrk's connections are there, and requests are answered.
+async function untilBusy(port) {
+  while (connectionsOf(port) < CONNECTIONS) await new Promise(setImmediate)
+  await untilServed(port)
+}
+
+// The command, and wrk from before it until all its connections are served again.
 async function underLoad(port, command) {
   let text = ''
   const wrk = spawn('wrk', ['-t1', `-c${CONNECTIONS}`, '-d600', `http://127.0.0.1:${port}/`])
   wrk.stdout.on('data', (chunk) => (text += chunk))
   const ended = once(wrk, 'close')
-  await new Promise((resolve) => setTimeout(resolve, 1000))
+  await untilBusy(port)
   const from = performance.now()
   const proc = spawn(command[0], command.slice(1), { env, stdio: 'ignore' })
   const [code] = await once(proc, 'close')
   const took = performance.now() - from
-  await new Promise((resolve) => setTimeout(resolve, 1000))
+  await untilBusy(port)
   wrk.kill('SIGINT')
   await ended
   const [, connect, read, write, timeout] = text.match(/Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/) ?? [0, 0, 0, 0, 0]

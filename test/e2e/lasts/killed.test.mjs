@@ -66,6 +66,7 @@ test('a shared port is served while there is no agent, and by who starts after i
   const first = await box.agent()
   await box.ok(['run', '-d', 'teller.js', '--ready', 'listen', '--', port])
   const probe = await box.probes.next()
+  while ((await box.nodes())[0].state !== 'up'); // it listens
   assert.equal(await get(), probe.pid)
   await box.killAgent(first)
   assert.equal(await get(), probe.pid)
