@@ -71,6 +71,54 @@ const UNSHARED = {
   pid: /has read process\.pid$/,
   prints: /uses process\.stdout$/,
 }
+// What the first and the second request of a fresh node were answered.
+async function firstRequests(box, options) {
+  const server = box.warren(['run', '--no-prefix', ...options, file('warmed_server.js')], { env: { NAME: 'same' } })
+  const [, port] = await server.until(/port (\d+)/)
+  const answers = []
+  for (let i = 0; i < 2; i++) {
+    const response = await fetch(`http://127.0.0.1:${port}/?from=12`)
+    answers.push(await response.json())
+  }
+  server.kill('SIGTERM')
+  await server.ended
+  assert.equal(answers[0].body.length, 8)
+  return answers
+}
+
+test('the first request of a fresh node is served by code that was warmed up before the fork', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = box.log = await box.agent()
+  const [first] = await firstRequests(box, ['--preload', file('warms.js')])
+  assert.ok(first.runs > 0)
+  assert.equal(first.before, first.runs) // its handler has run so often, and never for a request
+  assert.equal(first.compiled, 0)
+  const [other] = await firstRequests(box, ['--preload', file('warms.js')])
+  assert.deepEqual(other, first) // from the same zygote, in which it has run no more
+  assert.equal(boots(box).filter(({ isOwn }) => isOwn).length, 1)
+  const [fresh, second] = await firstRequests(box, []) // anywhere else warmUp() runs nothing
+  assert.deepEqual([fresh.runs, fresh.before], [0, 0])
+  assert.ok(fresh.compiled > 0)
+  assert.equal(second.compiled, 0)
+  assert.deepEqual(starts(box), ['', '', ''])
+  agent.end()
+})
+
+test('work for warmUp() that forks could not share makes nodes start cold, and says why', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = box.log = await box.agent()
+  for (const [WARM, why] of [['timer', /warms\.js, loaded before the fork, has left a timer running$/], ['throws', /its warm-up could not be loaded before the fork: it cannot be warmed$/]]) {
+    const server = box.warren(['run', '--no-prefix', '--preload', file('warms.js'), file('warmed_server.js')], { env: { WARM } })
+    const [, port] = await server.until(/port (\d+)/)
+    const { runs } = await (await fetch(`http://127.0.0.1:${port}/?from=12`)).json()
+    assert.equal(runs, 0)
+    assert.match(starts(box).at(-1), why)
+    server.kill('SIGTERM')
+    await server.ended
+  }
+  agent.end()
+})
+
 test('what forks could not share starts cold, and says why', async (t) => {
   const box = await Sandbox.open(t)
   const agent = box.log = await box.agent()
