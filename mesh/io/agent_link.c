@@ -35,9 +35,10 @@ void mesh_agent_link_leave(mesh_channel *channel) {
     SEND(channel, LEAVE, leave, &leave);
 }
 
-void mesh_agent_link_restated(mesh_channel *channel, uint32_t links) {
+void mesh_agent_link_restated(mesh_channel *channel, uint32_t links, uint64_t adoption) {
     Warren__Node__Restated restated = WARREN__NODE__RESTATED__INIT;
     restated.links = links;
+    restated.adoption = adoption;
     SEND(channel, RESTATED, restated, &restated);
 }
 

@@ -9,7 +9,7 @@
 void mesh_agent_link_join(mesh_channel *channel);
 void mesh_agent_link_leave(mesh_channel *channel);
 void mesh_agent_link_drained(mesh_channel *channel, uint32_t connections); // that are left
-void mesh_agent_link_restated(mesh_channel *channel, uint32_t links);
+void mesh_agent_link_restated(mesh_channel *channel, uint32_t links, uint64_t adoption);
 void mesh_agent_link_ready(mesh_channel *channel, Warren__Node__Ready__Way way);
 void mesh_agent_link_announce(mesh_channel *channel, const mesh_entry *entry);
 void mesh_agent_link_withdraw(mesh_channel *channel, uint32_t entry_id);

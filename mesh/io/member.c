@@ -217,8 +217,9 @@ static void take_message(mesh_member *me, const Warren__Node__ToNode *m, mesh_pa
         if (mesh_statement_joined(me->said)) tell(me, MESH_MEMBER_JOINED, 0, 0, "");
         break;
     case WARREN__NODE__TO_NODE__KIND_ADOPT:
-        mesh_statement_say(me->said, me->control, me->links_received, me->connecting,
-                           me->connecting_count);
+        mesh_statement_say(
+            me->said, me->control, m->adopt->number,
+            &(mesh_statement_links){me->links_received, me->connecting, me->connecting_count});
         break;
     case WARREN__NODE__TO_NODE__KIND_REGISTRY: take_registry(me, m->registry); break;
     case WARREN__NODE__TO_NODE__KIND_DOWN:

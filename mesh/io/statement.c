@@ -125,9 +125,9 @@ void mesh_statement_leave(mesh_statement *s) {
     s->has_left = true;
 }
 
-void mesh_statement_say(const mesh_statement *s, mesh_channel *channel, uint32_t links_received,
-                        const uint64_t *connecting, uint32_t connecting_count) {
-    mesh_agent_link_restated(channel, links_received);
+void mesh_statement_say(const mesh_statement *s, mesh_channel *channel, uint64_t adoption,
+                        const mesh_statement_links *links) {
+    mesh_agent_link_restated(channel, links->received, adoption);
     if (s->is_joining) mesh_agent_link_join(channel);
     for (size_t i = 0; i < s->entry_count; i++)
         mesh_agent_link_announce(channel, &s->entries[i]->entry);
@@ -135,8 +135,8 @@ void mesh_statement_say(const mesh_statement *s, mesh_channel *channel, uint32_t
         mesh_agent_link_withdraw(channel, s->withdrawn[i]);
     for (size_t i = 0; i < s->listen_count; i++)
         mesh_agent_link_listen(channel, &s->listens[i].request);
-    for (uint32_t i = 0; i < connecting_count; i++)
-        mesh_agent_link_connect(channel, connecting[i], links_received);
+    for (uint32_t i = 0; i < links->connecting_count; i++)
+        mesh_agent_link_connect(channel, links->connecting[i], links->received);
     for (int way = 0; way < 2; way++)
         if (s->is_ready[way]) mesh_agent_link_ready(channel, (Warren__Node__Ready__Way)way);
     if (s->is_drained) mesh_agent_link_drained(channel, s->connections);

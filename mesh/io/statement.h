@@ -21,7 +21,11 @@ void mesh_statement_ready(mesh_statement *statement, Warren__Node__Ready__Way wa
 void mesh_statement_drained(mesh_statement *statement, uint32_t connections);
 void mesh_statement_leave(mesh_statement *statement);
 
-// Restated, and all of it. `connecting`: ids of nodes a link is awaited to.
-void mesh_statement_say(const mesh_statement *statement, mesh_channel *channel,
-                        uint32_t links_received, const uint64_t *connecting,
-                        uint32_t connecting_count);
+typedef struct mesh_statement_links { // borrows
+    uint32_t received;
+    const uint64_t *connecting; // ids of nodes a link is awaited to
+    uint32_t connecting_count;
+} mesh_statement_links;
+// Restated, to this adoption, and all of it.
+void mesh_statement_say(const mesh_statement *statement, mesh_channel *channel, uint64_t adoption,
+                        const mesh_statement_links *links);

@@ -250,9 +250,12 @@ static void take_ready(const agent_member *member, Warren__Node__Ready__Way way)
                                                                             : AGENT_SIGN_MESH);
 }
 
-// What it said before was for the agent that is gone, and comes again now.
-static void take_restated(agent_member *member, uint32_t links) {
-    if (!member->is_adopted) return;
+// What it said before was for the agent that is gone, and comes again now. An agent may also have
+// died between its question and the answer, which is then still in the socket.
+static void take_restated(agent_member *member, const Warren__Node__Restated *restated) {
+    bool is_others = restated->adoption != 0 && restated->adoption != member->adoption;
+    if (!member->is_adopted || is_others) return;
+    uint32_t links = restated->links;
     member->is_adopted = false;
     // It counts the links of its whole life; those that were handed out here come on top.
     for (size_t i = 0; i < member->unseen_count; i++)
@@ -281,7 +284,7 @@ void agent_member_on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet
     case WARREN__NODE__TO_AGENT__KIND_LISTEN: listen_on(member, m->listen); break;
     case WARREN__NODE__TO_AGENT__KIND_READY: take_ready(member, m->ready->way); break;
     case WARREN__NODE__TO_AGENT__KIND_DRAINED: take_drained(member, m->drained->connections); break;
-    case WARREN__NODE__TO_AGENT__KIND_RESTATED: take_restated(member, m->restated->links); break;
+    case WARREN__NODE__TO_AGENT__KIND_RESTATED: take_restated(member, m->restated); break;
     case WARREN__NODE__TO_AGENT__KIND_LEAVE:
         agent_member_leave(member, &(agent_member_end){.reason = "left"});
         break;

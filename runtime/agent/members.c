@@ -436,6 +436,8 @@ int agent_members_adopt(agent_members *members, int fd, const agent_member_info 
     if (err != 0) return err;
     (*out)->is_adopted = true;
     Warren__Node__Adopt adopt = WARREN__NODE__ADOPT__INIT;
+    adopt.number = (*out)->adoption =
+        uv_hrtime(); // agents of one directory run one after the other
     AGENT_TO_NODE(message, ADOPT, adopt, &adopt);
     agent_member_send(*out, &message, -1);
     return 0;

@@ -19,6 +19,7 @@ struct agent_member {
     mesh_channel *channel; // NULL: it closed its end, or was cut
     bool is_joined;
     bool is_adopted; // by another agent, and has not restated yet
+    uint64_t adoption;
     bool has_spoken; // its program uses the mesh, or a shared socket
     bool has_left;   // others were told that it is gone: nothing more is said about it
     uint64_t since_ms;

@@ -117,6 +117,27 @@ test('no message between nodes is lost, discovery goes on when there is an agent
   figure(t, 'slowest adoption', slowest, 'ms')
 })
 
+test('an agent that is killed while it adopts leaves nothing behind that harms the next one', async (t) => {
+  const box = await Sandbox.open(t)
+  let agent = await box.agent()
+  await box.ok(['run', '-d', 'server.js', '-i', '2'])
+  await box.probes.take(2)
+  await box.ok(['run', '-d', 'caller.js'])
+  const caller = await box.probes.next()
+  await ask(caller, 'go')
+  for (let i = 0; i < 10; i++) {
+    await box.killAgent(agent)
+    agent = await box.agent() // what it asked of nodes is being answered
+  }
+  await box.killAgent(agent)
+  await box.agent()
+  const { calls } = await ask(caller, 'report')
+  while ((await ask(caller, 'report')).calls < calls + 500);
+  assert.deepEqual((await box.nodes()).map((node) => node.joined), [true, true, true])
+  const report = await ask(caller, 'stop')
+  assert.deepEqual([report.errors, report.wrong, report.lost], [[], 0, 0])
+})
+
 test('a keeper whose nodes have ended, and that has no agent, ends', async (t) => {
   const box = await Sandbox.open(t)
   // The keeper of the agent, and so the zygotes that write to its output, end with the last node.
