@@ -17,6 +17,7 @@
 #include "agent/keep.h"
 #include "agent/kept.h"
 #include "agent/place.h"
+#include "agent/place_watch.h"
 #include "agent/replacing.h"
 #include "agent/say.h"
 #include "agent/services.h"
@@ -30,6 +31,9 @@ enum {
     AGAIN_MS = 15000,
     LOCK_TRY_MS = 10,
     LOCK_TRIES = 200,
+    KEEPER_MIN_MS = 2000,
+    KEEPER_MAX_MS = 60000,
+    KEEPER_WELL_MS = 300000, // one that has lived for so long was no bad one
 };
 
 typedef struct agent {
@@ -46,6 +50,7 @@ typedef struct agent {
     uv_timer_t again; // until what kept it from its cluster is looked at once more
     char cluster_trouble[AGENT_VAULT_TEXT_MAX]; // why there is none, though there are keys; or ""
     bool is_stopping, is_over, is_cluster_lost;
+    uint64_t keeper_at_ms, keeper_wait_ms; // another keeper is not started before; and the wait
 } agent;
 
 static void close_all(agent *a) {
@@ -54,7 +59,7 @@ static void close_all(agent *a) {
     agent_say_close();
     agent_systemd_close();
     agent_replacing_close();
-    agent_place_unlisten(a->options->dir);
+    agent_place_watch_close();
     agent_clients_tell_shutdown(a->clients);
     agent_clients_close(a->clients);
     agent_cluster_close(a->cluster); // before the members that it tells of
@@ -227,6 +232,43 @@ static void adopt(agent *a) {
         keep_keys(a);
     agent_services_adopt(a->services, adoption);
     agent_adoption_destroy(adoption);
+}
+
+static void on_socket(void *user, int fd) {
+    const agent *a = user;
+    agent_clients_listen_on(a->clients, fd);
+}
+
+// A keeper that was killed, or whose socket was removed.
+static void on_look(void *user) {
+    agent *a = user;
+    uint64_t now_ms = uv_now(&a->loop);
+    if (!agent_keep_is_used() || agent_keep_is_sound() || a->is_stopping) return;
+    if (now_ms < a->keeper_at_ms) return;
+    // One that is killed again and again is started less and less often.
+    bool is_soon = now_ms - a->keeper_at_ms < KEEPER_WELL_MS;
+    a->keeper_wait_ms = is_soon && a->keeper_wait_ms > 0 ? 2 * a->keeper_wait_ms : KEEPER_MIN_MS;
+    if (a->keeper_wait_ms > KEEPER_MAX_MS) a->keeper_wait_ms = KEEPER_MAX_MS;
+    a->keeper_at_ms = now_ms + a->keeper_wait_ms;
+    int err = agent_keep_again();
+    if (err != 0) {
+        agent_say("cannot start a keeper, so nodes end with this agent: %s (it is tried again)",
+                  uv_strerror(err));
+        return;
+    }
+    keep_keys(a);
+    agent_kept_all(a->services);
+    agent_say("another keeper has what runs");
+}
+
+static void watch_place(agent *a, int lock_fd) {
+    agent_place_watch_open(&(agent_place_watch_options){.loop = &a->loop,
+                                                        .dir = a->options->dir,
+                                                        .lock_fd = lock_fd,
+                                                        .is_ephemeral = a->options->is_ephemeral,
+                                                        .on_socket = on_socket,
+                                                        .on_look = on_look,
+                                                        .user = a});
 }
 
 static const agent_new_host *next_keys(void *user) {
@@ -421,6 +463,7 @@ int agent_run(const agent_options *options) {
     agent_successor_hear();
     if (!options->is_ephemeral)
         agent_replacing_open(&(agent_replacing_options){&a.loop, a.services, lock_fd, listen_fd});
+    watch_place(&a, lock_fd);
     take_part(&a); // first: whoever reads that it listens may send other hosts here
     agent_say("the agent (pid %d) listens on %s/agent.sock", (int)getpid(), options->dir);
     tell_ready(options, AGENT_READY, "");

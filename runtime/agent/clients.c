@@ -236,6 +236,15 @@ int agent_clients_open(const agent_clients_options *options, agent_clients **out
     return 0;
 }
 
+void agent_clients_listen_on(agent_clients *clients, int fd) {
+    (void)uv_poll_stop(&clients->poll); // its set of descriptors knows files, not numbers
+    bool is_taken = dup3(fd, clients->options.listen_fd, O_CLOEXEC) >= 0;
+    CHECK(is_taken); // both are open
+    close(fd);
+    if (!uv_is_active((uv_handle_t *)&clients->pause))
+        (void)uv_poll_start(&clients->poll, UV_READABLE, on_poll);
+}
+
 uint32_t agent_clients_count(const agent_clients *clients) {
     uint32_t count = 0;
     for (agent_client *c = clients->first; c != NULL; c = c->next)

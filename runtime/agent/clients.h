@@ -31,6 +31,8 @@ typedef struct agent_clients_options {
 } agent_clients_options;
 
 int agent_clients_open(const agent_clients_options *options, agent_clients **out); // 0 or -errno
+// Another socket takes the place of the one that listens, under the same number; takes fd.
+void agent_clients_listen_on(agent_clients *clients, int fd);
 // Closes every connection and frees all, later from the loop.
 void agent_clients_close(agent_clients *clients);
 uint32_t agent_clients_count(const agent_clients *clients); // command lines that said Hello

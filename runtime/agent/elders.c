@@ -99,6 +99,14 @@ static elder *find(const agent_elders *elders, pid_t pid) {
     return NULL;
 }
 
+void agent_elders_keep(const agent_elders *elders) {
+    Warren__Keeper__Zygote kept = WARREN__KEEPER__ZYGOTE__INIT;
+    for (const elder *e = elders->first; e != NULL; e = e->next) {
+        int fd = mesh_channel_fd(e->channel);
+        agent_keep_put(WARREN__KEEPER__KIND__ZYGOTE, (uint64_t)e->pid, &kept.base, &fd, 1);
+    }
+}
+
 bool agent_elders_has(const agent_elders *elders, pid_t pid) {
     return find(elders, pid) != NULL;
 }

@@ -23,5 +23,6 @@ agent_elders *agent_elders_create(uv_loop_t *loop, const agent_elders_events *ev
 void agent_elders_destroy(agent_elders *elders);                // NULL is fine
 void agent_elders_add(agent_elders *elders, pid_t pid, int fd); // takes fd
 void agent_elders_ask(agent_elders *elders);                    // each one: on_listed
+void agent_elders_keep(const agent_elders *elders);             // tells the keeper of them
 bool agent_elders_has(const agent_elders *elders, pid_t pid);
 void agent_elders_release(agent_elders *elders, pid_t pid); // its last node has ended

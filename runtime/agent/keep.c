@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/keeper.h"
+#include "agent/place.h"
 #include "agent/say.h"
 #include "core/limits.h"
 #include "core/mem.h"
@@ -21,11 +22,26 @@ enum { ANSWER_MS = 10000 };
 static struct {
     mesh_channel *channel; // NULL: there is no keeper
     uv_loop_t *loop;
-    char dir[PATH_MAX];
+    char dir[PATH_MAX]; // "": there should be none
+    agent_place_mark socket;
 } keep;
+
+static void socket_path(char out[PATH_MAX]) {
+    (void)snprintf(out, PATH_MAX, "%.4000s/keeper.sock", keep.dir);
+}
 
 bool agent_keep_is_open(void) {
     return keep.channel != NULL;
+}
+
+bool agent_keep_is_used(void) {
+    return keep.dir[0] != '\0';
+}
+
+bool agent_keep_is_sound(void) {
+    char path[PATH_MAX];
+    socket_path(path);
+    return keep.channel != NULL && agent_place_mark_fits(path, &keep.socket);
 }
 
 bool agent_keep_is_flushed(void) {
@@ -95,8 +111,8 @@ void agent_keep_quit(void) {
     mesh_channel_close(keep.channel);
     keep.channel = NULL;
     char path[PATH_MAX];
-    (void)snprintf(path, sizeof path, "%.4000s/keeper.sock", keep.dir);
-    (void)unlink(path);
+    socket_path(path);
+    if (agent_place_mark_fits(path, &keep.socket)) (void)unlink(path);
 }
 
 // ---- finding it
@@ -109,8 +125,7 @@ static void on_end(mesh_channel *channel, int err, void *user) {
     (void)err, (void)user;
     mesh_channel_close(channel);
     keep.channel = NULL;
-    agent_say("the keeper is gone: from now on nodes end with this agent (the next agent starts "
-              "another keeper)");
+    agent_say("the keeper is gone: another one is started");
 }
 
 // 1: one more came; 0: that was all; or -errno.
@@ -169,25 +184,49 @@ static int start_keeper(const char *path) {
     return err;
 }
 
-int agent_keep_open(uv_loop_t *loop, const char *dir, agent_keep_cb each, void *user) {
+// What one that we start, or that is there, has. 0 or -errno.
+static int open_channel(int fd, agent_keep_cb each, void *user) {
     char path[PATH_MAX];
-    int fd, more = 1;
-    (void)snprintf(keep.dir, sizeof keep.dir, "%s", dir);
-    (void)snprintf(path, sizeof path, "%.4000s/keeper.sock", dir);
-    keep.loop = loop;
-    int err = mesh_packet_connect(path, &fd);
-    if (err != 0) {
-        err = start_keeper(path);
-        if (err == 0) err = mesh_packet_connect(path, &fd);
-    }
-    if (err != 0) return err;
+    int more = 1;
     while (more == 1)
         more = take_record(fd, each, user);
     if (more < 0) {
         close(fd);
         return more;
     }
-    err = mesh_channel_open(loop, fd, on_packet, on_end, NULL, &keep.channel);
-    if (err == 0) mesh_channel_ref(keep.channel, false);
-    return err;
+    int err = mesh_channel_open(keep.loop, fd, on_packet, on_end, NULL, &keep.channel);
+    if (err != 0) return err;
+    mesh_channel_ref(keep.channel, false);
+    socket_path(path);
+    keep.socket = agent_place_mark_of(path);
+    return 0;
+}
+
+int agent_keep_open(uv_loop_t *loop, const char *dir, agent_keep_cb each, void *user) {
+    char path[PATH_MAX];
+    int fd;
+    (void)snprintf(keep.dir, sizeof keep.dir, "%s", dir);
+    socket_path(path);
+    keep.loop = loop;
+    int err = mesh_packet_connect(path, &fd);
+    if (err != 0) {
+        err = start_keeper(path);
+        if (err == 0) err = mesh_packet_connect(path, &fd);
+    }
+    return err != 0 ? err : open_channel(fd, each, user);
+}
+
+static void on_record(Warren__Keeper__Kind kind, uint64_t id, mesh_bytes state, int *fds,
+                      size_t fd_count, void *user) {
+    (void)kind, (void)id, (void)state, (void)fds, (void)fd_count, (void)user; // it has none
+}
+
+int agent_keep_again(void) {
+    char path[PATH_MAX];
+    int fd;
+    agent_keep_quit(); // one that nobody can find
+    socket_path(path);
+    int err = start_keeper(path);
+    if (err == 0) err = mesh_packet_connect(path, &fd);
+    return err != 0 ? err : open_channel(fd, on_record, NULL);
 }

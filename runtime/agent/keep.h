@@ -20,6 +20,11 @@ int agent_keep_open(uv_loop_t *loop, const char *dir, agent_keep_cb each, void *
 // Nothing is left to keep: ends it.
 void agent_keep_quit(void);
 bool agent_keep_is_open(void);
+bool agent_keep_is_used(void); // there should be one
+// Whether it is there, and where the next agent looks for it.
+bool agent_keep_is_sound(void);
+// Starts another one, in place of one that is not; it has nothing until it is told. 0 or -errno.
+int agent_keep_again(void);
 bool agent_keep_is_flushed(void); // it has all that was said
 
 // Borrows all of it; the keeper gets duplicates.

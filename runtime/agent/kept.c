@@ -127,3 +127,15 @@ void agent_kept_forget(agent_service *service) {
         agent_keep_drop(WARREN__KEEPER__KIND__SLOT, id_of(service, i));
     agent_keep_drop(WARREN__KEEPER__KIND__SERVICE, service->id);
 }
+
+void agent_kept_all(agent_services *s) {
+    for (agent_service *service = s->first; service != NULL; service = service->next) {
+        agent_kept_service(service);
+        service->kept_sockets = 0;
+        if (!service->is_over) agent_kept_sockets(service);
+        for (uint32_t i = 0; i < service->slot_cap; i++)
+            agent_kept_life(service, i);
+    }
+    agent_zygotes_keep(s->zygotes);
+    if (s->elders != NULL) agent_elders_keep(s->elders);
+}

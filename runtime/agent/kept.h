@@ -12,6 +12,7 @@ void agent_kept_life(agent_service *service, uint32_t instance);  // with its de
 void agent_kept_state(agent_service *service, uint32_t instance); // they are as they were
 void agent_kept_sockets(agent_service *service);                  // those that are new
 void agent_kept_forget(agent_service *service);
+void agent_kept_all(agent_services *services); // to a keeper that has nothing
 
 // ---- adoption.c
 typedef struct agent_adoption agent_adoption;

@@ -125,8 +125,14 @@ int agent_place_listen(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
     return fd;
 }
 
-void agent_place_unlisten(const char *dir) {
-    char path[PATH_MAX];
-    socket_path(path, dir);
-    (void)unlink(path);
+agent_place_mark agent_place_mark_of(const char *path) {
+    struct stat info;
+    if (lstat(path, &info) != 0) return (agent_place_mark){0};
+    return (agent_place_mark){info.st_dev, info.st_ino, info.st_mtim};
+}
+
+bool agent_place_mark_fits(const char *path, const agent_place_mark *mark) {
+    agent_place_mark now = agent_place_mark_of(path);
+    return now.inode != 0 && now.inode == mark->inode && now.device == mark->device &&
+           now.at.tv_sec == mark->at.tv_sec && now.at.tv_nsec == mark->at.tv_nsec;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <time.h>
 
 enum { AGENT_PLACE_TEXT_MAX = 512 };
 
@@ -21,4 +22,12 @@ int agent_place_lock(const char *dir, bool is_ephemeral, char text[AGENT_PLACE_T
 // Listens on DIR/agent.sock, in place of one that a dead agent left. A descriptor, or -errno and a
 // sentence.
 int agent_place_listen(const char *dir, char text[AGENT_PLACE_TEXT_MAX]);
-void agent_place_unlisten(const char *dir);
+
+// Which file is at a path: one that was removed and made anew has another mark.
+typedef struct agent_place_mark {
+    dev_t device;
+    ino_t inode; // 0: there is none
+    struct timespec at;
+} agent_place_mark;
+agent_place_mark agent_place_mark_of(const char *path);
+bool agent_place_mark_fits(const char *path, const agent_place_mark *mark);

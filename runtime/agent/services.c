@@ -179,7 +179,7 @@ agent_service *agent_service_make(agent_services *s, Warren__Agent__Run *run, in
     service->id = ++s->next_id;
     agent_program_init(&service->program, run);
     service->instances = run->instances;
-    service->is_kept = run->detach && agent_keep_is_open();
+    service->is_kept = run->detach && agent_keep_is_used();
     service->stdin_fd = stdin_fd;
     (void)snprintf(service->name, sizeof service->name, "%s", name);
     service->group_id = agent_run_group(s, run);

@@ -206,6 +206,12 @@ void agent_zygote_dismiss(agent_zygote *z, const char *why) {
     if (!z->is_reaped) (void)kill(z->pid, SIGKILL);
 }
 
+void agent_zygote_keep(const agent_zygote *z) {
+    Warren__Keeper__Zygote kept = WARREN__KEEPER__ZYGOTE__INIT;
+    int fd = mesh_channel_fd(z->channel);
+    agent_keep_put(WARREN__KEEPER__KIND__ZYGOTE, (uint64_t)z->pid, &kept.base, &fd, 1);
+}
+
 static void on_booted(agent_zygote *z, const Warren__Zygote__Booted *booted) {
     if (booted->obstacle[0] != '\0') { // it ends by itself
         z->dismissed_for = "it cannot be forked";
@@ -218,9 +224,7 @@ static void on_booted(agent_zygote *z, const Warren__Zygote__Booted *booted) {
     agent_say("warren-node (pid %d%s) is ready after %u ms", (int)z->pid,
               z->boot != NULL ? ", with what a service loads first" : "", booted->boot_ms);
     z->is_ready = z->was_ready_once = true;
-    Warren__Keeper__Zygote kept = WARREN__KEEPER__ZYGOTE__INIT;
-    int fd = mesh_channel_fd(z->channel);
-    agent_keep_put(WARREN__KEEPER__KIND__ZYGOTE, (uint64_t)z->pid, &kept.base, &fd, 1);
+    agent_zygote_keep(z);
     z->boot_failures = 0;
     z->events.on_ready(z->user);
 }

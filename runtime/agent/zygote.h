@@ -58,6 +58,7 @@ uint32_t agent_zygote_load(const agent_zygote *zygote);
 void agent_zygote_dismiss(agent_zygote *zygote, const char *why);
 bool agent_zygote_is_dismissed(const agent_zygote *zygote); // ... and its end is still to come
 pid_t agent_zygote_pid(const agent_zygote *zygote);         // 0: there is none
+void agent_zygote_keep(const agent_zygote *zygote);         // tells the keeper of one that is ready
 // Borrows everything; the descriptors are sent. MESH_ECLOSED when not ready, MESH_ETOOBIG for over
 // 120 KiB of arguments and environment.
 int agent_zygote_launch(agent_zygote *zygote, const agent_launch *launch);

@@ -292,6 +292,11 @@ static void on_died(void *user, uint32_t unanswered) {
 static const agent_zygote_events zygote_events = {on_ready,  on_failed,  on_launched, on_stale,
                                                   on_exited, on_stopped, on_died};
 
+void agent_zygotes_keep(const agent_zygotes *zs) {
+    for (const entry *e = zs->first; e != NULL; e = e->next)
+        if (agent_zygote_is_ready(e->zygote)) agent_zygote_keep(e->zygote);
+}
+
 bool agent_zygotes_reaped(agent_zygotes *zs, pid_t pid, int status) {
     for (entry *e = zs->first; e != NULL; e = e->next)
         if (agent_zygote_reaped(e->zygote, pid, status)) return true;

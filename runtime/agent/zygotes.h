@@ -40,6 +40,7 @@ typedef struct agent_zygote_choice {
 // event.
 agent_zygote_choice agent_zygotes_choose(agent_zygotes *zygotes, const runtime_boot *wanted,
                                          uint32_t users);
+void agent_zygotes_keep(const agent_zygotes *zygotes); // tells the keeper of them
 // A child of this process ended (from waitpid): true when it was one of them.
 bool agent_zygotes_reaped(agent_zygotes *zygotes, pid_t pid, int status);
 void agent_zygotes_destroy(agent_zygotes *zygotes); // as agent_zygote_destroy
