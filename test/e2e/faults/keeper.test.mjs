@@ -55,7 +55,7 @@ test('with the agent and its keeper gone nodes end, also one that hears no signa
   process.kill(agent.pid, 'SIGSTOP') // or it would start another one
   process.kill(keeper, 'SIGKILL')
   const began = performance.now()
-  await box.killAgent(agent)
+  await box.killAtOnce(agent)
   await probes[0].gone
   figure(t, 'a node ends without agent and keeper after', performance.now() - began, 'ms')
   await probes[1].gone

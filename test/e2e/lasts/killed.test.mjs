@@ -125,11 +125,12 @@ test('an agent that is killed while it adopts leaves nothing behind that harms t
   await box.ok(['run', '-d', 'caller.js'])
   const caller = await box.probes.next()
   await ask(caller, 'go')
+  await box.nodes() // their launches are over
   for (let i = 0; i < 10; i++) {
-    await box.killAgent(agent)
+    await box.killAtOnce(agent)
     agent = await box.agent() // what it asked of nodes is being answered
   }
-  await box.killAgent(agent)
+  await box.killAtOnce(agent)
   await box.agent()
   const { calls } = await ask(caller, 'report')
   while ((await ask(caller, 'report')).calls < calls + 500);

@@ -25,6 +25,10 @@ export class Sandbox extends Base {
   // ends (docs/agent.md).
   async killAgent(agent) {
     while ((await this.nodes()).some((node) => !node.pid));
+    await this.killAtOnce(agent)
+  }
+  // One that is stopped, or whose launches are all over.
+  async killAtOnce(agent) {
     await super.killAgent(agent)
   }
   // Whatever state a test failed in: with an agent that nobody here started, or none.

@@ -1,4 +1,4 @@
-// Calls `sum`, and publishes some numbers after each answer, without pause, from `go` on. `report` says what came of it so far; `stop` too, at its
+// Calls `sum`, and publishes some numbers after each answer, without pause unless a reader stands still, from `go` on. `report` says what came of it so far; `stop` too, at its
 // end. `find NAME` waits for a service that starts later, and calls it.
 const net = require('node:net')
 const { join } = require('warren')
@@ -18,7 +18,8 @@ join().then(async (mesh) => {
       const a = report.calls++
       try {
         if ((await sum.add({ a, b: 1 }, { timeout: 60_000 })) !== a + 1) report.wrong++
-        for (let i = 0; i < NUMBERS_PER_CALL; i++) mesh.publish('numbers', report.published++)
+        for (let i = 0; i < NUMBERS_PER_CALL; i++)
+          if (!mesh.publish('numbers', report.published++)) await new Promise((resolve) => mesh.once('drain', resolve))
       } catch (err) {
         report.errors.push(err.code)
       }
