@@ -60,7 +60,8 @@ static const cli_option options[] = {
     {0, "name", "NAME", "what to call it (default: after the program)"},
     {'d', "detach", NULL, "leave it running; `warren logs` and `warren stop` know its name"},
     {0, "restart", "WHEN", "on-failure (default), always or never"},
-    {0, "grace", "MS", "from the stop signal to SIGKILL (default 5000)"},
+    {0, "grace", "TIME",
+     "from the stop signal to SIGKILL (default 5s); a bare number is milliseconds"},
     {0, "stop-signal", "NAME", "what asks it to end (default SIGTERM)"},
     {0, "max-restarts", "N/SECONDS", "after more crashes than that it has failed (default 5/60)"},
     {0, "group", "NAME", "services that are restarted together, in the order in which they joined"},
@@ -253,6 +254,16 @@ static bool take_log_size(run_request *r, const char *value) {
     return true;
 }
 
+// Also a number of milliseconds, as it was at first.
+static bool take_grace(run_request *r, const cli_args *args) {
+    uint64_t ms;
+    if (args->value[strspn(args->value, "0123456789")] == '\0')
+        return cli_args_number(args, "grace", 0, AGENT_GRACE_MAX_MS, &r->body.grace_ms);
+    if (!cli_duration_parse("grace", args->value, AGENT_GRACE_MAX_MS, &ms)) return false;
+    r->body.grace_ms = (uint32_t)ms;
+    return true;
+}
+
 static bool take_preload(run_request *r, const char *value) {
     if (value[0] == '\0' || strchr(value, '\n') != NULL) {
         cli_say("--preload wants the name of a module or its path: --preload express, --preload "
@@ -274,8 +285,7 @@ static bool take_option(run_request *r, const cli_args *args, int option) {
     case OPTION_NAME: return take_name(r, args->value);
     case OPTION_DETACH: r->body.detach = true; return true;
     case OPTION_RESTART: return take_restart(r, args->value);
-    case OPTION_GRACE:
-        return cli_args_number(args, "grace", 0, AGENT_GRACE_MAX_MS, &r->body.grace_ms);
+    case OPTION_GRACE: return take_grace(r, args);
     case OPTION_STOP_SIGNAL: return take_stop_signal(r, args->value);
     case OPTION_MAX_RESTARTS: return take_budget(r, args->value);
     case OPTION_GROUP: return take_group(r, args->value);

@@ -126,7 +126,7 @@ test('--stop-signal is what asks it to end', async (t) => {
 
 test('what does not end within its grace time is killed', async (t) => {
   const box = await Sandbox.open(t)
-  const proc = box.run(['sigint.js', '--grace', '200'])
+  const proc = box.run(['sigint.js', '--grace', '200ms'])
   await proc.until(/hello/)
   await box.ok(['stop', 'sigint'])
   const { signal, code } = await proc.event('sigint.0', 'down')
