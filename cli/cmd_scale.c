@@ -33,7 +33,8 @@ static bool take_word(scale_command *command, const char *word) {
     long count = equals != NULL ? strtol(equals + 1, &end, 10) : 0;
     bool is_number = end != NULL && end != equals + 1 && *end == '\0' &&
                      strchr("+-0123456789", equals[1]) != NULL;
-    if (!is_number || equals == word || labs(count) > AGENT_INSTANCES_MAX) {
+    if (!is_number || equals == word || count < -AGENT_INSTANCES_MAX ||
+        count > AGENT_INSTANCES_MAX) {
         cli_say("scale wants a service and its number of instances, like api=4, api=+2 or api=-1, "
                 "up to %d, not \"%.80s\"",
                 AGENT_INSTANCES_MAX, word);

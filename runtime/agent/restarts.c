@@ -45,10 +45,11 @@ bool agent_services_is_settled(const agent_services *s, uint32_t service_id, uin
     const agent_service *service = agent_service_find(s, service_id);
     *out_failed = NULL;
     if (service == NULL) return true;
-    for (uint32_t i = service->instances; i < service->slot_cap; i++) // on their way out
+    bool is_all = instance == AGENT_INSTANCE_ALL;
+    for (uint32_t i = service->instances; is_all && i < service->slot_cap; i++) // on their way out
         if (!agent_supervisor_is_over(s->supervisor, service_id, i)) return false;
     for (uint32_t i = 0; i < service->instances; i++) {
-        if (instance != AGENT_INSTANCE_ALL && instance != i) continue;
+        if (!is_all && instance != i) continue;
         if (agent_supervisor_is_ready(s->supervisor, service_id, i)) continue;
         if (!agent_supervisor_is_over(s->supervisor, service_id, i)) return false;
         const slot *sl = &service->slots[i];

@@ -1,5 +1,6 @@
 // More or fewer instances, by hand.
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
 import { test } from 'node:test'
 import { freePort } from '../supervision/sandbox.mjs'
 import { get, Sandbox } from './sandbox.mjs'
@@ -84,6 +85,22 @@ test('an instance that is on its way out when the agent is killed goes all the s
   assert.deepEqual(await box.names(), ['deaf.0'])
 })
 
+test('a restart of one instance does not wait for those that are on their way out', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  box.write('stay.js', `console.log('runs'); setInterval(() => {}, 1000)
+    process.on('SIGTERM', () => require('fs').existsSync('stay') ? console.log('stays') : process.exit())\n`)
+  await box.ok(['run', '-d', '--name', 'app', '--grace', '60000', 'stay.js', '-i', '2'])
+  const logs = box.warren(['logs', '-f', 'app'])
+  await logs.until(/runs[^]*runs/)
+  box.write('stay', '')
+  await box.ok(['scale', 'app=1', '--no-wait'])
+  await logs.until(/app\.1.*stays/)
+  fs.unlinkSync(box.path('stay'))
+  await box.ok(['restart', 'app.0'])
+  assert.deepEqual(await box.names(), ['app.0', 'app.1'])
+})
+
 test('what cannot be is refused with a sentence', async (t) => {
   const box = await open(t)
   const refused = async (word, code, pattern) => {
@@ -94,6 +111,7 @@ test('what cannot be is refused with a sentence', async (t) => {
   await refused('api=0', 2, /api cannot have 0 instances: 1 to 1000 are possible/)
   await refused('api=-2', 2, /api cannot have 0 instances/)
   await refused('api=1001', 2, /up to 1000/)
+  await refused('api=-99999999999999999999', 2, /up to 1000/)
   await refused('api=x', 2, /like api=4, api=\+2 or api=-1/)
   await refused('api', 2, /like api=4/)
   await refused('apj=2', 3, /no service is called apj: did you mean api\?/)
