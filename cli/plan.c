@@ -138,13 +138,14 @@ static void plan_service(cli_plan *plan, cli_project_service *wanted) {
     if (!is_there) return;
     step->from = now->instances;
     step->keys = compare(now->run, &wanted->run);
-    step->failed = now->failed;
-    step->failed_count = now->n_failed;
+    step->failed = now->failed; // in their order: the last ones may be no longer wanted
+    while (step->failed_count < now->n_failed && now->failed[step->failed_count] < step->to)
+        step->failed_count++;
     if (is_other_group(now->run, &wanted->run))
         step->action = CLI_PLAN_REPLACE;
     else if (json_array_size(step->keys) > 0)
         step->action = CLI_PLAN_UPDATE;
-    else if (now->n_failed > 0)
+    else if (step->failed_count > 0)
         step->action = CLI_PLAN_REVIVE;
 }
 
@@ -216,7 +217,8 @@ static void print_step(const cli_plan_step *step, int width) {
     const json_t *key;
     (void)printf("%c %-*s ", step->action == CLI_PLAN_KEEP && is_scaled ? '~' : marks[step->action],
                  width, step->name);
-    if (step->action == CLI_PLAN_START) (void)printf(" %u x %s", step->to, step->wanted->run.entry);
+    if (step->action == CLI_PLAN_START && step->wanted != NULL)
+        (void)printf(" %u x %s", step->to, step->wanted->run.entry);
     if (step->action == CLI_PLAN_STOP) (void)printf(" is stopped");
     if (step->action == CLI_PLAN_REPLACE) (void)printf(" is stopped and started:");
     if (step->action == CLI_PLAN_KEEP && !is_scaled) (void)printf(" as it is");

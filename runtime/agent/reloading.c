@@ -75,10 +75,13 @@ typedef bool (*is_meant_cb)(const agent_service *service, uint32_t instance, uin
 static void begin(agent_reloading *r, uint32_t parallel, is_meant_cb is_meant, uint32_t instance);
 static void carry_out_soon(agent_reloading *r);
 
+// Not one that is over, or on its way there: somebody has stopped it meanwhile.
 static bool is_next(const agent_service *service, uint32_t instance, uint32_t wanted) {
+    agent_life life;
     (void)wanted;
     return service->slots[instance].is_next &&
-           !agent_supervisor_is_over(service->services->supervisor, service->id, instance);
+           agent_supervisor_look(service->services->supervisor, service->id, instance, &life) &&
+           !life.is_stopped;
 }
 
 // True: those that run the new program are being replaced again.

@@ -108,6 +108,51 @@ test('an instance that was given up is started again, and only that one', async 
   assert.deepEqual([after['api.0'], after['api.2']], [before['api.0'], before['api.2']])
 })
 
+test('an instance that was given up and is no longer wanted is not started again', async (t) => {
+  const box = await open(t, { restart: { max: 0 } })
+  process.kill((await box.pids())['api.2'], 'SIGKILL')
+  while ((await box.nodes()).find(({ name }) => name === 'api.2').state !== 'failed') continue
+  box.api({ env: { WORD: 'old' }, instances: 2 })
+  assert.deepEqual((await box.up()).planned, { api: 'scale' })
+  assert.deepEqual(await box.names(), ['api.0', 'api.1'])
+})
+
+test('a service that is stopped while it changes starts nothing any more', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('slow.js', `const { WORD } = process.env, fs = require('fs')
+    console.log('begins ' + WORD)
+    setInterval(() => {}, 1000)
+    process.on('SIGTERM', () => {
+      if (WORD !== 'new' || !ready) process.exit()
+      console.log('stays')
+      setInterval(() => fs.existsSync('stay') || process.exit(), 5)
+    })
+    let ready = WORD === 'old'
+    if (!ready) fs.appendFileSync('starts', '.')
+    ready ||= fs.statSync('starts').size === 1
+    if (ready) process.send('ready')\n`)
+  const api = (WORD) => box.config({ name: 'shop', services: { api: { entry: './slow.js', instances: 2, env: { WORD },
+    health: { ready: 'message', timeout: '60s' }, update: { parallel: 1 }, stop: { grace: '60s' } } } })
+  await box.agent()
+  api('old')
+  await box.up()
+  const logs = box.warren(['logs', '-f', 'api'])
+  await logs.until(/begins old[^]*begins old/)
+  api('new')
+  box.write('stay', '')
+  const up = box.warren(['up', '-d'])
+  await logs.until(/begins new[^]*begins new/)
+  const stop = box.warren(['stop', 'api'])
+  await logs.until(/stays/)
+  while ((await box.nodes()).some(({ name, state }) => name === 'api.1' && state !== 'down')) continue
+  const left = (await box.nodes()).map(({ name, state }) => `${name} ${state}`)
+  fs.unlinkSync(box.path('stay'))
+  assert.equal((await stop.ended).code, 0)
+  assert.equal((await up.ended).code, 1)
+  assert.deepEqual(left, ['api.0 draining', 'api.1 down'])
+  assert.equal((await box.ok(['logs', 'api'])).stdout.match(/begins old/g).length, 2)
+})
+
 test('the number and the program change together: what is added is new already', async (t) => {
   const box = await open(t)
   box.api({ env: { WORD: 'new' }, instances: 5 })
