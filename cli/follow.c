@@ -16,7 +16,8 @@ typedef struct following {
     cli_printer *printer;
     uv_signal_t signals[SIGNAL_COUNT];
     const cli_project *project;
-    size_t running; // services that have not ended
+    size_t running;    // services that have not ended
+    bool has_all_logs; // each was found, or was over before we asked
     bool is_over, is_paused, is_discarding;
     int asked; // how often we were asked to stop
     int exit_code;
@@ -102,9 +103,10 @@ static void on_reply(const Warren__Agent__Reply *reply, void *user) {
         break;
     case WARREN__AGENT__REPLY__KIND_ENDED: on_ended(f, reply->ended->exit_code); break;
     case WARREN__AGENT__REPLY__KIND_ERROR: cli_say("%s", reply->error->text); // fall through
-    case WARREN__AGENT__REPLY__KIND_DONE: // one had ended before we asked; or all has, as we wanted
-        f->running = f->asked > 0 || f->running == 0 ? 0 : f->running - 1;
+    case WARREN__AGENT__REPLY__KIND_DONE: // it was over already; or the answer to a Stop
+        if (!f->has_all_logs && f->running > 0) f->running--;
         break;
+    case WARREN__AGENT__REPLY__KIND_SELF: f->has_all_logs = true; break;
     default: break;
     }
     look(f);
@@ -124,6 +126,13 @@ static void on_signal(uv_signal_t *handle, int number) {
     cli_printer_say(f->printer, text);
     if (is_kill) discard(f);
     stop_all(f, is_kill);
+}
+
+// Answers come in the order of the requests: what is done after this one's is no Logs.
+static int ask_end_of_logs(following *f) {
+    Warren__Agent__About body = WARREN__AGENT__ABOUT__INIT;
+    CLI_REQUEST(request, ABOUT, about, &body);
+    return cli_client_send(f->client, &request, -1);
 }
 
 static int start(following *f, uint64_t since_ms, bool is_json) {
@@ -148,7 +157,7 @@ static int start(following *f, uint64_t since_ms, bool is_json) {
         CLI_REQUEST(request, LOGS, logs, &body);
         err = cli_client_send(f->client, &request, -1);
     }
-    return err;
+    return err == 0 ? ask_end_of_logs(f) : err;
 }
 
 int cli_follow(const cli_project *project, uint64_t since_ms, bool is_json) {

@@ -36,6 +36,19 @@ test('a second signal kills what does not want to end', async (t) => {
   assert.equal((await up.ended).code, 143)
 })
 
+test('what a service writes while it stops is shown to its end, also when another one is over already', async (t) => {
+  const box = await open(t)
+  box.write('talk.js', `if (process.env.WORD === 'second') process.exit()
+    process.on('SIGTERM', () => setTimeout(() => { console.log('good-bye'); process.exit() }, 300))
+    setInterval(() => {}, 1000); console.log('runs')\n`)
+  const up = box.warren(['up'])
+  await up.until(/one\.0.*runs/)
+  while ((await box.nodes()).some(({ name, state }) => name === 'two.0' && state !== 'down')) continue
+  up.kill('SIGINT')
+  const end = await up.ended
+  assert.match(end.stdout, /one\.0.*good-bye/)
+})
+
 test('it ends when all services have, with the first exit code that is not 0', async (t) => {
   const box = await open(t)
   box.write('talk.js', 'setTimeout(() => process.exit(process.env.WORD === "second" ? 7 : 0), 1500)\n')
