@@ -2,14 +2,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/logs.h"
 #include "cli/args.h"
 #include "cli/client.h"
-#include "cli/duration.h"
 #include "cli/printer.h"
 #include "cli/resume.h"
+#include "cli/since.h"
 #include "core/mem.h"
 
 enum {
@@ -24,8 +23,6 @@ enum {
     PATIENCE_MS = 30000, // and so long
     SETTLED_MS = 5000,   // one that has been there so long is back
 };
-
-static const uint64_t SINCE_MAX_MS = 3650ULL * 86400 * 1000;
 
 static const cli_option options[] = {
     {'f', "follow", NULL, "go on with what comes, until Ctrl-C or the service ends"},
@@ -182,12 +179,6 @@ static void on_interrupt(uv_signal_t *handle, int number) {
     finish(handle->data, 128 + number);
 }
 
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int read_logs(Warren__Agent__Logs *body, const cli_printer_options *printer) {
     reading r = {.body = body};
     cli_printer_options own = *printer;
@@ -199,7 +190,7 @@ static int read_logs(Warren__Agent__Logs *body, const cli_printer_options *print
         uv_loop_close(&r.loop);
         return cli_client_explain(err);
     }
-    if (body->follow) r.resume = cli_resume_create(wall_ms());
+    if (body->follow) r.resume = cli_resume_create(cli_since_now_ms());
     uv_signal_init(&r.loop, &r.interrupt);
     uv_timer_init(&r.loop, &r.again);
     r.interrupt.data = r.again.data = &r;
@@ -213,27 +204,6 @@ static int read_logs(Warren__Agent__Logs *body, const cli_printer_options *print
     uv_loop_close(&r.loop);
     cli_resume_destroy(r.resume);
     return r.exit_code;
-}
-
-// "10m" ago, or a time of day in UTC.
-static bool take_since(const char *text, uint64_t *out_ms) {
-    struct tm parts = {0};
-    const char *rest =
-        strchr(text, '-') == NULL ? NULL : strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-    if (rest != NULL) {
-        size_t digits = rest[0] == '.' ? 1 + strspn(rest + 1, "0123456789") : 0;
-        if (strcmp(rest + digits, "Z") == 0) {
-            char ms[5] = "000";
-            for (size_t i = 0; i < 3 && i + 1 < digits; i++)
-                ms[i] = rest[1 + i];
-            *out_ms = (uint64_t)timegm(&parts) * 1000 + strtoul(ms, NULL, 10);
-            return true;
-        }
-    }
-    uint64_t ago_ms, now_ms = wall_ms();
-    if (!cli_duration_parse("since", text, SINCE_MAX_MS, &ago_ms)) return false;
-    *out_ms = ago_ms < now_ms ? now_ms - ago_ms : 1;
-    return true;
 }
 
 static int run(int argc, char **argv) {
@@ -257,7 +227,7 @@ static int run(int argc, char **argv) {
                 return CLI_USAGE;
             break;
         case OPTION_SINCE:
-            if (!take_since(args.value, &body.since_ms)) return CLI_USAGE;
+            if (!cli_since_parse(args.value, &body.since_ms)) return CLI_USAGE;
             break;
         case OPTION_NO_PREFIX: printer.has_prefix = false; break;
         default: printer.is_json = true;

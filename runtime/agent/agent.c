@@ -14,6 +14,7 @@
 
 #include "agent/clients.h"
 #include "agent/descriptors.h"
+#include "agent/events.h"
 #include "agent/keep.h"
 #include "agent/kept.h"
 #include "agent/place.h"
@@ -379,6 +380,7 @@ static int open_all(agent *a, int listen_fd) {
     }
     int err = uv_signal_start(&a->child, on_child, SIGCHLD);
     if (err != 0) return err;
+    agent_events_open(a->options->dir);
     a->services = make_services(a);
     make_keys(a);
     if (!a->options->is_ephemeral) adopt(a);
@@ -465,6 +467,8 @@ int agent_run(const agent_options *options) {
         agent_replacing_open(&(agent_replacing_options){&a.loop, a.services, lock_fd, listen_fd});
     watch_place(&a, lock_fd);
     take_part(&a); // first: whoever reads that it listens may send other hosts here
+    agent_events_add(&(agent_entry){.type = "agent-started"},
+                     "the agent (pid %d) has started, version " WARREN_VERSION, (int)getpid());
     agent_say("the agent (pid %d) listens on %s/agent.sock", (int)getpid(), options->dir);
     tell_ready(options, AGENT_READY, "");
     agent_systemd_open(&a.loop, status, &a);

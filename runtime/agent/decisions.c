@@ -85,13 +85,19 @@ static void describe_decision(slot *sl, const agent_decision *d, const char *nam
     }
 }
 
+static const char *event_type(const agent_decision *d) {
+    bool is_clean = d->how.code == 0 && d->how.signal == 0;
+    if (d->kind == AGENT_FAILED) return "failed";
+    return d->kind == AGENT_BACKOFF && !is_clean ? "crashed" : "ended";
+}
+
 static void tell_decision(agent_service *service, const agent_decision *d) {
     slot *sl = &service->slots[d->instance];
     char name[AGENT_NODE_NAME_LEN_MAX], text[512];
     agent_service_node_name(service, d->instance, name);
     describe_decision(sl, d, name, text);
     if (text[0] != '\0')
-        agent_say_event("%s", text);
+        agent_services_record(service, name, event_type(d), 0, text);
     else
         agent_say_event("%s ended", name);
     agent_services_tell(service, d->instance, &(agent_event){name, sl->state, text, d->how});
@@ -130,7 +136,7 @@ static void tell_late(agent_service *service, const agent_decision *d) {
     service->slots[d->instance].late_after_ms = d->delay_ms;
     (void)snprintf(text, sizeof text, "%s is killed: it was not ready within %u ms (%s)", name,
                    d->delay_ms, wanted_sign(service->program.run->ready));
-    agent_say_event("%s", text);
+    agent_services_record(service, name, "late", 0, text);
     agent_services_tell(service, d->instance, &(agent_event){name, "starting", text, {0}});
 }
 

@@ -10,8 +10,10 @@ void agent_client_scale(agent_client *client, const Warren__Agent__Scale *body) 
         agent_client_say_error(client, 2, "only a service can be scaled: api=4, api=+2, api=-1");
         return;
     }
-    agent_scale scale = {
-        .count = body->count, .is_relative = body->is_relative, .drain_ms = body->drain_ms};
+    agent_scale scale = {.count = body->count,
+                         .is_relative = body->is_relative,
+                         .drain_ms = body->drain_ms,
+                         .by = (pid_t)client->pid};
     if (err == 0) err = agent_services_scale(services, service_id, &scale, &refusal);
     if (err != 0)
         agent_client_say_error(client, refusal.exit_code, refusal.text);

@@ -93,7 +93,8 @@ static void begin_one(uint32_t service_id, void *user) {
 void agent_client_reload(agent_client *client, Warren__Agent__Reload *body) {
     agent_services *services = client->clients->options.services;
     agent_refusal refusal;
-    agent_reload_request request = {.parallel = body->parallel, .drain_ms = body->drain_ms};
+    agent_reload_request request = {
+        .parallel = body->parallel, .drain_ms = body->drain_ms, .by = (pid_t)client->pid};
     if (client->reloads_open > 0) {
         agent_client_say_error(client, 2, "this connection waits for a reload already");
         return;

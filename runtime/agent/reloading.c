@@ -22,6 +22,7 @@ struct agent_reloading {
     bool is_carrying_out, is_over;
     bool is_change;       // to service->next_program
     bool is_rolling_back; // from there
+    pid_t by;             // who asked for it
 };
 
 static agent_services *services_of(const agent_reloading *r) {
@@ -118,12 +119,18 @@ static void finish(agent_reloading *r) {
                                     .why = r->why[0] != '\0' ? r->why : "it was stopped",
                                     .last_stderr = agent_last_lines_text(&r->words),
                                     .after_ms = now_ms(r) - r->began_at_ms};
+    char text[AGENT_RELOAD_TEXT_MAX + 128];
     if (result.is_failed)
-        agent_say_event("%s: the reload has failed with %u of %u replaced: %s", service->name,
-                        result.replaced, result.wanted, outcome.why);
+        (void)snprintf(text, sizeof text, "%s: the %s has failed with %u of %u replaced: %s",
+                       service->name, r->is_change ? "change" : "reload", result.replaced,
+                       result.wanted, outcome.why);
     else
-        agent_say_event("%s is reloaded: %u x in %u ms", service->name, result.replaced,
-                        (unsigned)outcome.after_ms);
+        (void)snprintf(text, sizeof text, "%s is %s: %u x in %u ms", service->name,
+                       r->is_change ? "changed" : "reloaded", result.replaced,
+                       (unsigned)outcome.after_ms);
+    const char *good = r->is_change ? "changed" : "reloaded",
+               *bad = r->is_change ? "change-failed" : "reload-failed";
+    agent_services_record(service, NULL, result.is_failed ? bad : good, r->by, text);
     service->reloading = NULL;
     if (r->watch.on_over != NULL) r->watch.on_over(&outcome, r->watch.user);
     agent_reloading_destroy(r);
@@ -405,6 +412,7 @@ int agent_services_reload(agent_services *s, const agent_reload_request *request
     r->drain_ms = request->drain_ms != 0 ? request->drain_ms : AGENT_RELOAD_DRAIN_MS;
     r->began_at_ms = uv_now(s->loop);
     r->is_change = request->run != NULL;
+    r->by = request->by;
     uv_timer_init(s->loop, &r->timer);
     r->timer.data = r;
     service->reloading = r;

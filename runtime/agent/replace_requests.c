@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "agent/client.h"
+#include "agent/events.h"
 #include "agent/replacing.h"
 
 void agent_client_about(agent_client *client) {
@@ -33,6 +34,10 @@ void agent_client_replace(agent_client *client, bool is_forced) {
     char text[AGENT_SUCCESSOR_TEXT_MAX];
     if (agent_replacing_judge(is_forced, text) != 0)
         agent_client_say_error(client, 1, text);
-    else
+    else {
+        agent_events_add(&(agent_entry){.type = "agent-restart", .by = (pid_t)client->pid},
+                         "the agent (pid %d) is replaced by the program that is on disk now",
+                         (int)getpid());
         agent_replacing_begin(is_forced, &events, client);
+    }
 }

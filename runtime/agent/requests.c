@@ -1,8 +1,10 @@
 // What the command line asks for, and what it is told.
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "agent/client.h"
+#include "agent/events.h"
 #include "agent/inquiries.h"
 #include "agent/node.h"
 #include "agent/replacing.h"
@@ -233,6 +235,8 @@ static void run(agent_client *client, Warren__Agent__Run *body, int stdin_fd) {
     agent_refusal refusal;
     uint32_t service_id, instances = body->instances;
     bool is_detached = body->detach;
+    char entry[PATH_MAX];
+    (void)snprintf(entry, sizeof entry, "%s", body->entry);
     if (client->owned_service_id != 0) {
         if (stdin_fd >= 0) close(stdin_fd);
         warren__agent__run__free_unpacked(body, NULL);
@@ -243,6 +247,9 @@ static void run(agent_client *client, Warren__Agent__Run *body, int stdin_fd) {
         agent_client_say_error(client, refusal.exit_code, refusal.text);
         return;
     }
+    char what[PATH_MAX + 64];
+    (void)snprintf(what, sizeof what, "is started: %u x %s", instances, entry);
+    agent_services_record_all(services, service_id, "run", (pid_t)client->pid, what);
     Warren__Agent__Started started = WARREN__AGENT__STARTED__INIT;
     started.service = (char *)(uintptr_t)agent_services_name(services, service_id);
     started.instances = instances;
@@ -311,6 +318,16 @@ static void stop_one(uint32_t service_id, void *user) {
     agent_client_add_watch(client, STOPPER, service_id, AGENT_INSTANCE_ALL);
 }
 
+static void tell_and_stop(agent_client *client, uint32_t service_id, uint32_t instance,
+                          bool is_kill) {
+    agent_services *services = client->clients->options.services;
+    char what[64] = "is stopped";
+    if (instance != AGENT_INSTANCE_ALL)
+        (void)snprintf(what, sizeof what, "has its instance %u stopped", instance);
+    agent_services_record_all(services, service_id, "stop", (pid_t)client->pid, what);
+    agent_services_stop(services, service_id, instance, is_kill);
+}
+
 static void stop(agent_client *client, const Warren__Agent__Stop *body) {
     agent_services *services = client->clients->options.services;
     agent_refusal refusal;
@@ -330,10 +347,12 @@ static void stop(agent_client *client, const Warren__Agent__Stop *body) {
     if (client->stops_open == 0)
         agent_client_say_done(client);
     else
-        agent_services_stop(services, service_id, instance, body->kill);
+        tell_and_stop(client, service_id, instance, body->kill);
 }
 
 static void shut_down(agent_client *client) {
+    agent_events_add(&(agent_entry){.type = "agent-stop", .by = (pid_t)client->pid},
+                     "the agent (pid %d) is told to stop", (int)getpid());
     client->wants_shutdown = true;
     client->clients->options.on_shutdown(client->clients->options.user);
 }
@@ -395,8 +414,8 @@ void agent_client_let_go(agent_client *client) {
     }
     client->owned_service_id = 0;
     if (owned == 0) return;
-    agent_say("%s lost its owner (pid %u): it is stopped", agent_services_name(services, owned),
-              client->pid);
+    agent_services_record_all(services, owned, "stop", (pid_t)client->pid,
+                              "lost its owner: it is stopped");
     agent_services_forget(services, owned);
     agent_services_stop(services, owned, AGENT_INSTANCE_ALL, false);
 }

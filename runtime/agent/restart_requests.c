@@ -68,6 +68,8 @@ void agent_client_restart(agent_client *client, const char *target) {
         agent_client_say_error(client, refusal.exit_code, refusal.text);
         return;
     }
+    agent_services_record_all(services, service_id, "restart", (pid_t)client->pid,
+                              "is restarted by hand");
     client->is_await = false;
     await_all(client, service_id, instance);
 }

@@ -31,7 +31,6 @@ int agent_services_restart(agent_services *s, uint32_t service_id, uint32_t inst
     }
     for (agent_service *service = s->first; service != NULL; service = service->next) {
         if (service_id != 0 && service->id != service_id) continue;
-        agent_say_event("%s is restarted by hand", service->name);
         agent_supervisor_restart(s->supervisor, uv_now(s->loop), service->id, instance);
         bool is_over = agent_supervisor_is_over(s->supervisor, service->id, AGENT_INSTANCE_ALL);
         if (service->is_over && !is_over) revive(s, service);

@@ -77,9 +77,12 @@ int agent_services_scale(agent_services *s, uint32_t service_id, const agent_sca
     uint32_t drain_ms = scale->drain_ms != 0 ? scale->drain_ms : AGENT_RELOAD_DRAIN_MS;
     int err = judge(service, count, drain_ms, refusal);
     if (err != 0) return err;
-    if ((uint32_t)count != service->instances)
-        agent_say_event("%s is scaled from %u to %u", service->name, service->instances,
-                        (unsigned)count);
+    if ((uint32_t)count != service->instances) {
+        char text[128];
+        (void)snprintf(text, sizeof text, "%s is scaled from %u to %u", service->name,
+                       service->instances, (unsigned)count);
+        agent_services_record(service, NULL, "scale", scale->by, text);
+    }
     agent_service_want(service, (uint32_t)count, drain_ms);
     agent_kept_service(service);
     agent_services_carry_out(s);

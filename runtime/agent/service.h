@@ -132,6 +132,10 @@ void agent_services_tell(agent_service *service, uint32_t instance, const agent_
 void agent_services_tell_output(agent_service *service, uint32_t instance,
                                 const agent_log_piece *piece);
 
+// For the events (events.h); `node` NULL: of the whole service. `by`: of who asked for it; or 0.
+void agent_services_record(const agent_service *service, const char *node, const char *type,
+                           pid_t by, const char *text);
+
 // Adds lines to what the instance wrote on stderr.
 void agent_services_note(agent_service *service, uint32_t instance, const char *text);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/descriptors.h"
+#include "agent/events.h"
 #include "agent/keep.h"
 #include "agent/kept.h"
 #include "agent/reloading.h"
@@ -82,6 +83,26 @@ void agent_services_tell(agent_service *service, uint32_t instance, const agent_
     }
 }
 
+void agent_services_record(const agent_service *service, const char *node, const char *type,
+                           pid_t by, const char *text) {
+    agent_entry entry = {.type = type,
+                         .service = service->name,
+                         .project = service->program.run->project,
+                         .node = node,
+                         .by = by};
+    agent_events_add(&entry, "%s", text);
+}
+
+void agent_services_record_all(const agent_services *s, uint32_t service_id, const char *type,
+                               pid_t by, const char *what) {
+    for (const agent_service *service = s->first; service != NULL; service = service->next) {
+        char text[256];
+        if ((service_id != 0 && service->id != service_id) || service->is_over) continue;
+        (void)snprintf(text, sizeof text, "%s %s", service->name, what);
+        agent_services_record(service, NULL, type, by, text);
+    }
+}
+
 static void tell_over(agent_service *service) {
     agent_services *s = service->services;
     for (agent_watch *w = s->watches, *next; w != NULL; w = next) {
@@ -126,7 +147,9 @@ void agent_service_remove(agent_services *s, agent_service *service) {
 void agent_service_end(agent_services *s, agent_service *service, int exit_code) {
     service->exit_code = exit_code;
     s->running_count--;
-    agent_say_event("%s is over (exit code %d)", service->name, exit_code);
+    char text[128];
+    (void)snprintf(text, sizeof text, "%s is over (exit code %d)", service->name, exit_code);
+    agent_services_record(service, NULL, "over", 0, text);
     // Nobody listens for it any more: connections are refused instead of waiting in a queue.
     agent_sockets_destroy(service->sockets);
     service->sockets = NULL;
@@ -248,7 +271,6 @@ int agent_services_run(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
         return err;
     }
     agent_kept_service(service);
-    agent_say_event("%s: %u x %s", name, run->instances, run->entry);
     *out_service_id = service->id;
     agent_services_carry_out_soon(s); // the launches
     return 0;

@@ -41,6 +41,9 @@ int agent_services_run(agent_services *services, Warren__Agent__Run *run, int st
 bool agent_services_limits(const agent_services *services, uint32_t service_id,
                            Warren__Agent__Limits *out);
 const char *agent_services_name(const agent_services *services, uint32_t service_id);
+// For the events (events.h): "NAME WHAT" of this service, or of each that runs (0).
+void agent_services_record_all(const agent_services *services, uint32_t service_id,
+                               const char *type, pid_t by, const char *what);
 
 // "app", "app.2" or "all" (service_id 0). MESH_EINVAL or MESH_ENOTFOUND fills the refusal, with
 // what may have been meant.
@@ -61,6 +64,7 @@ typedef struct agent_scale {
     int32_t count;
     bool is_relative;  // so many more
     uint32_t drain_ms; // for those that go to finish what they have; 0: the default
+    pid_t by;          // who asks for it
 } agent_scale;
 // Begins it: new instances are launched, those that are too many are stopped, the last ones first
 // to go.
@@ -79,6 +83,7 @@ typedef struct agent_reload_request {
     // The new ones run this, and so do all from then on; when one of them fails, all run again what
     // they ran. NULL: the same as now. Its name, number of instances and group are not looked at.
     Warren__Agent__Run *run; // taken, also on failure
+    pid_t by;                // who asks for it
 } agent_reload_request;
 
 typedef struct agent_reload_progress {

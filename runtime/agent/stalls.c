@@ -54,7 +54,7 @@ void agent_stalls_close(slot *sl) {
 static void tell(agent_service *service, uint32_t instance, const char *state, const char *text) {
     char name[AGENT_NODE_NAME_LEN_MAX];
     agent_service_node_name(service, instance, name);
-    agent_say_event("%s", text);
+    agent_services_record(service, name, "stalled", 0, text);
     agent_services_tell(service, instance, &(agent_event){name, state, text, {0}});
 }
 
