@@ -10,9 +10,9 @@
 #include "core/error.h"
 #include "core/mem.h"
 
-// News of members is gathered this long once some has been told: fifty nodes that start together
-// would else wake each other two thousand times.
-enum { NEWS_EVERY_MS = 5 };
+// News of members is gathered this long once some has been told, longer the more there are to tell:
+// fifty nodes that start together would else wake each other two thousand times.
+enum { NEWS_EVERY_MS = 5, NEWS_MS_PER_MEMBERS = 8 };
 
 const agent_member_info *agent_member_identity(const agent_member *member) {
     return &member->identity;
@@ -197,7 +197,8 @@ static void on_news_timer(uv_timer_t *timer) {
 
 void agent_members_tell_news_soon(agent_members *members) {
     if (uv_is_active((uv_handle_t *)members->news_timer)) return;
-    uint64_t now_ms = uv_now(members->loop), due_ms = members->news_at_ms + NEWS_EVERY_MS;
+    uint64_t every_ms = NEWS_EVERY_MS + members->count / NEWS_MS_PER_MEMBERS;
+    uint64_t now_ms = uv_now(members->loop), due_ms = members->news_at_ms + every_ms;
     if (now_ms >= due_ms)
         agent_members_tell_news(members);
     else

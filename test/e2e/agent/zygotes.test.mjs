@@ -1,5 +1,6 @@
 // Zygotes of services: who gets one, what is shared, when it is made anew.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -102,6 +103,20 @@ test('the first request of a fresh node is served by code that was warmed up bef
   assert.equal(second.compiled, 0)
   assert.deepEqual(starts(box), ['', '', ''])
   agent.end()
+})
+
+// What was rehearsed in the zygote is not so near to V8's mark of hot code that each node goes beyond it, and compiles on threads.
+test('a node that has heard of a hundred others has no more threads than one alone', { skip: process.env.SANITIZE ? 'a hundred nodes with sanitizers' : false }, async (t) => {
+  const box = await Sandbox.open(t)
+  const threadsOf = async (count) => {
+    const proc = box.warren(['run', '--no-prefix', '-i', String(count), file('many.js'), '--', String(count)])
+    while (proc.text('stdout').split('\n').length <= count) await once(proc.streams.stdout, 'data')
+    proc.kill('SIGTERM')
+    const { stdout } = await proc.ended
+    return stdout.match(/\{.*\}/g).map((line) => JSON.parse(line).threads)
+  }
+  const [alone] = await threadsOf(1)
+  assert.deepEqual(await threadsOf(100), Array(100).fill(alone))
 })
 
 test('work for warmUp() that forks could not share makes nodes start cold, and says why', async (t) => {
