@@ -16,7 +16,8 @@ const program = fileURLToPath(new URL('echo.cjs', import.meta.url))
 
 const rssKiB = (pid) => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1])
 const fdsOf = (pid) => readdirSync(`/proc/${pid}/fd`).length
-const ticks = (pid) => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ').slice(11, 13).reduce((sum, each) => sum + Number(each), 0)
+// By the scheduler's clock: ticks count a process whole that happens to run when one comes, and that an idle agent's timers do.
+const runMs = (pid) => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1]
 
 async function timePs(agent) {
@@ -67,9 +68,9 @@ try {
   await sleep(IDLE_MS) // until all have heard of all
   print('memory of the agent (RSS)', `${(rssKiB(pid) / 1024).toFixed(1)} MiB`)
   print('memory of its keeper (RSS)', `${(rssKiB(keeper) / 1024).toFixed(1)} MiB`)
-  const before = ticks(pid)
+  const before = runMs(pid)
   await sleep(IDLE_MS)
-  print('processor time while idle', `${((ticks(pid) - before) / (IDLE_MS / 1000)).toFixed(1)} % of a core`)
+  print('processor time while idle', `${((runMs(pid) - before) / IDLE_MS * 100).toFixed(2)} % of a core`)
   print('`warren ps --json`', `${(await timePs(agent)).toFixed(0)} ms`)
   const fds = [fdsOf(pid), fdsOf(keeper)]
   const samples = await churn(agent, lives, [pid, keeper])
