@@ -10,6 +10,7 @@
 
 #include "agent/limits.h"
 #include "agent/logs.h"
+#include "agent/services.h"
 #include "agent/stall.h"
 #include "agent/supervisor.h"
 #include "agent/target.h"
@@ -25,8 +26,6 @@
 
 enum {
     GRACE_MS = 5000,
-    RUN_LEN_MAX = 120 << 10, // of what travels to the agent and on to the zygote
-    WORDS_MAX = 4096,
     AGENT_TRIES = 5,
     BUDGET_SECONDS_MAX = 86400,
 };
@@ -364,11 +363,13 @@ static int judge(run_request *r) {
     while (environ[r->body.n_env] != NULL)
         r->body.n_env++;
     size_t len = warren__agent__run__get_packed_size(&r->body);
-    if (len <= RUN_LEN_MAX && r->body.n_env <= WORDS_MAX && r->body.n_args <= WORDS_MAX)
+    if (len <= AGENT_RUN_LEN_MAX && r->body.n_env <= AGENT_RUN_WORDS_MAX &&
+        r->body.n_args <= AGENT_RUN_WORDS_MAX)
         return CLI_DONE;
     cli_say("arguments and environment are too long: %zu KiB and %zu words, where %d KiB and %d "
             "words of each fit",
-            len >> 10, r->body.n_env + r->body.n_args, RUN_LEN_MAX >> 10, WORDS_MAX);
+            len >> 10, r->body.n_env + r->body.n_args, AGENT_RUN_LEN_MAX >> 10,
+            AGENT_RUN_WORDS_MAX);
     return CLI_USAGE;
 }
 

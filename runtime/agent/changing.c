@@ -31,6 +31,7 @@ int agent_changing_begin(agent_service *service, Warren__Agent__Run *run, bool *
         warren__agent__run__free_unpacked(run, NULL);
         return err;
     }
+    run->detach = service->program.run->detach; // whose it is does not change
     *out_is_same_program = agent_program_is_same(service->program.run, run);
     service->next_program = mem_alloc(sizeof *service->next_program);
     agent_program_init(service->next_program, run);

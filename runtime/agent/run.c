@@ -1,4 +1,5 @@
 // What a service is asked to run as: whether that is possible, and which group it joins.
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -66,10 +67,35 @@ static bool are_names(char *const *names, size_t count) {
     return true;
 }
 
+static bool is_path(const char *text) {
+    return text[0] == '/' && strlen(text) < PATH_MAX;
+}
+
+static bool fits(const Warren__Agent__Run *run) {
+    return warren__agent__run__get_packed_size(run) <= AGENT_RUN_LEN_MAX &&
+           run->n_env <= AGENT_RUN_WORDS_MAX && run->n_args <= AGENT_RUN_WORDS_MAX;
+}
+
 static bool is_stall_policy(const Warren__Agent__Run *run) {
     uint32_t after_ms = run->stall_after_ms;
     return run->stall <= WARREN__AGENT__RUN__STALL__KILL && after_ms <= AGENT_STALL_AFTER_MAX_MS &&
            (after_ms == 0 || after_ms >= AGENT_STALL_AFTER_MIN_MS);
+}
+
+static int judge_limits(const Warren__Agent__Run *run, agent_refusal *refusal) {
+    if ((run->memory_max != 0 && run->memory_max < AGENT_MEMORY_MIN) ||
+        run->memory_max > AGENT_MEMORY_MAX || run->cpu_max_percent > AGENT_CPU_PERCENT_MAX)
+        (void)snprintf(refusal->text, sizeof refusal->text,
+                       "a limit of memory is at least 32 MiB, one of processors at most %d",
+                       AGENT_CPU_PERCENT_MAX / 100);
+    else if ((run->log_file_len != 0 && run->log_file_len < AGENT_LOG_LEN_MIN) ||
+             run->log_file_len > AGENT_LOG_LEN_MAX || run->log_file_count > AGENT_LOG_FILES_MAX)
+        (void)snprintf(refusal->text, sizeof refusal->text,
+                       "a log file has %d KiB to %d MiB, and there are at most %d of them",
+                       AGENT_LOG_LEN_MIN >> 10, AGENT_LOG_LEN_MAX >> 20, AGENT_LOG_FILES_MAX);
+    else
+        return 0;
+    return refuse(refusal, 2, MESH_EINVAL);
 }
 
 int agent_run_judge(const agent_services *s, const Warren__Agent__Run *run,
@@ -82,7 +108,11 @@ int agent_run_judge(const agent_services *s, const Warren__Agent__Run *run,
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "cannot run %u instances: 1 to %d are possible", run->instances,
                        AGENT_INSTANCES_MAX);
-    else if (run->entry[0] != '/' || run->cwd[0] != '/')
+    else if (!fits(run))
+        (void)snprintf(refusal->text, sizeof refusal->text,
+                       "arguments and environment are too long: %d KiB and %d words of each fit",
+                       AGENT_RUN_LEN_MAX >> 10, AGENT_RUN_WORDS_MAX);
+    else if (!is_path(run->entry) || !is_path(run->cwd))
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "the program and its directory must be absolute paths");
     else if (run->grace_ms > AGENT_GRACE_MAX_MS)
@@ -127,22 +157,12 @@ int agent_run_judge(const agent_services *s, const Warren__Agent__Run *run,
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "a start time-out of %u ms is too long: an hour is the most",
                        run->start_timeout_ms);
-    else if ((run->memory_max != 0 && run->memory_max < AGENT_MEMORY_MIN) ||
-             run->memory_max > AGENT_MEMORY_MAX || run->cpu_max_percent > AGENT_CPU_PERCENT_MAX)
-        (void)snprintf(refusal->text, sizeof refusal->text,
-                       "a limit of memory is at least 32 MiB, one of processors at most %d",
-                       AGENT_CPU_PERCENT_MAX / 100);
-    else if ((run->log_file_len != 0 && run->log_file_len < AGENT_LOG_LEN_MIN) ||
-             run->log_file_len > AGENT_LOG_LEN_MAX || run->log_file_count > AGENT_LOG_FILES_MAX)
-        (void)snprintf(refusal->text, sizeof refusal->text,
-                       "a log file has %d KiB to %d MiB, and there are at most %d of them",
-                       AGENT_LOG_LEN_MIN >> 10, AGENT_LOG_LEN_MAX >> 20, AGENT_LOG_FILES_MAX);
     else if (run->name[0] != '\0' && agent_target_check_name(run->name) != 0)
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "\"%.80s\" cannot be a name: up to %d letters, digits, - and _ are, and "
                        "\"all\" is not",
                        run->name, AGENT_NAME_LEN_MAX);
     else
-        return 0;
+        return judge_limits(run, refusal);
     return refuse(refusal, 2, MESH_EINVAL);
 }

@@ -8,7 +8,13 @@
 #include "agent/members.h"
 #include "agent/watch.h"
 
-enum { AGENT_SERVICE_NAME_LEN_MAX = 64 }; // with its end
+enum {
+    AGENT_SERVICE_NAME_LEN_MAX = 64, // with its end
+    // Of a Run: it goes on to the zygote and the keeper, and comes back in lists, in packets that
+    // hold a little more.
+    AGENT_RUN_LEN_MAX = 120 << 10,
+    AGENT_RUN_WORDS_MAX = 4096, // of its arguments, and of its environment
+};
 
 typedef struct agent_services agent_services;
 

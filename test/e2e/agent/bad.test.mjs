@@ -108,6 +108,40 @@ test('malformed and huge packets close their own connection and nothing else', a
   assert.equal(run.isOver, undefined)
 })
 
+const field = (number, bytes) => { // of protobuf
+  const len = Buffer.byteLength(bytes)
+  return Buffer.from([number << 3 | 2, len & 0x7f | 0x80, len >> 7 & 0x7f | 0x80, len >> 14, ...Buffer.from(bytes)])
+}
+
+test('what would not fit in the answers about it is not run', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  assert.equal((await box.done(['run', '-d', '--name', 'app', programs + '/probe.js'])).code, 0)
+  const run = (entry, variable) => field(1, Buffer.concat([field(2, entry), field(5, '/'), field(4, variable), Buffer.from('30014801', 'hex')]))
+  const packets = [run(`/${'x'.repeat(4096)}`, ''), run('/x.js', `A=${'x'.repeat(130_900)}`)].map((bytes, i) => {
+    const file = path.join(box.dir, `packet${i}`)
+    fs.writeFileSync(file, bytes)
+    return `@${file}`
+  })
+  const poked = box.start(POKE, [path.join(box.state, 'agent.sock'), HELLO, ...packets])
+  await poked.until(/^\d+\n\d+\n\d+\n/)
+  assert.deepEqual((await box.nodes()).map(({ name }) => name), ['app.0'])
+})
+
+test('a service that was left running stays so, whatever a request to change it says', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = await box.agent()
+  const entry = path.join(box.dir, 'app.js')
+  fs.writeFileSync(entry, 'setInterval(() => {}, 1000)\n')
+  assert.equal((await box.done(['run', '-d', '--name', 'app', entry])).code, 0)
+  const run = Buffer.concat([field(2, entry), field(5, box.dir), Buffer.from('3001', 'hex')]) // no `detach`
+  const reload = field(13, Buffer.concat([field(1, 'app'), field(4, run)]))
+  box.start(POKE, [path.join(box.state, 'agent.sock'), HELLO, reload.toString('hex')])
+  await agent.until(/app is reloaded/)
+  const { code, stderr } = await box.done(['agent', 'restart'])
+  assert.equal(code, 0, stderr)
+})
+
 test('another protocol is told so', async (t) => {
   const box = await Sandbox.open(t)
   await box.agent()

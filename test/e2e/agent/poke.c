@@ -1,5 +1,6 @@
 // Talks to an agent's socket as no client of ours would: poke PATH PACKET... sends each packet (hex
-// digits, or xN: N bytes), then prints the length of each that comes, and "closed" at the end.
+// digits, xN: N bytes, or @FILE: what is in it), then prints the length of each that comes, and
+// "closed" at the end.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,12 @@ static size_t parse(const char *text) {
         return strtoul(text + 1, NULL, 10);
     }
     size_t len = 0;
+    FILE *file = text[0] == '@' ? fopen(text + 1, "re") : NULL;
+    if (file != NULL) {
+        len = fread(packet, 1, sizeof packet, file);
+        (void)fclose(file);
+        return len;
+    }
     for (unsigned byte; len < sizeof packet && sscanf(text + 2 * len, "%2x", &byte) == 1; len++)
         packet[len] = (uint8_t)byte;
     return len;
