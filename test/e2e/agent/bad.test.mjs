@@ -137,7 +137,7 @@ test('a service that was left running stays so, whatever a request to change it 
   const run = Buffer.concat([field(2, entry), field(5, box.dir), Buffer.from('3001', 'hex')]) // no `detach`
   const reload = field(13, Buffer.concat([field(1, 'app'), field(4, run)]))
   box.start(POKE, [path.join(box.state, 'agent.sock'), HELLO, reload.toString('hex')])
-  await agent.until(/app is reloaded/)
+  await agent.until(/app is changed/)
   const { code, stderr } = await box.done(['agent', 'restart'])
   assert.equal(code, 0, stderr)
 })
