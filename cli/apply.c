@@ -61,9 +61,9 @@ static int update(applying *a) {
 
 static int revive(applying *a) {
     int exit_code = CLI_DONE;
-    for (size_t i = 0; i < a->step->failed_count && exit_code == CLI_DONE; i++) {
+    for (size_t i = 0; i < a->step->missing_count && exit_code == CLI_DONE; i++) {
         char target[160];
-        (void)snprintf(target, sizeof target, "%s.%u", a->step->name, a->step->failed[i]);
+        (void)snprintf(target, sizeof target, "%s.%u", a->step->name, a->step->missing[i]);
         Warren__Agent__Restart body = WARREN__AGENT__RESTART__INIT;
         body.target = target;
         CLI_REQUEST(request, RESTART, restart, &body);

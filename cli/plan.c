@@ -138,14 +138,14 @@ static void plan_service(cli_plan *plan, cli_project_service *wanted) {
     if (!is_there) return;
     step->from = now->instances;
     step->keys = compare(now->run, &wanted->run);
-    step->failed = now->failed; // in their order: the last ones may be no longer wanted
-    while (step->failed_count < now->n_failed && now->failed[step->failed_count] < step->to)
-        step->failed_count++;
+    step->missing = now->missing; // in their order: the last ones may be no longer wanted
+    while (step->missing_count < now->n_missing && now->missing[step->missing_count] < step->to)
+        step->missing_count++;
     if (is_other_group(now->run, &wanted->run))
         step->action = CLI_PLAN_REPLACE;
     else if (json_array_size(step->keys) > 0)
         step->action = CLI_PLAN_UPDATE;
-    else if (step->failed_count > 0)
+    else if (step->missing_count > 0)
         step->action = CLI_PLAN_REVIVE;
 }
 
@@ -231,8 +231,8 @@ static void print_step(const cli_plan_step *step, int width) {
         between = ",";
     }
     if (step->action == CLI_PLAN_REVIVE)
-        (void)printf("%s %zu failed %s started again", between, step->failed_count,
-                     step->failed_count == 1 ? "instance is" : "instances are");
+        (void)printf("%s %zu %s started again", between, step->missing_count,
+                     step->missing_count == 1 ? "instance is" : "instances are");
     (void)printf("\n");
 }
 

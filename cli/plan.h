@@ -11,7 +11,7 @@ typedef enum cli_plan_action {
     CLI_PLAN_START,   // it does not run
     CLI_PLAN_UPDATE,  // other rules, or another program: reloaded where that needs new processes
     CLI_PLAN_REPLACE, // stopped and started: its group is another one
-    CLI_PLAN_REVIVE,  // some instances were given up
+    CLI_PLAN_REVIVE,  // some instances were given up, or stopped by hand
     CLI_PLAN_STOP,    // no longer in the file
 } cli_plan_action;
 
@@ -21,8 +21,8 @@ typedef struct cli_plan_step {
     cli_project_service *wanted; // NULL: STOP
     uint32_t from, to;           // instances; differ: it is scaled
     json_t *keys;                // settings that differ, as strings; variables as "env.NAME"
-    const uint32_t *failed;      // REVIVE
-    size_t failed_count;
+    const uint32_t *missing;     // REVIVE
+    size_t missing_count;
 } cli_plan_step;
 
 typedef struct cli_plan {

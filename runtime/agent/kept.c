@@ -31,11 +31,13 @@ void agent_kept_service(agent_service *service) {
     if (service->is_over) drop_sockets(service); // it has closed them
 }
 
-static Warren__Keeper__Slot__Phase phase_of(const slot *sl, const agent_life *life) {
+static Warren__Keeper__Slot__Phase phase_of(const agent_service *service, uint32_t instance,
+                                            const agent_life *life) {
     if (life->is_running) return WARREN__KEEPER__SLOT__PHASE__RUNNING;
     if (!life->is_over) return WARREN__KEEPER__SLOT__PHASE__STARTING;
-    bool has_failed = sl->state != NULL && strcmp(sl->state, "failed") == 0;
-    return has_failed ? WARREN__KEEPER__SLOT__PHASE__FAILED : WARREN__KEEPER__SLOT__PHASE__OVER;
+    if (agent_service_has_failed(service, instance)) return WARREN__KEEPER__SLOT__PHASE__FAILED;
+    return agent_service_is_missing(service, instance) ? WARREN__KEEPER__SLOT__PHASE__STOPPED
+                                                       : WARREN__KEEPER__SLOT__PHASE__OVER;
 }
 
 // The descriptors of a life; how many.
@@ -65,7 +67,7 @@ static void keep_slot(agent_service *service, uint32_t instance, bool keeps_fds)
     state.starts = sl->starts;
     state.is_cold = sl->is_cold;
     state.reason = (char *)(uintptr_t)sl->reason;
-    state.phase = phase_of(sl, &life);
+    state.phase = phase_of(service, instance, &life);
     state.has_lived = life.has_lived;
     state.is_ready = life.is_ready;
     state.is_stopped = life.is_stopped;

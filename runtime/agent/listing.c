@@ -97,17 +97,16 @@ void agent_services_each(const agent_services *s, agent_services_cb each, void *
 }
 
 static void describe(const agent_service *service, agent_services_described_cb each, void *user) {
-    uint32_t failed[AGENT_INSTANCES_MAX];
+    uint32_t missing[AGENT_INSTANCES_MAX];
     Warren__Agent__Run run = *service->program.run;
     Warren__Agent__Described out = WARREN__AGENT__DESCRIBED__INIT;
     run.name = (char *)(uintptr_t)service->name;
     out.run = &run;
     out.instances = service->instances;
     out.is_over = service->is_over;
-    out.failed = failed;
+    out.missing = missing;
     for (uint32_t i = 0; i < service->instances; i++)
-        if (service->slots[i].state != NULL && strcmp(service->slots[i].state, "failed") == 0)
-            failed[out.n_failed++] = i;
+        if (agent_service_is_missing(service, i)) missing[out.n_missing++] = i;
     each(&out, user);
 }
 

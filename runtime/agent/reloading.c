@@ -368,19 +368,18 @@ static int judge(const agent_service *service, const agent_reload_request *reque
     return 0;
 }
 
-// One that has failed gets another chance; one that was stopped, or has done its work, does not.
-static bool is_to_be_replaced(const agent_service *service, uint32_t instance, uint32_t wanted) {
-    if (wanted != AGENT_INSTANCE_ALL && wanted != instance) return false;
-    const char *state = service->slots[instance].state;
-    return !agent_supervisor_is_over(service->services->supervisor, service->id, instance) ||
-           (state != NULL && strcmp(state, "failed") == 0);
+// Of another program, each that should run; of the same one, what was stopped by hand stays so.
+static bool is_to_be_started(const agent_service *service, uint32_t instance, uint32_t wanted) {
+    (void)wanted;
+    return service->next_program != NULL ? agent_service_is_missing(service, instance)
+                                         : agent_service_has_failed(service, instance);
 }
 
-static bool is_none(const agent_service *service, uint32_t instance, uint32_t wanted) {
-    (void)service;
-    (void)instance;
-    (void)wanted;
-    return false;
+// One that has done its work gets no other chance.
+static bool is_to_be_replaced(const agent_service *service, uint32_t instance, uint32_t wanted) {
+    if (wanted != AGENT_INSTANCE_ALL && wanted != instance) return false;
+    return !agent_supervisor_is_over(service->services->supervisor, service->id, instance) ||
+           is_to_be_started(service, instance, wanted);
 }
 
 static void begin(agent_reloading *r, uint32_t parallel, is_meant_cb is_meant, uint32_t instance) {
@@ -417,7 +416,8 @@ int agent_services_reload(agent_services *s, const agent_reload_request *request
     r->timer.data = r;
     service->reloading = r;
     agent_say_event("%s is being reloaded", service->name);
-    begin(r, request->parallel, is_same_program ? is_none : is_to_be_replaced, request->instance);
+    begin(r, request->parallel, is_same_program ? is_to_be_started : is_to_be_replaced,
+          request->instance);
     carry_out_soon(r);
     return 0;
 }

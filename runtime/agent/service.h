@@ -32,7 +32,8 @@ typedef struct slot { // one instance through all its lives
     uint32_t starts, attempts;
     const agent_zygote *zygote; // that launched it
     bool is_cold, is_draining;
-    bool is_next; // it runs, or is to run, what a reload brings
+    bool is_next;            // it runs, or is to run, what a reload brings
+    bool is_stopped_by_hand; // alone, not with its service
     const char *state;
     uint32_t late_after_ms; // this life was killed because it was not ready so long; else 0
     char reason[256];
@@ -100,6 +101,9 @@ static inline uint32_t agent_service_slot_count(const agent_service *service) {
 static inline bool agent_service_is_beside(const agent_service *service, uint32_t at) {
     return at >= service->slot_cap;
 }
+bool agent_service_has_failed(const agent_service *service, uint32_t instance);
+// It does not run, though its program would: it failed, or somebody stopped it.
+bool agent_service_is_missing(const agent_service *service, uint32_t instance);
 static inline int agent_service_stop_signal(const agent_service *service) {
     return service->program.run->stop_signal != 0 ? (int)service->program.run->stop_signal
                                                   : SIGTERM;

@@ -45,6 +45,17 @@ uint32_t agent_service_slot_of(const agent_service *service, const agent_member 
     return UINT32_MAX;
 }
 
+bool agent_service_has_failed(const agent_service *service, uint32_t instance) {
+    const char *state = service->slots[instance].state;
+    return state != NULL && strcmp(state, "failed") == 0;
+}
+
+bool agent_service_is_missing(const agent_service *service, uint32_t instance) {
+    return agent_service_has_failed(service, instance) ||
+           (service->slots[instance].is_stopped_by_hand &&
+            agent_supervisor_is_over(service->services->supervisor, service->id, instance));
+}
+
 // ---- watches
 
 void agent_services_watch(agent_services *s, agent_watch *watch) {
@@ -276,8 +287,15 @@ int agent_services_run(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
     return 0;
 }
 
+static void note_stop(agent_services *s, uint32_t service_id, uint32_t instance) {
+    agent_service *service = agent_service_find(s, service_id);
+    if (service == NULL || agent_supervisor_is_over(s->supervisor, service_id, instance)) return;
+    service->slots[instance].is_stopped_by_hand = true;
+}
+
 void agent_services_stop(agent_services *s, uint32_t service_id, uint32_t instance, bool is_kill) {
     agent_reloading_stop_all(s, service_id, is_kill);
+    if (service_id != 0 && instance != AGENT_INSTANCE_ALL) note_stop(s, service_id, instance);
     uint64_t now_ms = uv_now(s->loop);
     if (service_id == 0)
         agent_supervisor_stop_all(s->supervisor, now_ms, is_kill);

@@ -12,7 +12,7 @@ async function open(t, settings = {}) {
   box.api = (more) => box.config({ name: 'shop', services: { api: {
     entry: './server.js', instances: 3, ports: [port], health: { ready: 'listen', timeout: '30s' }, ...settings, ...more,
   } } })
-  await box.agent()
+  box.agentProc = await box.agent()
   box.api({ env: { WORD: 'old' } })
   await box.up()
   return box
@@ -106,6 +106,37 @@ test('an instance that was given up is started again, and only that one', async 
   const after = await box.pids()
   assert.equal(await state(), 'up')
   assert.deepEqual([after['api.0'], after['api.2']], [before['api.0'], before['api.2']])
+})
+
+test('rules that change bring back what was given up under those of before', async (t) => {
+  const box = await open(t, { restart: { max: 0 } })
+  const before = await box.pids()
+  process.kill(before['api.1'], 'SIGKILL')
+  while ((await box.nodes()).find(({ name }) => name === 'api.1').state !== 'failed') continue
+  box.api({ env: { WORD: 'old' }, restart: { max: 3 } })
+  assert.deepEqual((await box.up()).planned, { api: 'update' })
+  const after = await box.pids()
+  assert.ok(after['api.1'] > 0)
+  assert.deepEqual([after['api.0'], after['api.2']], [before['api.0'], before['api.2']])
+})
+
+test('an instance that was stopped by hand is started again, also with a new program and by a new agent', async (t) => {
+  const box = await open(t)
+  const isUp = async () => (await box.nodes()).find(({ name }) => name === 'api.1').state === 'up'
+  await box.ok(['stop', 'api.1'])
+  await box.ok(['reload', 'api']) // which leaves it as it is
+  assert.equal(await isUp(), false)
+  assert.deepEqual((await box.up()).planned, { api: 'revive' })
+  assert.ok(await isUp())
+  await box.ok(['stop', 'api.1'])
+  box.api({ env: { WORD: 'new' } })
+  assert.deepEqual((await box.up()).planned, { api: 'update' })
+  assert.ok(await isUp())
+  await box.ok(['stop', 'api.1'])
+  await box.killAgent(box.agentProc)
+  await box.agent()
+  assert.deepEqual((await box.up()).planned, { api: 'revive' })
+  assert.ok(await isUp())
 })
 
 test('an instance that was given up and is no longer wanted is not started again', async (t) => {

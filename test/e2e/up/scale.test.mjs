@@ -99,6 +99,7 @@ test('a restart of one instance does not wait for those that are on their way ou
   fs.unlinkSync(box.path('stay'))
   await box.ok(['restart', 'app.0'])
   assert.deepEqual(await box.names(), ['app.0', 'app.1'])
+  await box.ok(['stop', 'app', '--kill'])
 })
 
 test('what cannot be is refused with a sentence', async (t) => {
