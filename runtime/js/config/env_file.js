@@ -9,8 +9,8 @@ const FILE_LEN_MAX = 256 << 10
 const LINE = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*/
 const ESCAPES = { n: '\n', t: '\t', r: '\r', '"': '"', '\\': '\\', $: '$' }
 
-function lineAt(text, index) {
-  return text.slice(0, index).split('\n').length
+function countLines(text, from, to) {
+  return text.slice(from, to).split('\n').length - 1
 }
 
 // The value that begins at `at`: [value, where the next line begins], or undefined: its quote never ends.
@@ -33,13 +33,13 @@ function takeValue(text, at) {
 function parseEnv(source) {
   const text = source.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n')
   const variables = []
-  for (let at = 0; at < text.length;) {
+  let line = 1 // the one that begins at `at`
+  for (let at = 0, next; at < text.length; line += countLines(text, at, next), at = next) {
     let end = text.indexOf('\n', at)
     if (end < 0) end = text.length
     const whole = text.slice(at, end)
-    const line = lineAt(text, at)
     if (/^[ \t]*(#.*)?$/.test(whole)) {
-      at = end + 1
+      next = end + 1
       continue
     }
     const match = LINE.exec(whole)
@@ -47,7 +47,7 @@ function parseEnv(source) {
     const taken = takeValue(text, at + match[0].length)
     if (taken === undefined) return { line, why: `has a quote that never ends, or something after it` }
     variables.push({ name: match[1], value: taken[0], line })
-    at = taken[1]
+    next = taken[1]
   }
   return { variables }
 }

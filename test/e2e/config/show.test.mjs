@@ -43,6 +43,13 @@ test('variables: env stands above envFile, that above PORT and what all services
   })
 })
 
+test('a file of variables may be as long as it may be, line by line', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('long.env', `${'# c\n'.repeat((256 << 8) - 1)}A=1\n`)
+  box.config({ services: { api: { entry: 'app.js', envFile: 'long.env' } } })
+  assert.deepEqual((await box.service()).env.A, { value: '1', origin: `${box.path('long.env')}:65536` })
+})
+
 test('a function is called, a promise awaited, and "max" is one instance per processor', async (t) => {
   const box = await Sandbox.open(t)
   box.write('warren.config.mjs', `import { defineConfig } from 'warren'
