@@ -335,6 +335,7 @@ int runtime_zygote_main(runtime_zygote_options options, int argc, char **argv) {
     uint64_t start_ms = now_ms(), start_ns = wall_ns();
     static zygote z;
     restore_signals();
+    (void)unsetenv("LD_BIND_NOW"); // of the agent, for this process alone
     char obstacle[RUNTIME_BOOT_TEXT_LEN];
     z.fd = options.fd;
     if (options.is_own) {

@@ -70,6 +70,18 @@ static void fail(agent_zygote *z, const char *program, const char *why) {
     uv_timer_start(&z->timer, on_timer, 0, 0); // told from the loop
 }
 
+// What is linked when the zygote starts need not be found by each child, on its own copies of
+// pages. The zygote takes it out again.
+static char **bound_now(char *const *env) {
+    size_t count = 0;
+    while (env[count] != NULL)
+        count++;
+    char **out = mem_alloc((count + 2) * sizeof *out);
+    memcpy(out, env, count * sizeof *out);
+    out[count] = (char *)(uintptr_t) "LD_BIND_NOW=1";
+    return out;
+}
+
 static int spawn_at(const agent_zygote *z, const char *program, int fd, pid_t *out_pid) {
     // Titles of nodes are written over the memory of these words: room for long ones.
     char padding[TITLE_ROOM];
@@ -88,8 +100,9 @@ static int spawn_at(const agent_zygote *z, const char *program, int fd, pid_t *o
     posix_spawn_file_actions_adddup2(&actions, fd, CHILD_FD);
     agent_spawn_attributes(&attributes);
     agent_descriptors_lower();
-    char *const *env = z->boot != NULL ? z->boot->env.at : environ;
+    char **env = bound_now(z->boot != NULL ? z->boot->env.at : environ);
     int err = posix_spawn(out_pid, program, &actions, &attributes, argv, env);
+    free(env);
     agent_descriptors_raise_again();
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);

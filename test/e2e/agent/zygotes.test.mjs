@@ -99,6 +99,7 @@ test('the first request of a fresh node is served by code that was warmed up bef
   assert.equal(boots(box).filter(({ isOwn }) => isOwn).length, 1)
   const [fresh, second] = await firstRequests(box, []) // anywhere else warmUp() runs nothing
   assert.deepEqual([fresh.runs, fresh.before], [0, 0])
+  assert.deepEqual(first.environment.sort(), fresh.environment.sort()) // the zygote has seen no other
   assert.ok(fresh.compiled > 0)
   assert.equal(second.compiled, 0)
   assert.deepEqual(starts(box), ['', '', ''])

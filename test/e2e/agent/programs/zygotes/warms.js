@@ -4,6 +4,7 @@ const v8 = require('node:v8')
 const { warmUp } = require('warren')
 
 exports.runs = 0
+exports.environment = Object.keys(process.env) // of the zygote, where it is loaded there
 exports.serves = 0 // requests that the handler has had
 const describe = (item) => ({ ...item, label: `${item.name}: ${(item.price / 3).toFixed(2)}` })
 const choose = (items, from) => items.filter(({ id }) => id >= from)
@@ -19,7 +20,7 @@ exports.handle = (request, response) => {
   const before = exports.serves++
   const [compiled, body] = codeOf(() => choose(items, Number(new URL(request.url, 'http://here').searchParams.get('from'))).map(describe))
   response.setHeader('Content-Type', 'application/json')
-  response.end(JSON.stringify({ runs: exports.runs, before, compiled, body }))
+  response.end(JSON.stringify({ runs: exports.runs, before, compiled, body, environment: exports.environment }))
 }
 
 warmUp(async () => {
