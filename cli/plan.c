@@ -113,6 +113,7 @@ static json_t *compare(const Warren__Agent__Run *a, const Warren__Agent__Run *b)
     note_if(keys, is_other_list(a->preload, a->n_preload, b->preload, b->n_preload), "preload");
     note_env(keys, a, b);
     note_env(keys, b, a);
+    note_if(keys, is_other_list(a->secrets, a->n_secrets, b->secrets, b->n_secrets), "secrets");
     note_if(keys, a->memory_max != b->memory_max, "limits.memory");
     note_if(keys, a->cpu_max_percent != b->cpu_max_percent, "limits.cpu");
     note_rules(keys, a, b);

@@ -127,6 +127,7 @@ static void take_service(cli_project_service *service, json_t *json, const char 
     run->memory_max = number_of(limits, "memoryBytes");
     run->cpu_max_percent =
         (uint32_t)(json_number_value(json_object_get(limits, "cpu")) * 100 + 0.5);
+    run->secrets = list_of(json_object_get(json, "secrets"), &run->n_secrets);
     take_env(service, json);
     take_rules(service, json);
 }
@@ -168,6 +169,7 @@ void cli_project_deinit(cli_project *project) {
         free(run->args);
         free(run->exec_argv);
         free(run->preload);
+        free(run->secrets);
     }
     free(project->services);
     json_decref(project->json);

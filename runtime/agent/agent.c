@@ -42,6 +42,7 @@ typedef struct agent {
     const agent_options *options;
     agent_services *services;
     agent_clients *clients;
+    agent_secrets *secrets;
     agent_cluster *cluster; // NULL: this host is in none
     agent_cluster *opening; // a name is looked up for it
     agent_new_host keys;    // that it will have in its next one
@@ -66,6 +67,7 @@ static void close_all(agent *a) {
     agent_cluster_close(a->cluster); // before the members that it tells of
     agent_cluster_close(a->opening);
     agent_services_destroy(a->services);
+    agent_secrets_destroy(a->secrets);
     agent_keep_quit();
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&a->signals[i], NULL);
@@ -352,6 +354,7 @@ static agent_services *make_services(agent *a) {
                                       .dir = a->options->dir,
                                       .host = host,
                                       .seed = seed,
+                                      .secrets = a->secrets,
                                       .started_at_ms = (uint64_t)now.tv_sec * 1000 +
                                                        (uint64_t)now.tv_nsec / 1000000,
                                       .on_changed = on_changed,
@@ -381,6 +384,8 @@ static int open_all(agent *a, int listen_fd) {
     int err = uv_signal_start(&a->child, on_child, SIGCHLD);
     if (err != 0) return err;
     agent_events_open(a->options->dir);
+    a->secrets = agent_secrets_create(&a->loop, a->options->dir);
+    agent_secrets_load(a->secrets);
     a->services = make_services(a);
     make_keys(a);
     if (!a->options->is_ephemeral) adopt(a);
@@ -389,6 +394,7 @@ static int open_all(agent *a, int listen_fd) {
                                      .dir = a->options->dir,
                                      .listen_fd = listen_fd,
                                      .services = a->services,
+                                     .secrets = a->secrets,
                                      .number = uv_hrtime(),
                                      .on_changed = on_changed,
                                      .on_shutdown = on_shutdown,

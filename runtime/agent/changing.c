@@ -15,7 +15,8 @@ static int judge(const agent_service *service, const Warren__Agent__Run *run,
         refusal->exit_code = 1;
         return MESH_EINVAL;
     }
-    return agent_run_judge(service->services, run, refusal);
+    int err = agent_run_judge(service->services, run, refusal);
+    return err != 0 ? err : agent_run_judge_secrets(service->services, run, refusal);
 }
 
 static int apply_rules(agent_service *service, Warren__Agent__Run *run) {

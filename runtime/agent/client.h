@@ -84,6 +84,12 @@ void agent_client_reload(agent_client *client, Warren__Agent__Reload *body); // 
 void agent_client_scale(agent_client *client, const Warren__Agent__Scale *body);
 void agent_client_describe(agent_client *client);
 
+// secret_requests.c
+void agent_client_set_secret(agent_client *client,
+                             Warren__Agent__SetSecret *body); // wipes the value
+void agent_client_remove_secret(agent_client *client, const char *name);
+void agent_client_list_secrets(agent_client *client);
+
 // replace_requests.c
 void agent_client_about(agent_client *client);
 void agent_client_replace(agent_client *client, bool is_forced);

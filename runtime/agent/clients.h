@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "agent/cluster.h"
+#include "agent/secrets.h"
 #include "agent/services.h"
 
 enum { AGENT_CLIENTS_MAX = 256 };
@@ -16,6 +17,7 @@ typedef struct agent_clients_options {
     const char *dir;
     int listen_fd; // takes it
     agent_services *services;
+    agent_secrets *secrets;
     uint64_t number;                       // of this agent: no other one has it
     void (*on_changed)(void *user);        // one less
     void (*on_shutdown)(void *user);       // somebody asks the agent to end

@@ -18,7 +18,9 @@ static const char *wanted_sign(Warren__Agent__Run__Ready ready) {
 
 // The end of a life.
 static void describe(const slot *sl, agent_exit how, char out[128]) {
-    if (sl->late_after_ms != 0) {
+    if (sl->trouble[0] != '\0') {
+        (void)snprintf(out, 128, "could not be started: %s", sl->trouble);
+    } else if (sl->late_after_ms != 0) {
         (void)snprintf(out, 128, "not ready within %u ms", sl->late_after_ms);
     } else if (sl->heartbeat.end_text[0] != '\0') {
         (void)snprintf(out, 128, "%s", sl->heartbeat.end_text);

@@ -114,31 +114,66 @@ static int open_stdin(const agent_service *service) {
     return fd >= 0 ? fd : -errno;
 }
 
-static runtime_boot boot_of(const agent_program *program) {
+static size_t count_of(char *const *list) {
+    size_t count = 0;
+    while (list[count] != NULL)
+        count++;
+    return count;
+}
+
+static runtime_boot boot_of(const agent_program *program, char *const *env) {
     const Warren__Agent__Run *run = program->run;
-    size_t env_count = 0;
-    while (program->env[env_count] != NULL)
-        env_count++;
     return (runtime_boot){.exec_argv = {run->exec_argv, run->n_exec_argv},
-                          .env = {program->env, env_count},
+                          .env = {env, count_of(env)},
                           .preload = {run->preload, run->n_preload},
                           .argv = {program->argv, run->n_args + 1},
                           .cwd = run->cwd};
 }
 
 // How many instances there are that a zygote for this service could serve.
-static uint32_t count_users(const agent_service *wanted, const agent_program *program) {
+static uint32_t count_users(const agent_service *wanted, const agent_program *program,
+                            char *const *env) {
     uint32_t count = 0;
     char reason[RUNTIME_BOOT_TEXT_LEN];
-    runtime_boot boot = boot_of(program);
+    runtime_boot boot = boot_of(program, env);
     for (const agent_service *service = wanted->services->first; service != NULL;
          service = service->next) {
-        runtime_boot other = boot_of(&service->program);
+        runtime_boot other = boot_of(&service->program, service->program.env);
         bool is_user = service == wanted ||
                        (!service->is_over && runtime_boot_can_serve(&boot, &other, reason));
         if (is_user) count += service->instances;
     }
     return count;
+}
+
+static bool has_name(const char *variable, const char *name) {
+    size_t len = strlen(name);
+    return strncmp(variable, name, len) == 0 && variable[len] == '=';
+}
+
+static bool is_secret(const Warren__Agent__Run *run, const char *variable) {
+    for (size_t i = 0; i < run->n_secrets; i++)
+        if (has_name(variable, run->secrets[i])) return true;
+    return false;
+}
+
+// Its variables with its secrets, which stand above them; free it, not what is in it. NULL: a
+// secret is not there.
+static char **make_env(const agent_services *s, const agent_program *program) {
+    const Warren__Agent__Run *run = program->run;
+    char **env = mem_alloc((count_of(program->env) + run->n_secrets + 1) * sizeof *env);
+    size_t n = 0;
+    for (size_t i = 0; i < run->n_secrets; i++) {
+        const char *text = agent_secrets_find(s->options.secrets, run->secrets[i]);
+        if (text == NULL) {
+            free(env);
+            return NULL;
+        }
+        env[n++] = (char *)(uintptr_t)text;
+    }
+    for (char **variable = program->env; *variable != NULL; variable++)
+        if (!is_secret(run, *variable)) env[n++] = *variable;
+    return env;
 }
 
 static int ask_zygote(agent_service *service, slot *sl, const char *name,
@@ -147,7 +182,10 @@ static int ask_zygote(agent_service *service, slot *sl, const char *name,
     char title[512];
     (void)snprintf(title, sizeof title, "%s: %s", name,
                    agent_service_program(service, sl)->run->entry); // a longer one is cut
-    runtime_boot boot = boot_of(agent_service_program(service, sl));
+    const agent_program *program = agent_service_program(service, sl);
+    char **env = make_env(service->services, program);
+    if (env == NULL) return -ENOKEY;
+    runtime_boot boot = boot_of(program, env);
     agent_launch launch = {.node_id = sl->node_id,
                            .boot = &boot,
                            .title = title,
@@ -156,7 +194,9 @@ static int ask_zygote(agent_service *service, slot *sl, const char *name,
     if (sl->attempts >= ATTEMPTS_MAX) launch.cold_reason = "what a zygote has read keeps changing";
     memcpy(launch.fds, fds, sizeof launch.fds);
     sl->zygote = choice->zygote;
-    return agent_zygote_launch(choice->zygote, &launch);
+    int err = agent_zygote_launch(choice->zygote, &launch);
+    free(env);
+    return err;
 }
 
 // Fills fds with what the node gets. 0 or a negative code.
@@ -194,6 +234,7 @@ static void fail_launch(agent_service *service, uint32_t instance, const char *w
     slot *sl = &service->slots[instance];
     agent_launcher_drop(s, sl);
     (void)snprintf(sl->reason, sizeof sl->reason, "%s", why);
+    (void)snprintf(sl->trouble, sizeof sl->trouble, "%s", why);
     if (agent_service_is_beside(service, instance))
         agent_reloading_not_launched(service->reloading, instance, why);
     else
@@ -231,7 +272,10 @@ static void start_life(agent_service *service, uint32_t instance,
     if (err == 0)
         service->services->in_flight++;
     else
-        fail_launch(service, instance, err < -10000 ? mesh_error_text(err) : strerror(-err));
+        fail_launch(service, instance,
+                    err == -ENOKEY ? "one of its secrets is not there (`warren secret list`)"
+                    : err < -10000 ? mesh_error_text(err)
+                                   : strerror(-err));
 }
 
 void agent_launcher_add(agent_services *s, uint32_t service_id, uint32_t instance) {
@@ -260,6 +304,16 @@ static void drop_waiting(agent_services *s, waiting_launch w) {
         agent_supervisor_not_launched(s->supervisor, uv_now(s->loop), w.service_id, w.instance);
 }
 
+static agent_zygote_choice choose(const agent_service *service, const agent_program *program) {
+    char **env = make_env(service->services, program);
+    char *const *seen = env != NULL ? env : program->env; // a launch fails for it
+    runtime_boot boot = boot_of(program, seen);
+    agent_zygote_choice choice = agent_zygotes_choose(service->services->zygotes, &boot,
+                                                      count_users(service, program, seen));
+    free(env);
+    return choice;
+}
+
 // Those whose zygote can launch now; the others keep their place.
 static void launch_waiting(agent_services *s) {
     agent_zygote_choice choice = {0};
@@ -274,8 +328,7 @@ static void launch_waiting(agent_services *s) {
         agent_service *service = agent_service_find(s, w.service_id);
         const agent_program *program = agent_service_program(service, &service->slots[w.instance]);
         if (chosen_for != program) {
-            runtime_boot boot = boot_of(program);
-            choice = agent_zygotes_choose(s->zygotes, &boot, count_users(service, program));
+            choice = choose(service, program);
             chosen_for = program;
         }
         if (choice.is_ready)
@@ -349,6 +402,7 @@ static void on_launched(void *user, uint64_t node_id, pid_t pid, int pidfd, cons
         agent_members_set_pid(sl->member, (uint32_t)pid);
         agent_stalls_start(s->stalls);
         sl->attempts = 0;
+        sl->trouble[0] = '\0';
         sl->starts++;
         sl->is_cold = cold_reason[0] != '\0';
         sl->is_draining = sl->is_stopped_by_hand = false;

@@ -61,6 +61,8 @@ static uint8_t *pack(const Warren__Agent__Run *run, size_t *out_len) {
     only.preload = run->preload;
     only.memory_max = run->memory_max;
     only.cpu_max_percent = run->cpu_max_percent;
+    only.n_secrets = run->n_secrets;
+    only.secrets = run->secrets;
     *out_len = warren__agent__run__get_packed_size(&only);
     uint8_t *bytes = mem_alloc(*out_len);
     warren__agent__run__pack(&only, bytes);

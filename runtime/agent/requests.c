@@ -385,6 +385,13 @@ void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
     case WARREN__AGENT__REQUEST__KIND_RELOAD: agent_client_reload(client, request->reload); return;
     case WARREN__AGENT__REQUEST__KIND_SCALE: agent_client_scale(client, request->scale); return;
     case WARREN__AGENT__REQUEST__KIND_DESCRIBE: agent_client_describe(client); return;
+    case WARREN__AGENT__REQUEST__KIND_SET_SECRET:
+        agent_client_set_secret(client, request->set_secret);
+        return;
+    case WARREN__AGENT__REQUEST__KIND_REMOVE_SECRET:
+        agent_client_remove_secret(client, request->remove_secret->name);
+        return;
+    case WARREN__AGENT__REQUEST__KIND_LIST_SECRETS: agent_client_list_secrets(client); return;
     case WARREN__AGENT__REQUEST__KIND_AWAIT: agent_client_await(client, request->await); return;
     case WARREN__AGENT__REQUEST__KIND_SHUTDOWN: shut_down(client); return;
     case WARREN__AGENT__REQUEST__KIND_ABOUT: agent_client_about(client); return;
@@ -402,6 +409,7 @@ void agent_client_let_go(agent_client *client) {
     agent_services *services = client->clients->options.services;
     uint32_t owned = client->owned_service_id;
     agent_services_forget_inspections(services, client);
+    agent_secrets_forget(client->clients->options.secrets, client);
     agent_replacing_forget(client);
     set_blocking(client, false);
     if (client->is_behind) watch_channel(client, false);

@@ -98,6 +98,24 @@ static int judge_limits(const Warren__Agent__Run *run, agent_refusal *refusal) {
     return refuse(refusal, 2, MESH_EINVAL);
 }
 
+int agent_run_judge_secrets(const agent_services *s, const Warren__Agent__Run *run,
+                            agent_refusal *refusal) {
+    const agent_secrets *secrets = s->options.secrets;
+    for (size_t i = 0; i < run->n_secrets; i++) {
+        const char *name = run->secrets[i], *trouble = agent_secrets_trouble(secrets);
+        if (agent_secrets_find(secrets, name) != NULL) continue;
+        if (trouble[0] != '\0')
+            (void)snprintf(refusal->text, sizeof refusal->text, "%.400s", trouble);
+        else
+            (void)snprintf(refusal->text, sizeof refusal->text,
+                           "%.64s needs the secret %.64s, which is not set: `warren secret set "
+                           "%.64s`",
+                           run->name, name, name);
+        return refuse(refusal, 1, MESH_ENOTFOUND);
+    }
+    return 0;
+}
+
 int agent_run_judge(const agent_services *s, const Warren__Agent__Run *run,
                     agent_refusal *refusal) {
     if (s->is_closed) {

@@ -37,6 +37,7 @@ typedef struct slot { // one instance through all its lives
     const char *state;
     uint32_t late_after_ms; // this life was killed because it was not ready so long; else 0
     char reason[256];
+    char trouble[96]; // why its last launch came to nothing; else empty
     agent_heartbeat heartbeat;
     agent_last_lines stderr_lines;     // of this life
     agent_oom oom;                     // of this life
@@ -146,6 +147,9 @@ void agent_services_note(agent_service *service, uint32_t instance, const char *
 // run.c
 int agent_run_judge(const agent_services *services, const Warren__Agent__Run *run,
                     agent_refusal *refusal);
+// Whether all its secrets are there. Not of one that is adopted: it has them already.
+int agent_run_judge_secrets(const agent_services *services, const Warren__Agent__Run *run,
+                            agent_refusal *refusal);
 uint32_t agent_run_group(agent_services *services, const Warren__Agent__Run *run); // its id; or 0
 // Notes in `run` the strategy that it has from its group.
 agent_strategy agent_run_strategy(const agent_services *services, Warren__Agent__Run *run);

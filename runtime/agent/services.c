@@ -264,6 +264,7 @@ int agent_services_run(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
                        uint32_t *out_service_id, agent_refusal *refusal) {
     char name[AGENT_SERVICE_NAME_LEN_MAX];
     int err = agent_run_judge(s, run, refusal);
+    if (err == 0) err = agent_run_judge_secrets(s, run, refusal);
     if (err == 0) err = choose_name(s, run, name, refusal);
     if (err != 0) {
         if (stdin_fd >= 0) close(stdin_fd);

@@ -6,6 +6,7 @@
 
 #include "agent.pb-c.h"
 #include "agent/members.h"
+#include "agent/secrets.h"
 #include "agent/watch.h"
 
 enum {
@@ -23,6 +24,7 @@ typedef struct agent_services_options {
     const char *dir; // the state directory
     const char *host;
     uint64_t seed, started_at_ms; // started: wall clock
+    const agent_secrets *secrets; // NULL: there are none
     void (*on_changed)(
         void *user); // a service or an attached member is over: maybe there is no work left
     void *user;

@@ -32,6 +32,9 @@ static const char *advice_of(const char *name) {
         return "remove it: it is a list of addresses that is made again";
     if (strcmp(name, AGENT_VAULT_TICKETS) == 0)
         return "remove it: tokens that were handed out and not used are void then";
+    if (strcmp(name, AGENT_VAULT_SECRETS) == 0)
+        return "restore it from a backup: without it no secret can be read, and all must be set "
+               "anew";
     if (strcmp(name, AGENT_VAULT_ROOT) == 0) return "is this where it was put, and a copy of it?";
     if (strcmp(name, AGENT_VAULT_CONFIG) == 0)
         return "mend it: {\"listen\": \"0.0.0.0:7400\"} is the least it says";

@@ -23,6 +23,7 @@ enum {
 #define AGENT_VAULT_GENERATION "generation"
 #define AGENT_VAULT_TICKETS    "tickets"
 #define AGENT_VAULT_PEERS      "peers"
+#define AGENT_VAULT_SECRETS    "secrets.key" // of the state directory itself
 #define AGENT_VAULT_CONFIG     "config.json" // for people: neither name nor checksum in it
 
 // Every function returns 0, or -errno (-EBADMSG: damaged; -EPERM: somebody else's, or open to

@@ -74,10 +74,10 @@ test('what the values mean is judged too: files, signals, ports, groups, times',
 
 test('what is not carried out yet is accepted with a warning', async (t) => {
   const box = await Sandbox.open(t)
-  box.config({ services: { api: { entry: 'app.js', placement: { spread: 'zone' }, secrets: ['DB_KEY'] } } })
+  box.config({ services: { api: { entry: 'app.js', placement: { spread: 'zone' }, update: { canary: 1 } } } })
   const { stdout } = await box.ok(['config', 'check'])
   assert.match(stdout, /^warren\.config\.mjs:5:7: warning: services\.api\.placement is not carried out yet\n/)
-  assert.match(stdout, /warning: services\.api\.secrets is not/)
+  assert.match(stdout, /warning: services\.api\.update\.canary is not/)
   assert.match(stdout, /\nwarren\.config\.mjs: 1 service, no problem\n$/)
 })
 

@@ -78,10 +78,10 @@ test('a service with its name that is not its own keeps the project down, with w
 
 test('what cannot be carried out yet is refused, not left out', async (t) => {
   const box = await Sandbox.open(t)
-  box.config({ services: { app: { entry: './app.js', secrets: ['KEY'] } } })
+  box.config({ services: { app: { entry: './app.js', update: { canary: 1 } } } })
   const end = await box.done(['up', '-d'])
   assert.equal(end.code, 2)
-  assert.match(end.stderr, /secrets is not carried out yet\n.*take it out of the file/)
+  assert.match(end.stderr, /update\.canary is not carried out yet\n.*take it out of the file/)
 })
 
 test('a service that fails at its start is told with its last lines, and the others run', async (t) => {

@@ -1,0 +1,44 @@
+// Secrets: values by name that services get in their environment (docs/secrets.md). They are in the
+// store, each sealed under the key in DIR/secrets.key; in memory, in pages that are never swapped
+// out or dumped. Nothing prints one.
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "core/bytes.h"
+
+enum {
+    AGENT_SECRETS_MAX = 256,
+    AGENT_SECRET_NAME_MAX = 64, // with its end
+    AGENT_SECRET_LEN_MAX = 32 << 10,
+    AGENT_SECRETS_TEXT_MAX = 1024,
+};
+
+typedef struct agent_secrets agent_secrets;
+
+// Opens nothing yet.
+agent_secrets *agent_secrets_create(uv_loop_t *loop, const char *dir);
+// Where a store is: runs the loop until what is in it is known, 5 s at most. Before anything else
+// is on the loop. Trouble is told by agent_secrets_trouble.
+void agent_secrets_load(agent_secrets *secrets);
+void agent_secrets_destroy(agent_secrets *secrets); // later, from the loop; NULL is fine
+
+// "NAME=value", borrowed until the next turn of the loop; NULL: there is none.
+const char *agent_secrets_find(const agent_secrets *secrets, const char *name);
+const char *agent_secrets_trouble(const agent_secrets *secrets); // why they cannot be read; or ""
+// Whether it can be the name of one: of a variable, and none that Node.js or Warren reads itself.
+bool agent_secrets_is_name(const char *name);
+
+// `sentence` is "" without an error.
+typedef void (*agent_secrets_cb)(const char *sentence, void *user);
+// Later, from the loop. What is set is on the disk when `cb` is called, and for who is started from
+// then on.
+void agent_secrets_set(agent_secrets *secrets, const char *name, mesh_bytes value,
+                       agent_secrets_cb cb, void *user);
+void agent_secrets_remove(agent_secrets *secrets, const char *name, agent_secrets_cb cb,
+                          void *user);
+void agent_secrets_forget(agent_secrets *secrets, const void *user); // whoever waits is gone
+
+typedef void (*agent_secrets_name_cb)(const char *name, void *user);
+void agent_secrets_each(const agent_secrets *secrets, agent_secrets_name_cb each, void *user);
