@@ -88,8 +88,9 @@ test('an instance that is on its way out when the agent is killed goes all the s
 test('a restart of one instance does not wait for those that are on their way out', async (t) => {
   const box = await Sandbox.open(t)
   await box.agent()
-  box.write('stay.js', `console.log('runs'); setInterval(() => {}, 1000)
-    process.on('SIGTERM', () => require('fs').existsSync('stay') ? console.log('stays') : process.exit())\n`)
+  box.write('stay.js', `setInterval(() => {}, 1000)
+    process.on('SIGTERM', () => require('fs').existsSync('stay') ? console.log('stays') : process.exit())
+    console.log('runs')\n`)
   await box.ok(['run', '-d', '--name', 'app', '--grace', '60000', 'stay.js', '-i', '2'])
   const logs = box.warren(['logs', '-f', 'app'])
   await logs.until(/runs[^]*runs/)
