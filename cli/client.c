@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/keep.h"
 #include "cli/args.h"
 #include "core/error.h"
 #include "core/limits.h"
@@ -129,7 +130,13 @@ int cli_client_explain(int err) {
             cli_say("neither WARREN_DIR nor HOME is set: there is no place for the agent's state");
             return CLI_USAGE;
         }
-        cli_say("no agent is running in %s: `warren agent` starts one, `warren run` brings its own",
+        if (agent_keep_waits(dir))
+            cli_say("the agent in %s has died, and what it ran may run on: `warren agent` takes it "
+                    "over",
+                    dir);
+        else
+            cli_say(
+                "no agent is running in %s: `warren agent` starts one, `warren run` brings its own",
                 dir);
         return CLI_NO_AGENT;
     case -ENOTDIR:

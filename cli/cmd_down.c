@@ -1,9 +1,11 @@
 #include <stdio.h>
 
+#include "agent/keep.h"
 #include "cli/apply.h"
 #include "cli/args.h"
 #include "cli/config_file.h"
 #include "cli/json.h"
+#include "io/paths.h"
 
 enum { OPTION_PROJECT, OPTION_ENV, OPTION_JSON };
 
@@ -34,7 +36,10 @@ static int stop_all(cli_session *session, const char *name, bool is_json) {
 static int down(const char *name, bool is_json) {
     cli_session *session = NULL;
     int err = cli_session_open(&session);
-    if (err != 0 && err != -ENOENT && err != -ECONNREFUSED) return cli_client_explain(err);
+    bool is_none = err == -ENOENT || err == -ECONNREFUSED;
+    char dir[MESH_PATHS_LEN_MAX];
+    if (err != 0 && (!is_none || (mesh_paths_dir(dir) == 0 && agent_keep_waits(dir))))
+        return cli_client_explain(err);
     int exit_code = stop_all(session, name, is_json);
     cli_session_close(session);
     return exit_code;

@@ -90,10 +90,28 @@ static int open_session(bool is_dry, cli_session **out) {
     return err == 0 ? CLI_DONE : cli_client_explain(err);
 }
 
+// Ctrl-C in the midst of it: what this terminal would have shown is stopped, as it is later on.
+static void end_interrupted(const up_command *command, const cli_project *project) {
+    cli_session *session;
+    cli_plan plan;
+    if (command->is_detached) {
+        cli_say("%s is up in part: `warren up` goes on from here, `warren down` ends what runs",
+                project->name);
+        return;
+    }
+    cli_say("stopping %s", project->name);
+    if (cli_session_open(&session) != 0) return; // its agent has gone, and all with it
+    if (cli_plan_make(&plan, session, project->name, NULL) == CLI_DONE)
+        (void)cli_apply(session, &plan, &(cli_apply_options){.is_json = command->is_json});
+    cli_plan_deinit(&plan);
+    cli_session_close(session);
+}
+
 static int up(const up_command *command, cli_project *project) {
     cli_session *session;
     int exit_code = open_session(command->is_dry, &session);
     if (exit_code == CLI_DONE) exit_code = bring_up(command, session, project);
+    if (exit_code == CLI_INTERRUPTED && !command->is_dry) end_interrupted(command, project);
     if (exit_code == CLI_DONE && !command->is_dry && !command->is_detached)
         exit_code = cli_follow(project, command->began_at_ms, command->is_json);
     cli_session_close(session);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/keep.h"
 #include "agent/place.h"
 #include "cli/args.h"
 #include "cli/client.h"
@@ -27,9 +29,12 @@ enum {
 static int open_log(const char *dir) {
     char path[PATH_MAX];
     (void)snprintf(path, sizeof path, "%s/agent.log", dir);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    // A log is no reason not to run.
-    return fd >= 0 ? fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    struct stat info;
+    bool is_file = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    if (is_file) return fd;
+    if (fd >= 0) close(fd);
+    return open("/dev/null", O_WRONLY | O_CLOEXEC); // a log is no reason not to run
 }
 
 static void become_agent(const char *dir, int ready_fd) {
@@ -100,6 +105,7 @@ int cli_ephemeral_ensure(void) {
         err = try_connect(path);
         if (err == 0) return 0;
         if (err != -ENOENT && err != -ECONNREFUSED) return cli_client_explain(err);
+        if (i == 0 && agent_keep_waits(dir)) return cli_client_explain(err); // it says so
         char answer = start(dir, text);
         if (answer == AGENT_READY) return 0;
         if (answer == AGENT_FAILED_TO_START) {

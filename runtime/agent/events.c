@@ -72,7 +72,7 @@ static void turn(void) {
 static int open_file(struct stat *out) {
     char path[AGENT_EVENTS_PATH_MAX];
     agent_events_path(path, dir_path, 0);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd >= 0 && fstat(fd, out) == 0 && S_ISREG(out->st_mode)) return fd;
     int err = fd >= 0 ? EINVAL : errno;
     if (fd >= 0) close(fd);

@@ -6,8 +6,10 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/poll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/keeper.h"
@@ -17,7 +19,12 @@
 #include "core/mem.h"
 #include "io/channel.h"
 
-enum { ANSWER_MS = 10000 };
+enum {
+    ANSWER_MS = 10000,
+    LISTENS = 1 << 16, // __SO_ACCEPTCON, as /proc/net/unix shows it
+    END_TRIES = 50,
+    END_TRY_MS = 10,
+};
 
 static struct {
     mesh_channel *channel; // NULL: there is no keeper
@@ -28,6 +35,32 @@ static struct {
 
 static void socket_path(char out[PATH_MAX]) {
     (void)snprintf(out, PATH_MAX, "%.4000s/keeper.sock", keep.dir);
+}
+
+// A connection would be taken for the next agent.
+static bool is_listening(const char *path) {
+    char line[PATH_MAX + 128];
+    unsigned flags;
+    int at = 0;
+    bool is_there = false;
+    FILE *file = fopen("/proc/net/unix", "re");
+    if (file == NULL) return false;
+    while (!is_there && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (sscanf(line, "%*x: %*x %*x %x %*x %*x %*u %n", &flags, &at) != 1 || at == 0) continue;
+        is_there = (flags & LISTENS) != 0 && strcmp(line + at, path) == 0;
+    }
+    (void)fclose(file);
+    return is_there;
+}
+
+bool agent_keep_waits(const char *dir) {
+    static const struct timespec pause = {.tv_nsec = END_TRY_MS * 1000000L};
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%.4000s/keeper.sock", dir);
+    for (int i = 0; i < END_TRIES && is_listening(path); i++)
+        (void)nanosleep(&pause, NULL);
+    return is_listening(path);
 }
 
 bool agent_keep_is_open(void) {

@@ -19,6 +19,9 @@ typedef void (*agent_keep_cb)(Warren__Keeper__Kind kind, uint64_t id, mesh_bytes
 int agent_keep_open(uv_loop_t *loop, const char *dir, agent_keep_cb each, void *user);
 // Nothing is left to keep: ends it.
 void agent_keep_quit(void);
+// Whether the keeper of this directory waits for an agent: the one before has died, and what it ran
+// may run on. Disturbs nobody; one that is just ending is waited for.
+bool agent_keep_waits(const char *dir);
 bool agent_keep_is_open(void);
 bool agent_keep_is_used(void); // there should be one
 // Whether it is there, and where the next agent looks for it.

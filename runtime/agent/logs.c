@@ -73,10 +73,14 @@ uint64_t agent_log_lost_lines(const agent_log *log) {
 static int open_file(agent_log *log) {
     char path[PATH_MAX];
     agent_log_path(path, log->dir, log->service, 0);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return errno;
-    struct stat info;
-    log->len = fstat(fd, &info) == 0 ? (uint64_t)info.st_size : 0;
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (fd < 0) return errno; // ENXIO: a FIFO that nobody reads
+    struct stat info = {0};
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        close(fd);
+        return EINVAL;
+    }
+    log->len = (uint64_t)info.st_size;
     log->fd = fd;
     return 0;
 }

@@ -38,7 +38,8 @@ static void turn_file(void) {
     file_len = 0; // when it fails: not tried again at every line
     (void)snprintf(old, sizeof old, "%s.1", file_path);
     if (rename(file_path, old) != 0) return;
-    int fd = open(file_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd =
+        open(file_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0) return;
     (void)dup2(fd, STDOUT_FILENO);
     (void)dup2(fd, STDERR_FILENO);

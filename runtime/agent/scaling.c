@@ -84,6 +84,9 @@ int agent_services_scale(agent_services *s, uint32_t service_id, const agent_sca
         agent_services_record(service, NULL, "scale", scale->by, text);
     }
     agent_service_want(service, (uint32_t)count, drain_ms);
+    for (uint32_t i = 0; i < service->instances; i++) // so many are to run
+        if (agent_service_is_missing(service, i))
+            agent_supervisor_restart(s->supervisor, uv_now(s->loop), service->id, i);
     agent_kept_service(service);
     agent_services_carry_out(s);
     return 0;

@@ -116,3 +116,17 @@ test('options of logs that make no sense are refused', async (t) => {
     assert.deepEqual([code, stderr], [2, `warren: ${text}\n`])
   }
 })
+
+test('what is no file in the place of a log, or of the agent\'s own, stops nobody', async (t) => {
+  const box = await Sandbox.open(t)
+  fs.mkdirSync(path.join(box.state, 'logs'), { recursive: true, mode: 0o700 })
+  for (const name of ['agent.log', 'events.jsonl', 'logs/once.log']) execFileSync('mkfifo', [path.join(box.state, name)])
+  fs.chmodSync(box.state, 0o700)
+  fs.writeFileSync(path.join(box.dir, 'once.js'), 'console.log("said")\n')
+  const end = await box.done(['run', '--no-prefix', path.join(box.dir, 'once.js')]) // its agent has all three
+  assert.deepEqual([end.code, end.stdout], [0, 'said\n'], end.stderr)
+  const agent = await box.agent()
+  assert.equal((await box.done(['run', path.join(box.dir, 'once.js')])).code, 0)
+  await agent.until(/cannot write \S+once\.log/)
+  await agent.until(/cannot write \S+events\.jsonl/)
+})

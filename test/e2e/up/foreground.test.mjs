@@ -49,6 +49,28 @@ test('what a service writes while it stops is shown to its end, also when anothe
   assert.match(end.stdout, /one\.0.*good-bye/)
 })
 
+test('Ctrl-C while it is being brought up stops what runs already', async (t) => {
+  const box = await open(t)
+  await box.agent()
+  box.write('never.js', 'console.log("waits"); setInterval(() => {}, 1000)\n')
+  box.config({ name: 'shop', services: {
+    one: { entry: './talk.js' }, slow: { entry: './never.js', health: { ready: 'listen', timeout: '10m' } },
+  } })
+  const up = box.warren(['up'])
+  const slow = async () => (await box.nodes()).find(({ name, pid }) => name === 'slow.0' && pid > 0)
+  while (await slow() === undefined) continue
+  up.kill('SIGINT')
+  const end = await up.ended
+  assert.equal(end.code, 130)
+  assert.match(end.stderr, /stopping shop\n/)
+  assert.deepEqual(await box.names(), [])
+  const detached = box.warren(['up', '-d'])
+  while (await slow() === undefined) continue
+  detached.kill('SIGINT')
+  assert.match((await detached.ended).stderr, /shop is up in part: `warren up` goes on from here/)
+  assert.deepEqual(await box.names(), ['one.0', 'slow.0'])
+})
+
 test('it ends when all services have, with the first exit code that is not 0', async (t) => {
   const box = await open(t)
   box.write('talk.js', 'setTimeout(() => process.exit(process.env.WORD === "second" ? 7 : 0), 1500)\n')

@@ -38,6 +38,15 @@ test('one that left and comes again begins anew, under its old name', async (t) 
     [['api.0', 'up', 0], ['api.1', 'up', 0], ['api.2', 'up', 0]])
 })
 
+test('one that was stopped by hand is one of so many again', async (t) => {
+  const box = await open(t)
+  await box.ok(['stop', 'api.1'])
+  const { stdout } = await box.ok(['scale', 'api=3'])
+  assert.equal(stdout, 'api has 3 instances\n')
+  const nodes = (await box.nodes()).filter(({ service }) => service === 'api')
+  assert.deepEqual(nodes.map(({ state }) => state), ['up', 'up', 'up'])
+})
+
 test('restart, reload and stop mean those that are wanted', async (t) => {
   const box = await open(t)
   await box.ok(['scale', 'api=4'])

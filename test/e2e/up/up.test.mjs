@@ -102,6 +102,22 @@ test('a service that fails at its start is told with its last lines, and the oth
   assert.equal((await box.pids())['app.0'], pid)
 })
 
+test('while an agent that died is not back, nothing acts as if nothing ran', async (t) => {
+  const box = await Sandbox.open(t)
+  const first = await box.agent()
+  box.config({ name: 'shop', services: { app: { entry: './app.js' } } })
+  await box.up()
+  const pids = await box.pids()
+  await box.killAgent(first)
+  for (const args of [['down'], ['up', '-d'], ['ps'], ['stop', 'app'], ['run', '-d', 'app.js'], ['down', '-p', 'shop']]) {
+    const end = await box.done(args)
+    assert.equal(end.code, 4, args.join(' '))
+    assert.match(end.stderr, /^warren: the agent in \S+ has died, and what it ran may run on: `warren agent` takes it over\n$/)
+  }
+  await box.agent()
+  assert.deepEqual(await box.pids(), pids)
+})
+
 test('a new agent knows the project of the one that was killed, and how many instances it has', async (t) => {
   const box = await Sandbox.open(t)
   const first = await box.agent()
