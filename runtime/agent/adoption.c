@@ -228,7 +228,8 @@ static bool adopt_life(agent_service *service, uint32_t instance, thing *t,
                                   .instance = instance,
                                   .pid = state->pid};
     if (state->has_control)
-        (void)agent_members_adopt(s->members, take_fd(t, AGENT_NODE_FDS), &identity, &sl->member);
+        (void)agent_members_adopt(s->members, take_fd(t, AGENT_NODE_FDS), &identity,
+                                  state->has_spoken, &sl->member);
     return true;
 }
 

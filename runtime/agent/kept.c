@@ -48,6 +48,7 @@ static size_t list_fds(const slot *sl, Warren__Keeper__Slot *state, int out[LIFE
     int control = sl->member != NULL ? agent_member_fd(sl->member) : -1;
     int pidfd = agent_node_pidfd(sl->node);
     state->has_control = control >= 0;
+    state->has_spoken = sl->member != NULL && agent_member_has_spoken(sl->member);
     state->has_pidfd = pidfd >= 0;
     if (control >= 0) out[count++] = control;
     if (pidfd >= 0) out[count++] = pidfd;

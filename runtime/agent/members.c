@@ -17,6 +17,9 @@ enum { NEWS_EVERY_MS = 5, NEWS_MS_PER_MEMBERS = 8 };
 const agent_member_info *agent_member_identity(const agent_member *member) {
     return &member->identity;
 }
+bool agent_member_has_spoken(const agent_member *member) {
+    return member->has_spoken;
+}
 bool agent_member_is_joined(const agent_member *member) {
     return member->is_joined;
 }
@@ -432,10 +435,11 @@ int agent_members_add(agent_members *members, int fd, const agent_member_info *i
 }
 
 int agent_members_adopt(agent_members *members, int fd, const agent_member_info *identity,
-                        agent_member **out) {
+                        bool has_spoken, agent_member **out) {
     int err = add(members, fd, identity, out);
     if (err != 0) return err;
     (*out)->is_adopted = true;
+    (*out)->has_spoken = has_spoken;
     Warren__Node__Adopt adopt = WARREN__NODE__ADOPT__INIT;
     adopt.number = (*out)->adoption =
         uv_hrtime(); // agents of one directory run one after the other

@@ -55,7 +55,7 @@ int agent_members_add(agent_members *members, int fd, const agent_member_info *i
 // One that another agent began: it knows its name and the others, and says anew what it wants.
 // Until it has, it counts as a member. Takes fd.
 int agent_members_adopt(agent_members *members, int fd, const agent_member_info *identity,
-                        agent_member **out);
+                        bool has_spoken, agent_member **out);
 int agent_member_fd(const agent_member *member); // its socket, borrowed; -1: it is closed
 // Refuses a node that becomes no member. Takes `fd`.
 void agent_members_turn_away(int fd, const char *text);
@@ -75,6 +75,7 @@ void agent_members_end(agent_members *members, agent_member *member, const agent
 
 const agent_member_info *agent_member_identity(const agent_member *member);
 bool agent_member_is_joined(const agent_member *member);
+bool agent_member_has_spoken(const agent_member *member);   // so it hears what it is asked
 uint64_t agent_member_since_ms(const agent_member *member); // loop time
 
 // ---- other hosts

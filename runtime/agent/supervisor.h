@@ -157,7 +157,8 @@ bool agent_supervisor_wants(const agent_supervisor *supervisor, uint32_t service
 // What another supervisor must know of an instance to go on with it.
 typedef struct agent_life {
     bool is_running, is_over; // neither: it is to be started
-    bool has_lived, is_ready, is_stopped;
+    bool has_lived, is_ready;
+    bool is_stopped; // told to end; not one that may still finish what it has: that is scaled again
     uint64_t started_at_ms;
     uint32_t backoff_ms;
     const uint64_t *bookings_ms; // borrowed

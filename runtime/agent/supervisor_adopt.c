@@ -22,7 +22,7 @@ bool agent_supervisor_look(const agent_supervisor *s, uint32_t service_id, uint3
                         .is_over = in->phase == OVER,
                         .has_lived = in->has_lived,
                         .is_ready = in->is_ready,
-                        .is_stopped = in->leaving == STOPPED,
+                        .is_stopped = in->leaving == STOPPED && !in->is_draining,
                         .started_at_ms = in->started_at_ms,
                         .backoff_ms = in->backoff_ms,
                         .bookings_ms = in->bookings.at_ms,

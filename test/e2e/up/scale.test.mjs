@@ -94,6 +94,30 @@ test('an instance that is on its way out when the agent is killed goes all the s
   assert.deepEqual(await box.names(), ['deaf.0'])
 })
 
+test('an instance that still has work when the agent is killed finishes it', async (t) => {
+  const box = await Sandbox.open(t)
+  const port = Number(await freePort())
+  const first = await box.agent()
+  box.write('hold.js', `const fs = require('fs')
+    require('http').createServer((request, response) => {
+      console.log('holds')
+      setInterval(() => fs.existsSync('go') && response.end('good'), 5)
+    }).listen(process.env.PORT)\n`)
+  await box.ok(['run', '-d', '--name', 'web', 'hold.js', '-i', '2', '--ready', 'listen'], { env: { PORT: port } })
+  await box.ok(['scale', 'web=2'])
+  const logs = box.warren(['logs', '-f', 'web'])
+  const answers = Promise.all(Array.from({ length: 8 }, () => get(port)))
+  await logs.until(/web\.1.*holds/)
+  await box.ok(['scale', 'web=1', '--no-wait', '--drain', '60s'])
+  await box.killAgent(first)
+  await box.agent()
+  assert.deepEqual((await box.nodes()).map(({ name, state }) => `${name} ${state}`), ['web.0 up', 'web.1 draining'])
+  box.write('go', '')
+  assert.deepEqual(await answers, Array.from({ length: 8 }, () => 'good'))
+  await box.ok(['scale', 'web=1'])
+  assert.deepEqual(await box.names(), ['web.0'])
+})
+
 test('a restart of one instance does not wait for those that are on their way out', async (t) => {
   const box = await Sandbox.open(t)
   await box.agent()
