@@ -244,7 +244,7 @@ static void adopt_slot(agent_services *s, thing *t, uint32_t *count) {
         sl->number = state->number;
         sl->starts = state->starts;
         sl->is_cold = state->is_cold;
-        sl->is_draining = state->is_stopped && !is_over;
+        sl->is_draining = (state->is_stopped || state->is_recycled) && !is_over;
         sl->is_stopped_by_hand = state->phase == WARREN__KEEPER__SLOT__PHASE__STOPPED;
         sl->zygote_pid = (pid_t)state->zygote_pid;
         (void)snprintf(sl->reason, sizeof sl->reason, "%s", state->reason);
@@ -259,6 +259,7 @@ static void adopt_slot(agent_services *s, thing *t, uint32_t *count) {
                            .has_lived = state->has_lived,
                            .is_ready = state->is_ready,
                            .is_stopped = state->is_stopped,
+                           .is_recycled = state->is_recycled,
                            .started_at_ms = state->started_at_ms,
                            .backoff_ms = state->backoff_ms,
                            .bookings_ms = state->bookings,

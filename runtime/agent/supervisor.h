@@ -158,6 +158,7 @@ bool agent_supervisor_wants(const agent_supervisor *supervisor, uint32_t service
 typedef struct agent_life {
     bool is_running, is_over; // neither: it is to be started
     bool has_lived, is_ready;
+    bool is_recycled; // told to end, to be started again
     bool is_stopped; // told to end; not one that may still finish what it has: that is scaled again
     uint64_t started_at_ms;
     uint32_t backoff_ms;

@@ -22,6 +22,7 @@ bool agent_supervisor_look(const agent_supervisor *s, uint32_t service_id, uint3
                         .is_over = in->phase == OVER,
                         .has_lived = in->has_lived,
                         .is_ready = in->is_ready,
+                        .is_recycled = in->leaving == RECYCLED || in->leaving == WITH_GROUP,
                         .is_stopped = in->leaving == STOPPED && !in->is_draining,
                         .started_at_ms = in->started_at_ms,
                         .backoff_ms = in->backoff_ms,
@@ -56,10 +57,10 @@ void agent_supervisor_adopt(agent_supervisor *s, uint64_t now_ms, uint32_t servi
     }
     if (!life->is_running) return;
     in->phase = LAUNCHING; // also one that its group would hold
-    in->leaving = life->is_stopped ? STOPPED : STAYING;
+    in->leaving = life->is_stopped ? STOPPED : life->is_recycled ? RECYCLED : STAYING;
     agent_life_begin(s, now_ms, svc, index);
     in->started_at_ms = life->started_at_ms < now_ms ? life->started_at_ms : now_ms;
-    if (!life->is_ready || life->is_stopped) return;
+    if (!life->is_ready || in->leaving != STAYING) return;
     in->is_ready = true;
     in->ready_at_ms = UINT64_MAX;
 }

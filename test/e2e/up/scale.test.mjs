@@ -118,6 +118,30 @@ test('an instance that still has work when the agent is killed finishes it', asy
   assert.deepEqual(await box.names(), ['web.0'])
 })
 
+test('an instance that is restarted when the agent is killed comes again', async (t) => {
+  const box = await Sandbox.open(t)
+  const first = await box.agent()
+  box.write('stay.js', `console.log('runs'); setInterval(() => {}, 1000)
+    process.once('SIGTERM', () => {
+      console.log('stays')
+      process.on('SIGTERM', () => {})
+      setInterval(() => require('fs').existsSync('stay') || process.exit(), 5)
+    })\n`)
+  box.write('stay', '')
+  await box.ok(['run', '-d', '--name', 'app', '--grace', '60000', 'stay.js'])
+  const logs = box.warren(['logs', '-f', 'app'])
+  await logs.until(/runs/)
+  const { 'app.0': pid } = await box.pids()
+  box.warren(['restart', 'app'])
+  await logs.until(/stays/)
+  await box.killAgent(first)
+  await box.agent()
+  fs.unlinkSync(box.path('stay'))
+  await box.ok(['scale', 'app=1']) // until it is ready
+  assert.notEqual((await box.pids())['app.0'], pid)
+  assert.deepEqual((await box.nodes()).map(({ name, state }) => `${name} ${state}`), ['app.0 up'])
+})
+
 test('a restart of one instance does not wait for those that are on their way out', async (t) => {
   const box = await Sandbox.open(t)
   await box.agent()
