@@ -18,6 +18,7 @@ typedef struct instance {
     phase phase;
     uint64_t due_at_ms;
     bool is_ready_then, is_killed;
+    bool is_cause; // why the reload fails
 } instance;
 
 struct agent_reload {
@@ -134,9 +135,13 @@ void agent_reload_begin(agent_reload *r) {
     go_on(r);
 }
 
-bool agent_reload_is_new(const agent_reload *r, uint32_t index) {
+bool agent_reload_fails_with(const agent_reload *r, uint32_t index) {
     const instance *in = find(r, index);
-    return is_in(in, LAUNCHING) || is_in(in, STARTING) || is_in(in, GIVING_UP);
+    return !r->is_failed && (is_in(in, LAUNCHING) || is_in(in, STARTING));
+}
+
+bool agent_reload_is_failed(const agent_reload *r) {
+    return r->is_failed;
 }
 
 // ---- what happens
@@ -173,6 +178,7 @@ void agent_reload_ready(agent_reload *r, uint64_t now_ms, uint32_t index) {
 void agent_reload_refused(agent_reload *r, uint64_t now_ms, uint32_t index) {
     if (!is_in(find(r, index), DRAINING)) return;
     r->replaced--;
+    r->instances[index].is_cause = !r->is_failed;
     terminate_beside(r, now_ms, index, GIVING_UP);
     give_up(r, now_ms);
 }
@@ -182,8 +188,9 @@ void agent_reload_drained(agent_reload *r, uint64_t now_ms, uint32_t index) {
 }
 
 void agent_reload_gone(agent_reload *r, uint64_t now_ms, uint32_t index) {
-    const instance *in = find(r, index);
+    instance *in = find(r, index);
     if (in == NULL) return;
+    if (agent_reload_fails_with(r, index)) in->is_cause = true;
     switch (in->phase) {
     case DRAINING:
     case STOPPING:
@@ -194,7 +201,7 @@ void agent_reload_gone(agent_reload *r, uint64_t now_ms, uint32_t index) {
     case STARTING: r->starting--; // fall through
     case GIVING_UP:
         close_one(r, index, FAILED);
-        decide(r, AGENT_RELOAD_FAILED, index);
+        decide(r, in->is_cause ? AGENT_RELOAD_FAILED : AGENT_RELOAD_GIVEN_UP, index);
         give_up(r, now_ms);
         break;
     default: return;
@@ -229,6 +236,7 @@ static void miss(agent_reload *r, uint64_t now_ms, uint32_t index) {
     }
     r->starting--;
     in->phase = GIVING_UP;
+    in->is_cause = true;
     decide(r, AGENT_RELOAD_LATE, index);
     kill_beside(r, index);
     give_up(r, now_ms);

@@ -40,7 +40,10 @@ void agent_reload_drained(agent_reload *reload, uint64_t now_ms, uint32_t instan
 void agent_reload_gone(agent_reload *reload, uint64_t now_ms, uint32_t instance);
 // It could not take the place, though it is ready.
 void agent_reload_refused(agent_reload *reload, uint64_t now_ms, uint32_t instance);
-bool agent_reload_is_new(const agent_reload *reload, uint32_t instance); // the life beside
+// True: were the life beside to end now, the reload would fail for it. Of one that is given up for
+// another's failure, or for a stop, the end is no news.
+bool agent_reload_fails_with(const agent_reload *reload, uint32_t instance);
+bool agent_reload_is_failed(const agent_reload *reload);
 // The service ends: nothing is waited for any more, and SIGKILL is not either with `is_kill`.
 void agent_reload_stop(agent_reload *reload, uint64_t now_ms, bool is_kill);
 
@@ -53,7 +56,9 @@ typedef enum agent_reload_kind {
     AGENT_RELOAD_LATE,      // it was not ready in time; KILL follows
     AGENT_RELOAD_DEAF,      // the old one has not said in time what it has left; TERMINATE follows
     AGENT_RELOAD_DONE,      // this instance: the old life has ended
-    AGENT_RELOAD_FAILED,    // this instance: the new life has ended, or never began
+    AGENT_RELOAD_FAILED,    // this instance: its new life is why the reload fails; it has ended, or
+                            // never began
+    AGENT_RELOAD_GIVEN_UP,  // this instance: so has this one, for what happened elsewhere
     AGENT_RELOAD_OVER,      // all: agent_reload_result
 } agent_reload_kind;
 

@@ -18,7 +18,11 @@ static void on_progress(const agent_reload_progress *progress, void *user) {
 
 static void note_failure(agent_client *client, const agent_reload_outcome *outcome) {
     if (client->reload_failure[0] != '\0') return;
-    if (outcome->is_change && outcome->replaced == 0)
+    if (outcome->is_stopped) // nothing can be said of what serves
+        (void)snprintf(client->reload_failure, sizeof client->reload_failure,
+                       "%s is not %s: %.300s", outcome->service,
+                       outcome->is_change ? "changed" : "reloaded", outcome->why);
+    else if (outcome->is_change && outcome->replaced == 0)
         (void)snprintf(client->reload_failure, sizeof client->reload_failure,
                        "%s is not changed: %.300s; it runs as before", outcome->service,
                        outcome->why);

@@ -17,8 +17,11 @@ struct agent_reloading {
     agent_reload_watch watch;
     uv_timer_t timer;
     uint64_t began_at_ms;
-    char why[AGENT_RELOAD_TEXT_MAX]; // it fails: of the first instance; or ""
-    agent_last_lines words;          // of that one
+    char why[AGENT_RELOAD_TEXT_MAX];     // it fails: of the first instance; or ""
+    agent_last_lines words;              // of that one
+    char failure[AGENT_RELOAD_TEXT_MAX]; // the same, of the way back when a change is rolled back
+    const char *stopped;                 // what else ended it; or NULL
+    bool is_stopped;                     // with the whole service
     bool is_carrying_out, is_over;
     bool is_change;       // to service->next_program
     bool is_rolling_back; // from there
@@ -66,9 +69,10 @@ static void note_failure(agent_reloading *r, uint32_t instance, const char *what
                          const agent_last_lines *words) {
     char name[AGENT_NODE_NAME_LEN_MAX];
     name_of(r, instance, name);
-    agent_say_event("the new %s %s", name, what);
+    (void)snprintf(r->failure, sizeof r->failure, "the new %s %.400s", name, what);
+    agent_say_event("%s", r->failure);
     if (r->why[0] != '\0') return;
-    (void)snprintf(r->why, sizeof r->why, "the new %s %.400s", name, what);
+    memcpy(r->why, r->failure, sizeof r->why);
     if (words != NULL) agent_last_lines_push(&r->words, agent_last_lines_text(words));
 }
 
@@ -116,7 +120,9 @@ static void finish(agent_reloading *r) {
                                     .wanted = result.wanted,
                                     .replaced = result.replaced,
                                     .is_failed = result.is_failed,
-                                    .why = r->why[0] != '\0' ? r->why : "it was stopped",
+                                    .is_stopped = r->is_stopped,
+                                    .why = r->why[0] != '\0' || r->stopped == NULL ? r->why
+                                                                                   : r->stopped,
                                     .last_stderr = agent_last_lines_text(&r->words),
                                     .after_ms = now_ms(r) - r->began_at_ms};
     char text[AGENT_RELOAD_TEXT_MAX + 128];
@@ -166,8 +172,9 @@ static void replace(agent_reloading *r, uint32_t instance) {
     slot *new = beside(r, instance), *old = &service->slots[instance], before = *old;
     char name[AGENT_NODE_NAME_LEN_MAX], text[256];
     if (!agent_supervisor_replace(services_of(r)->supervisor, now_ms(r), service->id, instance)) {
-        note_failure(r, instance, "cannot take its place: the present one is stopped or started",
-                     NULL);
+        if (!agent_reload_is_failed(r->core))
+            note_failure(r, instance,
+                         "cannot take its place: the present one is stopped or started", NULL);
         agent_reload_refused(r->core, now_ms(r), instance);
         return;
     }
@@ -225,7 +232,8 @@ static void carry_out_one(agent_reloading *r, const agent_reload_decision *d) {
     case AGENT_RELOAD_DEAF: tell_deaf(r, d->instance); return;
     case AGENT_RELOAD_LATE: tell_late(r, d->instance); return;
     case AGENT_RELOAD_DONE: tell_step(r, d->instance, "replaced", ""); return;
-    case AGENT_RELOAD_FAILED: tell_step(r, d->instance, "failed", r->why); return;
+    case AGENT_RELOAD_FAILED: tell_step(r, d->instance, "failed", r->failure); return;
+    case AGENT_RELOAD_GIVEN_UP: tell_step(r, d->instance, "given-up", ""); return;
     case AGENT_RELOAD_OVER: r->is_over = true; return;
     }
 }
@@ -281,7 +289,8 @@ void agent_reloading_not_launched(agent_reloading *r, uint32_t at, const char *w
     char what[AGENT_RELOAD_TEXT_MAX];
     if (r == NULL) return;
     (void)snprintf(what, sizeof what, "could not be started: %.300s", why);
-    note_failure(r, instance_of(r, at), what, NULL);
+    if (agent_reload_fails_with(r->core, instance_of(r, at)))
+        note_failure(r, instance_of(r, at), what, NULL);
     agent_reload_gone(r->core, now_ms(r), instance_of(r, at));
     carry_out_soon(r);
 }
@@ -299,14 +308,10 @@ static void tell_cut(agent_reloading *r, uint32_t instance, uint32_t connections
     tell_step(r, instance, "cut", text);
 }
 
-static bool is_new(const agent_reloading *r, uint32_t at) {
-    return agent_reload_is_new(r->core, instance_of(r, at));
-}
-
 void agent_reloading_exited(agent_reloading *r, uint32_t at, agent_exit how) {
     char what[AGENT_RELOAD_TEXT_MAX];
     if (r == NULL) return;
-    if (is_new(r, at)) {
+    if (agent_reload_fails_with(r->core, instance_of(r, at))) {
         if (how.signal != 0)
             (void)snprintf(what, sizeof what, "ended before it was ready (signal SIG%s)",
                            sigabbrev_np(how.signal) != NULL ? sigabbrev_np(how.signal) : "?");
@@ -428,10 +433,14 @@ void agent_services_reload_forget(agent_services *s, const void *user) {
             service->reloading->watch = (agent_reload_watch){0};
 }
 
-void agent_reloading_stop_all(agent_services *s, uint32_t service_id, bool is_kill) {
+void agent_reloading_stop_all(agent_services *s, uint32_t service_id, uint32_t instance,
+                              bool is_kill) {
     for (agent_service *service = s->first; service != NULL; service = service->next) {
         agent_reloading *r = service->reloading;
         if (r == NULL || (service_id != 0 && service->id != service_id)) continue;
+        if (service_id == 0 || instance == AGENT_INSTANCE_ALL) r->is_stopped = true;
+        r->stopped =
+            r->is_stopped ? "it was stopped meanwhile" : "an instance of it was stopped meanwhile";
         agent_reload_stop(r->core, now_ms(r), is_kill);
         carry_out_soon(r);
     }
@@ -445,6 +454,8 @@ void agent_reloading_end_service(agent_service *service, int exit_code) {
     }
     service->has_ended = true;
     service->exit_code = exit_code;
+    if (r->stopped == NULL) r->stopped = "it has ended meanwhile";
+    r->is_stopped = true;
     agent_reload_stop(r->core, now_ms(r), false);
     carry_out_soon(r);
 }

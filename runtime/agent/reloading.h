@@ -15,8 +15,10 @@ void agent_reloading_sign(agent_reloading *reloading, uint32_t at, agent_sign si
 // It has finished, but for so many connections.
 void agent_reloading_drained(agent_reloading *reloading, uint32_t at, uint32_t connections);
 
-// The service is stopped (0: all services are).
-void agent_reloading_stop_all(agent_services *services, uint32_t service_id, bool is_kill);
+// The service is stopped (0: all services are),
+// or one instance of it.
+void agent_reloading_stop_all(agent_services *services, uint32_t service_id, uint32_t instance,
+                              bool is_kill);
 // All instances have ended for good: so does the service, when the lives beside them have, too.
 void agent_reloading_end_service(agent_service *service, int exit_code);
 void agent_reloading_destroy(agent_reloading *reloading); // NULL is fine

@@ -295,7 +295,7 @@ static void note_stop(agent_services *s, uint32_t service_id, uint32_t instance)
 }
 
 void agent_services_stop(agent_services *s, uint32_t service_id, uint32_t instance, bool is_kill) {
-    agent_reloading_stop_all(s, service_id, is_kill);
+    agent_reloading_stop_all(s, service_id, instance, is_kill);
     if (service_id != 0 && instance != AGENT_INSTANCE_ALL) note_stop(s, service_id, instance);
     uint64_t now_ms = uv_now(s->loop);
     if (service_id == 0)

@@ -97,7 +97,7 @@ typedef struct agent_reload_request {
 typedef struct agent_reload_progress {
     const char *node; // "app.0"
     const char *step; // starting, ready, cut (the time to drain is over), replaced (the old one has
-                      // ended), failed
+                      // ended), failed, given-up
     const char *text; // a whole sentence for people, or empty
     uint32_t pid;     // of the instance that serves; 0: none
     uint64_t after_ms;
@@ -106,7 +106,7 @@ typedef struct agent_reload_progress {
 typedef struct agent_reload_outcome {
     const char *service;
     uint32_t wanted, replaced;
-    bool is_failed;
+    bool is_failed, is_stopped; // it failed, for the service was stopped meanwhile
     bool is_change;         // to another program; it failed: `replaced` run that one all the same
     const char *why;        // it failed
     mesh_bytes last_stderr; // lines of the instance that is named there

@@ -37,6 +37,21 @@ test('new instances that end at once leave the old ones serving, and the reason 
   assert.match(await get(port), /^third/)
 })
 
+test('of several new instances that end, one is the failure, and the others are said to be given up', async (t) => {
+  const { box, name } = await openWeb(t, 3)
+  box.setLife('broken')
+  const { stdout } = await box.done(['reload', name, '--json'])
+  const steps = lines(stdout).filter(({ step }) => step === 'failed' || step === 'given-up')
+  const [failed, ...more] = steps.filter(({ step }) => step === 'failed')
+  assert.deepEqual(more, [])
+  assert.equal(failed.text, `the new ${failed.node} ended before it was ready (exit code 1)`)
+  const others = steps.filter(({ step }) => step === 'given-up')
+  assert.deepEqual(others.map(({ node }) => node).sort(), ['web.0', 'web.1', 'web.2'].filter((node) => node !== failed.node))
+  assert.deepEqual(others.map(({ text }) => text), [null, null])
+  const plain = await box.done(['reload', name])
+  assert.match(plain.stdout, /^the new web\.\d ended before it was ready \(exit code 1\)\n$/)
+})
+
 test('new instances that are not ready in time leave the old ones serving', async (t) => {
   const { box, port, name } = await openWeb(t, 2, ['--ready', 'listen', '--start-timeout', '1s'])
   const before = await pidsOf(box, name)
@@ -98,6 +113,17 @@ test('what is not finished when the time to drain is over is lost, and the reloa
   await lost
 })
 
+test('a stop while new instances are starting is said, and not that the old ones serve on', async (t) => {
+  const { box, name } = await openWeb(t, 3, ['--ready', 'listen', '--start-timeout', '60s'])
+  box.setLife('mute')
+  const reload = box.warren(['reload', name, '--parallel', '1', '--json'])
+  await reload.until(/starting/)
+  assert.equal((await box.done(['stop', name])).code, 0)
+  const { code, stderr, stdout } = await reload.ended
+  assert.deepEqual([code, stderr], [1, 'warren: web is not reloaded: it was stopped meanwhile\n'])
+  assert.equal(lines(stdout).at(-1).reason, 'it was stopped meanwhile')
+})
+
 test('a stop during a reload ends old and new instances', async (t) => {
   const { box, port, name, proc } = await openWeb(t, 2)
   const slow = get(port, '/slow').catch((err) => err.code)
@@ -109,7 +135,7 @@ test('a stop during a reload ends old and new instances', async (t) => {
   assert.equal((await box.done(['stop', name])).code, 0)
   const { code, stderr } = await reload.ended
   assert.equal(code, 1)
-  assert.match(stderr, /stopped|agent/)
+  assert.match(stderr, /^warren: web is not reloaded: it was stopped meanwhile$/m)
   await proc.ended
   await allGone(pids)
   await slow

@@ -1,5 +1,5 @@
 // Which decisions a reload makes, as a printed story: "L0" launches, "R" replaces, "T" terminates
-// and "K" kills the life beside, "!" late, "D" done, "F" failed, "." over.
+// and "K" kills the life beside, "!" late, "D" done, "F" failed, "G" given up, "." over.
 #include "agent/reload.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@ static const char *story(agent_reload *r) {
     size_t len = 0;
     while (agent_reload_poll(r, &d)) {
         if (len > 0) text[len++] = ' ';
-        text[len++] = "LRTK!NDF."[d.kind];
+        text[len++] = "LRTK!NDFG."[d.kind];
         if (d.kind != AGENT_RELOAD_OVER) text[len++] = (char)('0' + d.instance);
     }
     text[len] = '\0';
@@ -114,8 +114,34 @@ TEST(when_one_fails_those_that_are_starting_are_stopped_and_those_replaced_go_on
     agent_reload_gone(r, 8, 2);
     agent_reload_drained(r, 9, 0);
     agent_reload_gone(r, 10, 0);
-    EXPECT_STORY("T3 F3 F2 T0 D0 .", r);
+    EXPECT_STORY("T3 G3 G2 T0 D0 .", r);
     EXPECT_EQ(1, agent_reload_result_get(r).replaced);
+    agent_reload_destroy(r);
+}
+
+TEST(of_those_that_end_one_after_the_other_the_first_alone_is_the_failure) {
+    agent_reload *r = open_reload(3, 0);
+    agent_reload_begin(r);
+    for (uint32_t i = 0; i < 3; i++)
+        agent_reload_launched(r, 0, i, 100, false);
+    EXPECT_TRUE(agent_reload_fails_with(r, 1));
+    agent_reload_gone(r, 1, 2);
+    EXPECT_TRUE(!agent_reload_fails_with(r, 1));
+    agent_reload_gone(r, 2, 0);
+    agent_reload_gone(r, 3, 1);
+    EXPECT_STORY("L0 L1 L2 F2 T0 T1 G0 G1 .", r);
+    agent_reload_destroy(r);
+}
+
+TEST(one_that_is_late_is_the_failure_when_it_is_gone) {
+    agent_reload *r = open_reload(2, 0);
+    agent_reload_begin(r);
+    agent_reload_launched(r, 0, 0, 200, false);
+    agent_reload_launched(r, 0, 1, 100, false);
+    agent_reload_tick(r, 100);
+    agent_reload_gone(r, 101, 0);
+    agent_reload_gone(r, 102, 1);
+    EXPECT_STORY("L0 L1 !1 K1 T0 G0 F1 .", r);
     agent_reload_destroy(r);
 }
 
@@ -125,7 +151,7 @@ TEST(a_launch_that_is_not_wanted_any_more_is_gone) {
     agent_reload_stop(r, 0, false);
     EXPECT_TRUE(!agent_reload_wants(r, 0));
     agent_reload_gone(r, 1, 0);
-    EXPECT_STORY("L0 F0 .", r);
+    EXPECT_STORY("L0 G0 .", r);
     agent_reload_destroy(r);
 }
 
@@ -141,7 +167,7 @@ TEST(a_stop_waits_for_no_drain) {
     EXPECT_STORY("K0 K1", r);
     agent_reload_gone(r, 3, 0);
     agent_reload_gone(r, 3, 1);
-    EXPECT_STORY("D0 F1 .", r);
+    EXPECT_STORY("D0 G1 .", r);
     agent_reload_destroy(r);
 }
 
