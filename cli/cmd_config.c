@@ -60,9 +60,11 @@ static int check(const config_command *command, const json_t *result) {
     cli_config_print_warnings(stdout, result);
     if (!is_good) return CLI_USAGE;
     size_t count = json_array_size(json_object_get(project, "services"));
-    (void)printf("%s: %zu %s, no problem\n",
-                 cli_config_path(json_string_value(json_object_get(result, "file"))), count,
-                 count == 1 ? "service" : "services");
+    bool is_refused = json_array_size(json_object_get(result, "planned")) > 0;
+    (void)printf(
+        "%s: %zu %s, %s\n", cli_config_path(json_string_value(json_object_get(result, "file"))),
+        count, count == 1 ? "service" : "services",
+        is_refused ? "but `warren up` refuses it for what is not carried out" : "no problem");
     return CLI_DONE;
 }
 

@@ -152,8 +152,8 @@ int cli_project_load(const cli_config_request *request, cli_project *out) {
     }
     cli_config_print_warnings(stderr, out->json);
     if (json_array_size(json_object_get(out->json, "planned")) > 0) {
-        cli_say("what is not carried out yet would be left out without a word: take it out of the "
-                "file to go on without it");
+        cli_say("what is not carried out would be left out: take it out of the file to go on "
+                "without it");
         return CLI_USAGE;
     }
     take(out, json_object_get(out->json, "project"));

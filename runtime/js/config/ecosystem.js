@@ -22,12 +22,16 @@ const WITHOUT = {
   restart_delay: 'restarts wait 100 ms, doubling to 15 s',
   exp_backoff_restart_delay: 'restarts wait 100 ms, doubling to 15 s, anyway',
   instance_var: 'a program knows its instance by mesh.self', increment_var: 'instances of a service share its environment',
-  uid: 'services run as the user of the agent', gid: 'services run as the user of the agent', user: 'services run as the user of the agent',
   filter_env: 'a service has of the shell only what passEnv names', append_env_to_name: 'a service is called as the file says',
   namespace: 'targets are services and instances', treekill: 'each node is ended by its own signal',
-  interpreter: 'programs are run by warren-node', exec_interpreter: 'programs are run by warren-node',
   post_update: 'there is no hook after an update', version: '', tags: '',
 }
+const USER = () => 'it would run with the rights of the agent'
+const INTERPRETER = (value) => `its script would be run as JavaScript, not by ${JSON.stringify(value)}`
+
+// Without these a program would not be what it is meant to be: `warren up` refuses them.
+const REFUSED = { uid: USER, gid: USER, user: USER, interpreter: INTERPRETER, exec_interpreter: INTERPRETER }
+
 // What Warren does anyway, or what says nothing about how a program runs.
 const UNNEEDED = new Set([
   'exec_mode', 'vizion', 'autostart', 'force', 'disable_trace', 'trace', 'automation', 'pmx', 'deep_monitoring', 'versioning',
@@ -90,13 +94,22 @@ function nameOfApp(app, taken) {
 }
 
 function warnUnknown(key, at, problems) {
-  const known = [...Object.keys(COUNTERPARTS), ...Object.keys(WITHOUT), ...UNNEEDED]
+  const known = [...Object.keys(COUNTERPARTS), ...Object.keys(WITHOUT), ...Object.keys(REFUSED), ...UNNEEDED]
   problems.warn([...at, key], `${[...at, key].join('.')} is no option that Warren knows of PM2`, { suggestion: nearest(key, known) })
 }
 
+function saysNothing(value) {
+  return value === false || value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)
+}
+
+function refuse(key, value, at, problems) {
+  if (saysNothing(value)) return
+  if (/interpreter$/.test(key) && /(^|\/)node(@[\w.]+)?$/.test(value)) return
+  problems.plan([...at, key], `${[...at, key].join('.')} has no counterpart, and \`warren up\` refuses it: ${REFUSED[key](value)}`)
+}
+
 function warnWithout(key, value, at, problems) {
-  if (value === false || value === null || value === '' || (Array.isArray(value) && value.length === 0)) return
-  if (/interpreter$/.test(key) && /(^|\/)node$/.test(value)) return
+  if (saysNothing(value)) return
   const why = WITHOUT[key] === '' ? '' : `: ${WITHOUT[key]}`
   problems.warn([...at, key], `${[...at, key].join('.')} has no counterpart${why}`)
 }
@@ -113,6 +126,7 @@ function convertApp(app, at, env, problems) {
     if (written === 'name' || UNNEEDED.has(key)) continue
     if (key.startsWith('env_') && key !== 'env_file') continue // of --env
     if (Object.hasOwn(COUNTERPARTS, key)) COUNTERPARTS[key](value, to, app)
+    else if (Object.hasOwn(REFUSED, key)) refuse(key, value, at, problems)
     else if (Object.hasOwn(WITHOUT, key)) warnWithout(key, value, at, problems)
     else warnUnknown(key, at, problems)
   }

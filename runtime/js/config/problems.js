@@ -29,9 +29,9 @@ class Problems {
     if (this.#warnings.length < PROBLEMS_MAX) this.#warnings.push(this.#make(path, text, options))
   }
 
-  // A setting that is known and that nothing carries out yet.
-  plan(path) {
-    this.#planned.push(this.#make(path, `${path.join('.')} is not carried out yet`))
+  // A setting that is known and that nothing carries out: `warren up` does not go on without it.
+  plan(path, text = `${path.join('.')} is not carried out yet`) {
+    this.#planned.push(this.#make(path, text))
   }
 
   get list() {

@@ -78,7 +78,7 @@ test('what is not carried out yet is accepted with a warning', async (t) => {
   const { stdout } = await box.ok(['config', 'check'])
   assert.match(stdout, /^warren\.config\.mjs:5:7: warning: services\.api\.placement is not carried out yet\n/)
   assert.match(stdout, /warning: services\.api\.update\.canary is not/)
-  assert.match(stdout, /\nwarren\.config\.mjs: 1 service, no problem\n$/)
+  assert.match(stdout, /\nwarren\.config\.mjs: 1 service, but `warren up` refuses it for what is not carried out\n$/)
 })
 
 test('--json has the same, and the exit code is 2 when there is a problem', async (t) => {

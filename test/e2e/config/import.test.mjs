@@ -59,6 +59,25 @@ test('what PM2 has and Warren has not is told with the reason, and where it stan
   ])
 })
 
+test('a program with another user or interpreter is not brought up: it would be another one', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('job.sh', 'exit\n')
+  box.write('ecosystem.config.js', `module.exports = { apps: [
+  { script: 'app.js', interpreter: 'node', uid: '' },
+  { script: 'app.js', name: 'low', uid: 'www-data', gid: 33 },
+  { script: 'job.sh', interpreter: '/bin/bash' },
+] }\n`)
+  const refusals = [
+    '3:36: warning: apps.1.uid has no counterpart, and `warren up` refuses it: it would run with the rights of the agent',
+    '3:53: warning: apps.1.gid has no counterpart, and `warren up` refuses it: it would run with the rights of the agent',
+    '4:23: warning: apps.2.interpreter has no counterpart, and `warren up` refuses it: its script would be run as JavaScript, not by "/bin/bash"',
+  ].map((line) => `ecosystem.config.js:${line}\n`).join('')
+  const { stdout } = await box.ok(['config', 'check'])
+  assert.equal(stdout, `${refusals}ecosystem.config.js: 3 services, but \`warren up\` refuses it for what is not carried out\n`)
+  const up = await box.done(['up', '-d'])
+  assert.deepEqual([up.code, up.stderr], [2, `${refusals}warren: what is not carried out would be left out: take it out of the file to go on without it\n`])
+})
+
 test('a wrong value in it is told where it stands there', async (t) => {
   const box = await Sandbox.open(t)
   box.write('ecosystem.config.js', 'module.exports = {\n  apps: [{\n    script: "app.js",\n    max_memory_restart: "lots",\n  }],\n}\n')
