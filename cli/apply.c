@@ -25,8 +25,17 @@ static bool print_reply(const Warren__Agent__Reply *reply, void *user) {
             cli_say("%s", reply->event->text);
         return false;
     case WARREN__AGENT__REPLY__KIND_STARTED: return true; // no more is answered to a Run
-    default: cli_reload_print(reply, a->options->is_json); return false;
+    case WARREN__AGENT__REPLY__KIND_RELOADED:
+        if (!a->options->is_json && !reply->reloaded->is_failed && reply->reloaded->wanted == 0) {
+            (void)printf("%s has its new rules, and no instance is replaced for them\n",
+                         reply->reloaded->service);
+            return false;
+        }
+        break;
+    default: break;
     }
+    cli_reload_print(reply, a->options->is_json);
+    return false;
 }
 
 static int ask(applying *a, const Warren__Agent__Request *request) {

@@ -99,6 +99,19 @@ static uint32_t processor_count(void) {
     return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
 }
 
+static bool take_instances(run_request *r, const char *value) {
+    char *end;
+    unsigned long count = strtoul(value, &end, 10);
+    bool is_max = strcmp(value, "max") == 0;
+    bool is_number = value[0] >= '0' && value[0] <= '9' && *end == '\0' && count >= 1 &&
+                     count <= AGENT_INSTANCES_MAX;
+    r->body.instances = is_max ? processor_count() : (uint32_t)count;
+    if (is_max || is_number) return true;
+    cli_say("--instances is a number from 1 to %d, or max (one per processor), not \"%.40s\"",
+            AGENT_INSTANCES_MAX, value);
+    return false;
+}
+
 static const cli_choice restarts = {
     "restart", "on-failure, always or never", {"on-failure", "always", "never"}};
 static const cli_choice readies = {"ready",
@@ -139,9 +152,8 @@ static bool take_stall(run_request *r, const char *value) {
     uint64_t ms;
     size_t len = strcspn(value, ":");
     (void)snprintf(after, sizeof after, "%.*s", len < sizeof after ? (int)len : 31, value);
-    if (!cli_duration_parse("stall", after, AGENT_STALL_AFTER_MAX_MS, &ms)) return false;
-    if (ms < AGENT_STALL_AFTER_MIN_MS) {
-        cli_say("--stall waits at least 1s before it takes a loop that does not turn for stalled");
+    if (!cli_duration_read(after, AGENT_STALL_AFTER_MAX_MS, &ms) || ms < AGENT_STALL_AFTER_MIN_MS) {
+        cli_say("--stall is a time like 10s or 2m, from 1s to 1h, not \"%.40s\"", after);
         return false;
     }
     int what = value[len] == ':' ? cli_choice_take(&stalls, value + len + 1) : 0;
@@ -276,11 +288,7 @@ static bool take_preload(run_request *r, const char *value) {
 // False: a sentence was printed.
 static bool take_option(run_request *r, const cli_args *args, int option) {
     switch (option) {
-    case OPTION_INSTANCES:
-        if (strcmp(args->value, "max") != 0)
-            return cli_args_number(args, "instances", 1, AGENT_INSTANCES_MAX, &r->body.instances);
-        r->body.instances = processor_count();
-        return true;
+    case OPTION_INSTANCES: return take_instances(r, args->value);
     case OPTION_NAME: return take_name(r, args->value);
     case OPTION_DETACH: r->body.detach = true; return true;
     case OPTION_RESTART: return take_restart(r, args->value);

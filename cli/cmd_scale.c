@@ -40,10 +40,17 @@ static bool take_word(scale_command *command, const char *word) {
                 AGENT_INSTANCES_MAX, word);
         return false;
     }
+    size_t len = (size_t)(equals - word);
+    for (size_t i = 0; i < command->count; i++) {
+        const char *other = command->scales[i].target;
+        if (strlen(other) != len || memcmp(other, word, len) != 0) continue;
+        cli_say("%s is named twice: how many instances is it to have?", other);
+        return false;
+    }
     Warren__Agent__Scale *scale = &command->scales[command->count++];
     warren__agent__scale__init(scale);
-    scale->target = mem_copy(word, (size_t)(equals - word) + 1);
-    scale->target[equals - word] = '\0';
+    scale->target = mem_copy(word, len + 1);
+    scale->target[len] = '\0';
     scale->count = (int32_t)count;
     scale->is_relative = equals[1] == '+' || equals[1] == '-';
     return true;

@@ -32,10 +32,11 @@ static void print_one(FILE *to, const json_t *problem, const char *kind) {
     json_int_t column = json_integer_value(json_object_get(problem, "column"));
     char *text =
         cli_clean_text(mem_copy(text_of(problem, "text"), strlen(text_of(problem, "text")) + 1));
-    if (file[0] != '\0') (void)fprintf(to, "%s:", cli_config_path(file));
+    // Without a file it is no place to click at, but what this command has to say.
+    (void)fprintf(to, "%s:", file[0] != '\0' ? cli_config_path(file) : "warren");
     if (line > 0) (void)fprintf(to, "%d:", (int)line);
     if (line > 0 && column > 0) (void)fprintf(to, "%d:", (int)column);
-    (void)fprintf(to, "%s%s%s\n", file[0] != '\0' ? " " : "", kind, text);
+    (void)fprintf(to, " %s%s\n", kind, text);
     free(text);
 }
 

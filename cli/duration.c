@@ -6,7 +6,7 @@
 
 #include "cli/args.h"
 
-bool cli_duration_parse(const char *option, const char *text, uint64_t max_ms, uint64_t *out_ms) {
+bool cli_duration_read(const char *text, uint64_t max_ms, uint64_t *out_ms) {
     static const struct {
         const char *unit;
         uint64_t ms;
@@ -21,7 +21,11 @@ bool cli_duration_parse(const char *option, const char *text, uint64_t max_ms, u
         *out_ms = number * units[i].ms;
         is_time = *out_ms <= max_ms;
     }
-    if (is_time) return true;
+    return is_time;
+}
+
+bool cli_duration_parse(const char *option, const char *text, uint64_t max_ms, uint64_t *out_ms) {
+    if (cli_duration_read(text, max_ms, out_ms)) return true;
     char most[CLI_DURATION_MAX];
     cli_duration_format(most, max_ms);
     cli_say("--%s is a time like 500ms, 90s, 30m, 1h or 7d, at most %s, not \"%.40s\"", option,

@@ -10,4 +10,7 @@ enum { CLI_DURATION_MAX = 32 };
 // option.
 bool cli_duration_parse(const char *option, const char *text, uint64_t max_ms, uint64_t *out_ms);
 
+// The same, without a sentence.
+bool cli_duration_read(const char *text, uint64_t max_ms, uint64_t *out_ms);
+
 void cli_duration_format(char out[CLI_DURATION_MAX], uint64_t ms);

@@ -29,7 +29,9 @@ void cli_report_print(FILE *to, const Warren__Agent__NodeInfo *info) {
     if (exit == NULL) return;
     cli_duration_format(ago, now_ms > exit->at_ms ? now_ms - exit->at_ms : 0);
     cli_duration_format(lasted, exit->uptime_ms);
+    // Mostly the reason says it; not when it was not ready in time, or stalled, as well.
+    bool is_said = strstr(exit->reason, "out of memory") != NULL;
     (void)fprintf(to, "\n%s: its last life ended %s ago, after %s: %s%s\n", info->name, ago, lasted,
-                  exit->reason, exit->is_oom ? ", out of memory" : "");
+                  exit->reason, exit->is_oom && !is_said ? ", out of memory" : "");
     if (exit->last_stderr.len > 0) cli_report_print_lines(to, exit->last_stderr);
 }

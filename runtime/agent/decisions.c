@@ -41,8 +41,9 @@ static void describe_failure(slot *sl, const agent_decision *d, const char *name
     char how[128];
     describe(sl, d->how, how);
     if (d->reason == AGENT_FAILURE_BUDGET) {
-        (void)snprintf(sl->reason, sizeof sl->reason, "%s after %u restarts within %u s", how,
-                       d->budget.restarts, d->budget.window_ms / 1000);
+        (void)snprintf(sl->reason, sizeof sl->reason, "%s after %u %s within %u s", how,
+                       d->budget.restarts, d->budget.restarts == 1 ? "restart" : "restarts",
+                       d->budget.window_ms / 1000);
         (void)snprintf(text, 512, "%s failed (%s): not restarted any more", name, sl->reason);
     } else if (d->reason == AGENT_FAILURE_GROUP) {
         (void)snprintf(sl->reason, sizeof sl->reason,

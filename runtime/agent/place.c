@@ -22,23 +22,30 @@ static int fail(char text[AGENT_PLACE_TEXT_MAX], int err, const char *what, cons
 }
 
 // A link of somebody else's could lead anywhere: it is not followed.
-static int refuse_other(const char *path, int err, char text[AGENT_PLACE_TEXT_MAX]) {
+static int refuse_other(const char *path, bool is_inner, int err, char text[AGENT_PLACE_TEXT_MAX]) {
     struct stat info;
     if (lstat(path, &info) != 0 || S_ISDIR(info.st_mode))
         return fail(text, err, "open the state directory", path, "");
-    (void)snprintf(text, AGENT_PLACE_TEXT_MAX,
-                   S_ISLNK(info.st_mode) ? "will not use %.200s: it is a symbolic link (set "
-                                           "WARREN_DIR to the directory that it leads to)"
-                                         : "%.200s is not a directory: choose another WARREN_DIR",
-                   path);
+    if (is_inner)
+        (void)snprintf(text, AGENT_PLACE_TEXT_MAX,
+                       "will not use %.200s: it is %s (remove it, or put a directory there)", path,
+                       S_ISLNK(info.st_mode) ? "a symbolic link" : "not a directory");
+    else
+        (void)snprintf(text, AGENT_PLACE_TEXT_MAX,
+                       S_ISLNK(info.st_mode)
+                           ? "will not use %.200s: it is a symbolic link (set WARREN_DIR to the "
+                             "directory that it leads to)"
+                           : "%.200s is not a directory: choose another WARREN_DIR",
+                       path);
     return -ENOTDIR;
 }
 
-int agent_place_look(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
+// `is_inner`: it is one that we make in the state directory.
+static int look(const char *path, bool is_inner, char text[AGENT_PLACE_TEXT_MAX]) {
     struct stat info;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) return -ENOENT;
-    if (fd < 0) return refuse_other(path, errno, text);
+    if (fd < 0) return refuse_other(path, is_inner, errno, text);
     int err = fstat(fd, &info) != 0 ? errno : 0;
     close(fd);
     if (err != 0) return fail(text, err, "look at", path, "");
@@ -60,18 +67,22 @@ int agent_place_look(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
     return 0;
 }
 
-static int prepare_one(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
+int agent_place_look(const char *path, char text[AGENT_PLACE_TEXT_MAX]) {
+    return look(path, false, text);
+}
+
+static int prepare_one(const char *path, bool is_inner, char text[AGENT_PLACE_TEXT_MAX]) {
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return fail(text, errno, "make the state directory", path, " (WARREN_DIR chooses it)");
-    return agent_place_look(path, text);
+    return look(path, is_inner, text);
 }
 
 int agent_place_prepare(const char *dir, char text[AGENT_PLACE_TEXT_MAX]) {
     char logs[PATH_MAX];
-    int err = prepare_one(dir, text);
+    int err = prepare_one(dir, false, text);
     if (err != 0) return err;
     (void)snprintf(logs, sizeof logs, "%s/logs", dir); // dir fits in a socket's address
-    return prepare_one(logs, text);
+    return prepare_one(logs, true, text);
 }
 
 // Why the lock cannot be had: the file says who has it.

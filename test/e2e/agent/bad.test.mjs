@@ -66,6 +66,20 @@ test('a state directory that is a symbolic link or a file is told as such', asyn
   }
 })
 
+test('a directory of logs that is a symbolic link or a file is told with what to do about it', async (t) => {
+  const box = await Sandbox.open(t)
+  const logs = path.join(box.state, 'logs')
+  fs.mkdirSync(path.join(box.dir, 'real'), { mode: 0o700 })
+  fs.mkdirSync(box.state, { mode: 0o700 })
+  fs.symlinkSync('../real', logs)
+  const { code, stderr } = await box.done(['agent'])
+  assert.deepEqual([code, stderr], [1, `warren: will not use ${logs}: it is a symbolic link (remove it, or put a directory there)\n`])
+  fs.unlinkSync(logs)
+  fs.writeFileSync(logs, '')
+  const file = await box.done(['agent'])
+  assert.deepEqual([file.code, file.stderr], [1, `warren: will not use ${logs}: it is not a directory (remove it, or put a directory there)\n`])
+})
+
 test("somebody else's state directory is refused", { skip: !isRoot && 'needs root' }, async (t) => {
   const box = await Sandbox.open(t)
   fs.mkdirSync(box.state, { mode: 0o700 })

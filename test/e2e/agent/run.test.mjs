@@ -284,7 +284,7 @@ test('bad usage says what is wrong and what was meant', async (t) => {
   const box = await Sandbox.open(t)
   for (const [args, sentence] of [
     [['run', 'args.js', '--instnaces', '4'], 'there is no option --instnaces: did you mean --instances?'],
-    [['run', 'args.js', '-i', '0'], '--instances is a number from 1 to 1000, not "0"'],
+    [['run', 'args.js', '-i', '0'], '--instances is a number from 1 to 1000, or max (one per processor), not "0"'],
     [['run', 'args.js', '--name', 'a b'], '"a b" cannot be a name: it begins with a letter or digit, has up to 63 letters, digits, - and _, and is not "all"'],
     [['run', 'args.js', '--name', '-x'], '"-x" cannot be a name: it begins with a letter or digit, has up to 63 letters, digits, - and _, and is not "all"'],
     [['run', 'args.js', '--restart', 'alway'], '--restart is on-failure, always or never, not "alway": did you mean always?'],

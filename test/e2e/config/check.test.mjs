@@ -130,7 +130,8 @@ test('bad words are told with exit code 2', async (t) => {
   const box = await Sandbox.open(t)
   for (const [args, text] of [
     [[], /config what\?/], [['chekc'], /did you mean check\?/], [['check', 'a', 'b'], /one too many/],
-    [['show', '--force'], /--output and --force are for/], [['check', 'nowhere.mjs'], /there is no file .*nowhere\.mjs/],
+    [['show', '--force'], /--output and --force are for/], [['check', 'nowhere.mjs'], /^warren: there is no file .*nowhere\.mjs/],
+    [['show', 'nowhere.mjs'], /^warren: there is no file .*nowhere\.mjs/], [['check'], /^warren: there is no warren\.config\.mjs /],
   ]) {
     const { code, stdout, stderr } = await box.done(['config', ...args])
     assert.equal(code, 2)

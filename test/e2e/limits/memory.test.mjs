@@ -14,10 +14,10 @@ for (const [kind, ...args] of [['forked'], ['cold', '--node-arg=--expose-gc']])
     assert.deepEqual([state, lastExit.oom], ['down', true])
     if (process.env.SANITIZE) return // which takes so much itself that the node holds too much before its heap is full
     assert.equal(lastExit.signal, 6)
-    assert.equal(lastExit.reason, "out of memory: V8's heap was full (144 MiB)")
+    assert.equal(lastExit.reason, "out of memory: V8's heap was full (144 MiB of the limit of 256 MiB)")
     assert.ok(lastExit.stderr.length > 0)
     const { stdout } = await box.done(['ps', 'grow'])
-    assert.match(stdout, /its last life ended .*: out of memory: V8's heap was full/)
+    assert.match(stdout, /its last life ended .*: out of memory: V8's heap was full \(144 MiB of the limit of 256 MiB\)$/m)
   })
 
 test('a heap that is full by V8\'s own limit is told as such too', async (t) => {
@@ -53,6 +53,7 @@ test('one that ran out of memory is started again, and who runs it is told why',
   const run = box.warren(['run', 'grow.js', 'buffers', '--memory', '96M', '--max-restarts', '1/60', '--name', 'twice', '-i', '1'])
   const { code, stderr } = await run.ended
   assert.match(stderr, /twice\.0 (crashed|failed) \(out of memory: /)
+  assert.match(stderr, /twice\.0 failed \(.* after 1 restart within 60 s\): not restarted any more/)
   assert.equal(code, 137)
 })
 

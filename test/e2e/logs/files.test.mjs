@@ -65,8 +65,11 @@ test('--since and --tail say where to begin', async (t) => {
   assert.equal((await texts('--since', '1h')).length, 4)
   assert.deepEqual(await texts('--tail', '1'), ['stderr then\n'])
   assert.deepEqual((await box.logs('teller.1', '--tail', '9')).map(({ node, data }) => node + data), ['teller.1before\n', 'teller.1then\n'])
-  const bad = await box.done(['logs', '--since', 'yesterday'])
-  assert.deepEqual([bad.code, bad.stderr], [2, 'warren: --since is a time like 500ms, 90s, 30m, 1h or 7d, at most 3650d00h, not "yesterday"\n'])
+  for (const word of ['yesterday', '2026-02-30T00:00:00Z', '2026-02-28', '3651d']) {
+    const bad = await box.done(['logs', '--since', word])
+    assert.deepEqual([bad.code, bad.stderr],
+      [2, `warren: --since is so long ago, like 90s, 30m, 1h or 7d (at most 3650d), or a date like 2026-11-23T10:51:49Z, not "${word}"\n`])
+  }
 })
 
 test('what an agent wrote that was killed is there for the next one', async (t) => {

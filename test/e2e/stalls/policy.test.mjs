@@ -34,7 +34,7 @@ test('--stall 1s tells the stack once, and nothing else happens', async (t) => {
 
 test('a policy that makes no sense is refused', async (t) => {
   const box = await Sandbox.open(t)
-  for (const [value, sentence] of [['10ms', /at least 1s/], ['5s:burn', /stack, terminate or kill/], ['soon', /--stall/]]) {
+  for (const [value, sentence] of [['10ms', /^warren: --stall is a time like 10s or 2m, from 1s to 1h, not "10ms"\n$/], ['1', /from 1s to 1h, not "1"/], ['5s:burn', /stack, terminate or kill/], ['soon', /--stall/]]) {
     const { code, stderr } = await box.done(['run', 'stall.mjs', '--stall', value])
     assert.equal(code, 2)
     assert.match(stderr, sentence)

@@ -52,6 +52,11 @@ test('rules hold at once, and touch no process', async (t) => {
   assert.deepEqual(plans[0].keys,
     ['restart.when', 'stop.signal', 'stop.grace', 'stall.after', 'logs.files'])
   assert.deepEqual(await box.pids(), before)
+  box.api({ env: { WORD: 'old' }, restart: 'never' })
+  const plain = await box.ok(['up', '-d'])
+  assert.match(plain.stdout, /^api has its new rules, and no instance is replaced for them$/m)
+  assert.doesNotMatch(plain.stdout, /reloaded/)
+  assert.deepEqual(await box.pids(), before)
   process.kill(before['api.1'], 'SIGKILL')
   const gone = async () => (await box.nodes()).find(({ name }) => name === 'api.1').state === 'down'
   while (!await gone()) continue

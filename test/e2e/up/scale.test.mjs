@@ -178,6 +178,8 @@ test('what cannot be is refused with a sentence', async (t) => {
   await refused('api=-99999999999999999999', 2, /up to 1000/)
   await refused('api=x', 2, /like api=4, api=\+2 or api=-1/)
   await refused('api', 2, /like api=4/)
+  const twice = await box.done(['scale', 'api=2', 'api=+3'])
+  assert.deepEqual([twice.code, twice.stderr], [2, 'warren: api is named twice: how many instances is it to have?\n'])
   await refused('apj=2', 3, /no service is called apj: did you mean api\?/)
   await refused('all=2', 2, /only a service can be scaled/)
   assert.equal((await box.names()).length, 3)

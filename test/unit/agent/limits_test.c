@@ -26,6 +26,17 @@ TEST(a_heap_that_is_full_is_heard_of_in_the_words_of_each_version) {
     }
 }
 
+TEST(a_heap_that_is_full_is_told_with_what_it_had_of_the_limit) {
+    char text[AGENT_OOM_TEXT_MAX];
+    agent_oom oom = heard("# Fatal JavaScript out of memory: Reached heap limit\n");
+    agent_limits limits = {.memory_max = 64 << 20};
+    EXPECT_TRUE(agent_oom_judge(&oom, &limits, 1, SIGABRT, text));
+    EXPECT_TEXT("out of memory: V8's heap was full (32 MiB of the limit of 64 MiB)", text);
+    limits.memory_max = 256 << 20;
+    EXPECT_TRUE(agent_oom_judge(&oom, &limits, 1, SIGABRT, text));
+    EXPECT_TEXT("out of memory: V8's heap was full (144 MiB of the limit of 256 MiB)", text);
+}
+
 TEST(a_process_that_gets_no_memory_is_heard_of) {
     char text[AGENT_OOM_TEXT_MAX];
     static const char *const words[] = {
