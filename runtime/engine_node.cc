@@ -13,6 +13,7 @@
 #include "engine_memory.h"
 #include "engine_stack.h"
 #include "engine_state.h"
+#include "engine_tracing.h"
 extern "C" {
 #include "accept_binding.h"
 #include "binding.h"
@@ -183,6 +184,7 @@ extern "C" void runtime_engine_after_fork(runtime_engine *engine,
                                           const runtime_identity *identity) {
     engine_memory_keep_on_fork(false);
     if (uv_loop_fork(engine->loop) != 0) abort();
+    engine_tracing_after_fork();
     uint64_t now_ns = uv_hrtime();
     if (&node::performance::timeOrigin != nullptr) node::performance::timeOrigin = now_ns;
     if (&node::per_process::node_start_time != nullptr) node::per_process::node_start_time = now_ns;
@@ -193,6 +195,7 @@ extern "C" void runtime_engine_after_fork(runtime_engine *engine,
     if (!engine->has_modules) set_environment(engine, identity->env);
     seed_math_random(engine->isolate, engine->isolate->GetCurrentContext());
     node::SetProcessExitHandler(engine->env, [](node::Environment *, int exit_code) {
+        engine_tracing_close();
         uv_tty_reset_mode();
         fflush(nullptr);
         _exit(exit_code);
@@ -276,7 +279,10 @@ extern "C" int runtime_engine_run(runtime_engine *engine) {
         engine_stack_watch(nullptr);
         node::FreeEnvironment(engine->env);
     }
-    if (engine->identity == nullptr) tear_down_cold(engine);
+    if (engine->identity == nullptr)
+        tear_down_cold(engine);
+    else
+        engine_tracing_close();
     return exit_code;
 }
 

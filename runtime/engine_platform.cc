@@ -15,6 +15,7 @@
 #include <uv.h>
 #include <vector>
 
+#include "engine_tracing.h"
 #include "engine_versions.h"
 
 namespace {
@@ -289,6 +290,10 @@ class Foreground : public EngineTaskRunner, public std::enable_shared_from_this<
 
 class LazyPlatform final : public EnginePlatformBase {
   public:
+    LazyPlatform() {
+        v8::TracingController *tracing = engine_tracing_open();
+        tracing_ = tracing != nullptr ? tracing : &no_tracing_;
+    }
     void settle(v8::Isolate *isolate) override {
         bool is_some = true;
         for (int round = 0; is_some && round < kSettleRounds; round++) {
@@ -353,7 +358,7 @@ class LazyPlatform final : public EnginePlatformBase {
         return SystemClockTimeMillis();
     }
     v8::TracingController *GetTracingController() override {
-        return &tracing_;
+        return tracing_;
     }
 
   protected:
@@ -382,7 +387,8 @@ class LazyPlatform final : public EnginePlatformBase {
     std::mutex mutex_;
     std::unordered_map<v8::Isolate *, Registered> isolates_;
     Workers workers_;
-    v8::TracingController tracing_;
+    v8::TracingController no_tracing_;
+    v8::TracingController *tracing_;
 };
 
 } // namespace

@@ -1,5 +1,8 @@
 // V8's own threads and tasks in a forked node, which booted without any: each program prints what only they could have done.
 import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Zygote, program, run } from './harness.mjs'
 
@@ -14,8 +17,8 @@ for (const [way, start] of Object.entries(WAYS)) {
     let zygote
     before(async () => { if (way === 'forked') zygote = await Zygote.boot() })
     after(() => zygote?.close())
-    const play = async (name) => {
-      const node = await start(zygote, [program('v8.cjs'), name])
+    const play = async (...args) => {
+      const node = await start(zygote, [program('v8.cjs'), ...args])
       if (way === 'forked') assert.equal(node.coldReason, '')
       assert.equal(node.code, 0, node.stderr)
       return node
@@ -46,5 +49,17 @@ for (const [way, start] of Object.entries(WAYS)) {
     test('WebAssembly is compiled and made faster in the background', async () => {
       assert.deepEqual(says(await play('compilesWasm')), { answers: [120, 3628800], tiers: true })
     })
+    for (const end of ['returns', 'exits']) {
+      test(`a file of trace events is whole when the program ${end}`, async () => {
+        const dir = mkdtempSync(path.join(os.tmpdir(), 'traces-'))
+        try {
+          await play('traces', dir, end)
+          const { traceEvents } = JSON.parse(readFileSync(path.join(dir, 'node_trace.1.log'), 'utf8'))
+          assert.deepEqual(traceEvents.filter(({ name }) => name === 'count::sheep').map(({ args }) => args.data), [1])
+        } finally {
+          rmSync(dir, { recursive: true })
+        }
+      })
+    }
   })
 }

@@ -99,8 +99,14 @@ const programs = {
     }
     say({ answers, tiers })
   },
+  async traces(dir, end) {
+    process.chdir(dir)
+    require('trace_events').createTracing({ categories: ['node.console'] }).enable()
+    console.count('sheep')
+    if (end === 'exits') process.exit()
+  },
 }
-Promise.resolve(programs[process.argv[2]]()).catch((err) => {
+Promise.resolve(programs[process.argv[2]](...process.argv.slice(3))).catch((err) => {
   console.error(err)
   process.exitCode = 1
 })
