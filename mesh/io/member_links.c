@@ -11,7 +11,7 @@
 #include "io/member_state.h"
 #include "io/tcp.h"
 
-enum { READS_PER_TURN = 4, SWEEP_EVERY_MS = 5000 };
+enum { READS_PER_TURN = 4, SWEEP_EVERY_MS = 5000, PLACE_MASK = 0xffff };
 
 struct peer_link {
     uv_poll_t poll;
@@ -38,8 +38,15 @@ static uint64_t now_ms(mesh_member *me) {
     return uv_now(me->loop);
 }
 
+// Handles count up; their low bits are a place that no two peers have at a time (node_peers.c).
+static uint32_t place_of(uint32_t peer) {
+    return peer & PLACE_MASK;
+}
+
 static peer_link *link_of(mesh_member *me, uint32_t peer) {
-    return peer < me->link_cap ? me->links[peer] : NULL;
+    uint32_t place = place_of(peer);
+    peer_link *l = place < me->link_cap ? me->links[place] : NULL;
+    return l != NULL && l->peer == peer ? l : NULL;
 }
 
 static void on_link_closed(uv_handle_t *handle) {
@@ -55,7 +62,7 @@ static void hang_up(peer_link *l) {
 static void close_link(peer_link *l) {
     mesh_member *me = l->me;
     if (link_of(me, l->peer) != l) return;
-    me->links[l->peer] = NULL;
+    me->links[place_of(l->peer)] = NULL;
     me->link_count--;
     for (uint32_t i = 0; i < me->dirty_count; i++)
         if (me->dirty[i] == l) me->dirty[i] = NULL;
@@ -258,14 +265,15 @@ static void place_link(peer_link *l, uint32_t peer) {
     mesh_member *me = l->me;
     peer_link *old = link_of(me, peer);
     if (old != NULL) close_link(old); // the core chose this one
-    if (peer >= me->link_cap) {
-        uint32_t cap = (peer + 1) * 2;
+    uint32_t place = place_of(peer);
+    if (place >= me->link_cap) {
+        uint32_t cap = (place + 1) * 2;
         me->links = mem_resize(me->links, cap * sizeof(peer_link *));
         memset(me->links + me->link_cap, 0, (cap - me->link_cap) * sizeof(peer_link *));
         me->link_cap = cap;
     }
     l->peer = peer;
-    me->links[peer] = l;
+    me->links[place] = l;
     me->link_count++;
     l->is_held = find_held(me, l->node_id) < me->held_count;
     watch_link(l);
@@ -288,8 +296,8 @@ static bool go_on(peer_link *l) {
 }
 
 static peer_link *find_link(const mesh_member *me, uint64_t node_id) {
-    for (uint32_t peer = 0; peer < me->link_cap; peer++)
-        if (me->links[peer] != NULL && me->links[peer]->node_id == node_id) return me->links[peer];
+    for (uint32_t i = 0; i < me->link_cap; i++)
+        if (me->links[i] != NULL && me->links[i]->node_id == node_id) return me->links[i];
     return NULL;
 }
 
@@ -319,8 +327,8 @@ static void add_local_link(mesh_member *me, uint64_t node_id, int fd) {
 static void on_sweep(uv_timer_t *timer) {
     mesh_member *me = timer->data;
     uint32_t remote_count = 0;
-    for (uint32_t peer = 0; peer < me->link_cap; peer++) {
-        peer_link *l = me->links[peer];
+    for (uint32_t i = 0; i < me->link_cap; i++) {
+        peer_link *l = me->links[i];
         if (l == NULL || !l->is_remote) continue;
         remote_count++;
         bool is_silent = mesh_tcp_is_silent(l->fd, MESH_TCP_TIMEOUT_MS);
@@ -434,12 +442,12 @@ void mesh_member_links_add(mesh_member *me, const Warren__Node__Link *link, int 
 // ---- for tests
 
 static void set_held(mesh_member *me, uint64_t node_id, bool is_held) {
-    for (uint32_t peer = 0; peer < me->link_cap; peer++) {
-        peer_link *l = me->links[peer];
+    for (uint32_t i = 0; i < me->link_cap; i++) {
+        peer_link *l = me->links[i];
         if (l == NULL || l->node_id != node_id || l->is_held == is_held) continue;
         l->is_held = is_held;
         watch_link(l);
-        mesh_member_links_mark(me, peer);
+        mesh_member_links_mark(me, l->peer);
     }
 }
 
@@ -468,8 +476,8 @@ void mesh_member_links_end_soon(mesh_member *me, uint32_t peer) {
 }
 
 void mesh_member_links_end_all(mesh_member *me) {
-    for (uint32_t peer = 0; peer < me->link_cap; peer++)
-        if (me->links[peer] != NULL) end_link(me->links[peer]);
+    for (uint32_t i = 0; i < me->link_cap; i++)
+        if (me->links[i] != NULL) end_link(me->links[i]);
 }
 
 static void on_sweep_closed(uv_handle_t *timer) {
@@ -477,8 +485,8 @@ static void on_sweep_closed(uv_handle_t *timer) {
 }
 
 void mesh_member_links_close_all(mesh_member *me) {
-    for (uint32_t peer = 0; peer < me->link_cap; peer++)
-        if (me->links[peer] != NULL) close_link(me->links[peer]);
+    for (uint32_t i = 0; i < me->link_cap; i++)
+        if (me->links[i] != NULL) close_link(me->links[i]);
     me->link_cap = 0;
     mesh_abroad_destroy(me->abroad);
     if (me->sweep != NULL) uv_close((uv_handle_t *)me->sweep, on_sweep_closed);
@@ -489,6 +497,6 @@ void mesh_member_links_close_all(mesh_member *me) {
 }
 
 void mesh_member_write(mesh_member *me) {
-    for (uint32_t peer = 0; peer < me->link_cap; peer++)
-        if (me->links[peer] != NULL) write_link(me->links[peer]);
+    for (uint32_t i = 0; i < me->link_cap; i++)
+        if (me->links[i] != NULL) write_link(me->links[i]);
 }

@@ -25,7 +25,7 @@ struct mesh_member {
     void *user;
     mesh_abroad *abroad; // links to other hosts; NULL: there was none yet
     uv_timer_t *sweep;   // looks after them; NULL too
-    peer_link **links;   // by peer handle
+    peer_link **links;   // by the low bits of their peers' handles
     uint32_t link_cap, link_count;
     peer_link **dirty;
     uint32_t dirty_count, dirty_cap;
