@@ -246,6 +246,7 @@ static void adopt_slot(agent_services *s, thing *t, uint32_t *count) {
         sl->is_cold = state->is_cold;
         sl->is_draining = (state->is_stopped || state->is_recycled) && !is_over;
         sl->is_stopped_by_hand = state->phase == WARREN__KEEPER__SLOT__PHASE__STOPPED;
+        sl->is_stray = state->is_next && state->phase == WARREN__KEEPER__SLOT__PHASE__RUNNING;
         sl->zygote_pid = (pid_t)state->zygote_pid;
         (void)snprintf(sl->reason, sizeof sl->reason, "%s", state->reason);
         adopt_report(sl, state->last_exit);

@@ -48,8 +48,12 @@ void agent_changing_end(agent_service *service, bool is_good) {
     agent_program next = *service->next_program;
     free(service->next_program);
     service->next_program = NULL;
-    for (uint32_t i = 0; i < agent_service_slot_count(service); i++)
-        service->slots[i].is_next = false;
+    for (uint32_t i = 0; i < agent_service_slot_count(service); i++) {
+        slot *sl = &service->slots[i];
+        sl->is_stray = !is_good && sl->is_next && sl->node != NULL;
+        sl->is_next = false;
+        if (!agent_service_is_beside(service, i)) agent_kept_state(service, i);
+    }
     if (!is_good) {
         agent_changing_undo(service);
         agent_program_deinit(&next);

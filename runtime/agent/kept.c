@@ -65,6 +65,7 @@ static void keep_slot(agent_service *service, uint32_t instance, bool keeps_fds)
     Warren__Keeper__Slot state = WARREN__KEEPER__SLOT__INIT;
     state.node_id = sl->node_id;
     state.number = sl->number;
+    state.is_next = sl->is_stray || agent_service_program(service, sl) != &service->program;
     state.starts = sl->starts;
     state.is_cold = sl->is_cold;
     state.reason = (char *)(uintptr_t)sl->reason;

@@ -34,6 +34,7 @@ typedef struct slot { // one instance through all its lives
     bool is_cold, is_draining;
     bool is_next;            // it runs, or is to run, what a reload brings
     bool is_stopped_by_hand; // alone, not with its service
+    bool is_stray;           // it runs what a change would have brought that came to nothing
     const char *state;
     uint32_t late_after_ms; // this life was killed because it was not ready so long; else 0
     char reason[256];

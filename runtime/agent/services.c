@@ -51,7 +51,7 @@ bool agent_service_has_failed(const agent_service *service, uint32_t instance) {
 }
 
 bool agent_service_is_missing(const agent_service *service, uint32_t instance) {
-    return agent_service_has_failed(service, instance) ||
+    return agent_service_has_failed(service, instance) || service->slots[instance].is_stray ||
            (service->slots[instance].is_stopped_by_hand &&
             agent_supervisor_is_over(service->services->supervisor, service->id, instance));
 }

@@ -91,6 +91,21 @@ test('a new program that fails in the second instance is taken back in the first
   assert.deepEqual(nodes.map(({ name, state }) => `${name} ${state}`), ['api.0 up', 'api.1 up', 'api.2 up'])
 })
 
+test('what a change had replaced when the agent was killed is known to run another program', async (t) => {
+  const box = await open(t, { update: { parallel: 1 } })
+  box.api({ env: { WORD: 'new', HANG: '1' } })
+  const up = box.warren(['up', '-d'])
+  await up.until(/api\.0 is replaced/)
+  while (!fs.existsSync(box.path('starts')) || fs.readFileSync(box.path('starts'), 'utf8') !== '..') continue
+  await box.killAgent(box.agentProc)
+  await up.ended
+  box.agentProc = await box.agent()
+  box.api({ env: { WORD: 'old' } })
+  assert.deepEqual((await box.up()).planned, { api: 'revive' })
+  for (let i = 0; i < 9; i++) assert.match(await get(box.port), /^old /)
+  assert.deepEqual((await box.up()).planned, { api: 'keep' })
+})
+
 test('another group is another start: stopped first, then started', async (t) => {
   const box = await open(t)
   const before = await box.pids()

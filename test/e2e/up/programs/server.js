@@ -1,13 +1,15 @@
-// Answers with a variable of its environment and its pid. FAIL: of those that say ready after it is set, all but the first FAIL fail.
+// Answers with a variable of its environment and its pid. FAIL: of those that say ready after it is set, all but the first FAIL fail; with HANG they wait.
 const fs = require('node:fs')
 const http = require('node:http')
-const { PORT, WORD = '', FAIL } = process.env
-if (FAIL !== undefined) {
+const { PORT, WORD = '', FAIL, HANG } = process.env
+if ((FAIL ?? HANG) !== undefined) {
   const mark = `${process.cwd()}/starts`
   fs.appendFileSync(mark, '.')
-  if (fs.statSync(mark).size > Number(FAIL)) {
+  if (fs.statSync(mark).size > Number(FAIL ?? HANG)) {
     console.error('no database')
-    process.exit(3)
+    if (FAIL !== undefined) process.exit(3)
+    setInterval(() => {}, 1000)
+    return
   }
 }
 console.log(`serves ${WORD}`)
