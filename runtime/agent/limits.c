@@ -117,13 +117,13 @@ void agent_oom_listen(agent_oom *oom, mesh_bytes lines) {
 
 bool agent_oom_judge(const agent_oom *oom, const agent_limits *l, uint64_t node_id, int signal,
                      char out[AGENT_OOM_TEXT_MAX]) {
-    char limit[SIZE_TEXT_MAX], held[SIZE_TEXT_MAX], heap[2 * SIZE_TEXT_MAX + 32] = "";
+    char limit[SIZE_TEXT_MAX], held[SIZE_TEXT_MAX], heap[64] = "";
     format_size(limit, l->memory_max);
     format_size(held, oom->held);
     if (l->memory_max > 0) {
         char size[SIZE_TEXT_MAX];
         format_size(size, heap_max(l));
-        (void)snprintf(heap, sizeof heap, " (%s of the limit of %s)", size, limit);
+        (void)snprintf(heap, sizeof heap, " (%.16s of the limit of %.16s)", size, limit);
     }
     if (signal == SIGKILL && oom->held > 0)
         (void)snprintf(out, AGENT_OOM_TEXT_MAX, "out of memory: it held %s, its limit is %s", held,
