@@ -18,7 +18,8 @@ static void print(const Warren__Agent__Inspected *found) {
         (void)printf("is stalled, its loop has not turned for %.1f s; it ",
                      (double)found->stalled_ms / 1000);
     if (strcmp(found->activity, "running") == 0)
-        (void)printf("%s:\n%s", found->text[0] != '\0' ? "runs" : "runs no function", found->text);
+        (void)printf(found->text[0] != '\0' ? "runs:\n%s" : "runs no function at this moment\n%s",
+                     found->text);
     else if (strcmp(found->activity, "waiting") == 0)
         (void)printf("waits for events\n");
     else if (strcmp(found->activity, "blocked") == 0)

@@ -38,6 +38,8 @@ void on_interrupt(v8::Isolate *isolate, void *data) {
     std::string text;
     for (int i = 0; i < stack->GetFrameCount(); i++)
         text += describe(isolate, stack->GetFrame(isolate, static_cast<uint32_t>(i)));
+    if (text.empty() && v8::MicrotasksScope::IsRunningMicrotasks(isolate))
+        text = "    microtasks, which promises and await go on in, one after the other\n";
     reinterpret_cast<runtime_engine_stack_cb>(data)(text.data(), text.size());
 }
 

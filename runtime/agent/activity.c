@@ -39,7 +39,6 @@ static const char *name_of(long number) {
 
 static const char *describe_state(char state) {
     switch (state) {
-    case 'R': return "runs native code";
     case 'D': return "waits for a device";
     case 'T':
     case 't': return "is stopped by a signal or a debugger";
@@ -64,11 +63,21 @@ bool agent_activity_is_stopped(pid_t pid) {
     return is_stop(state_of(pid));
 }
 
-void agent_activity_describe(pid_t pid, char *out, size_t cap) {
+bool agent_activity_is_running(pid_t pid) {
+    return state_of(pid) == 'R';
+}
+
+void agent_activity_describe(pid_t pid, uint64_t asked_ms, char *out, size_t cap) {
     char call[128], state = state_of(pid);
+    if (state == 'R') {
+        (void)snprintf(out, cap,
+                       "    its main thread runs native code, a sort or an addon's, that could not "
+                       "be interrupted for %.1f s\n",
+                       (double)asked_ms / 1000);
+        return;
+    }
     long number = -1;
-    bool is_known = state != 'R' && !is_stop(state) &&
-                    read_file(pid, "syscall", call, sizeof call) &&
+    bool is_known = !is_stop(state) && read_file(pid, "syscall", call, sizeof call) &&
                     sscanf(call, "%ld", &number) == 1 && number >= 0;
     const char *name = is_known ? name_of(number) : "";
     if (name[0] != '\0')

@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/activity.h"
@@ -10,13 +11,15 @@
 #include "heartbeat.h"
 
 enum {
-    LOOK_MS = 10,     // while somebody waits for an answer
-    ANSWER_MS = 1000, // JavaScript that runs answers in less
+    LOOK_MS = 10,      // while somebody waits for an answer
+    ANSWER_MS = 1000,  // JavaScript that runs answers in less
+    NATIVE_MS = 10000, // ... unless it has called a sort or the like, which is not interrupted
 };
 
 typedef struct inquiry {
     uint32_t service_id, instance, number;
     uint64_t node_id, asked_at_ms;
+    uint32_t native_ms; // native code is given so long to come back
     agent_answer_cb cb;
     void *user;
     struct inquiry *next;
@@ -72,6 +75,31 @@ static void read_text(const slot *sl, char out[HEARTBEAT_TEXT_MAX + 1]) {
         if ((unsigned char)out[i] < ' ' && out[i] != '\n') out[i] = '?';
 }
 
+// It has a function that is not Node's own.
+static bool has_function(const char *text) {
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        if (strncmp(text, "    at ", 7) == 0 && memmem(text, len, "node:internal/", 14) == NULL)
+            return true;
+        text += len + (text[len] == '\n');
+    }
+    return false;
+}
+
+static bool is_late(const agent_inquiries *q, const inquiry *i, pid_t pid) {
+    uint64_t ms = uv_now(q->services->loop) - i->asked_at_ms;
+    return ms >= i->native_ms || (ms >= ANSWER_MS && !agent_activity_is_running(pid));
+}
+
+// Between two microtasks no function of the program runs: one is caught when asked often enough.
+// But nothing goes before an order to end.
+static bool asks_again(const agent_inquiries *q, inquiry *i, const slot *sl, const char *text) {
+    uint64_t ms = uv_now(q->services->loop) - i->asked_at_ms;
+    if (has_function(text) || ms >= ANSWER_MS || sl->heartbeat.kill_at_ms != 0) return false;
+    i->number = give_order((slot *)(uintptr_t)sl, HEARTBEAT_STACK);
+    return true;
+}
+
 // False: not yet.
 static bool find_activity(const agent_inquiries *q, const inquiry *i, const slot *sl,
                           agent_activity *out) {
@@ -84,14 +112,14 @@ static bool find_activity(const agent_inquiries *q, const inquiry *i, const slot
         *out = AGENT_ACTIVITY_RUNS;
     else if ((turns & 1) == 0 && !is_stopped)
         *out = AGENT_ACTIVITY_WAITS;
-    else if (is_stopped || uv_now(q->services->loop) - i->asked_at_ms >= ANSWER_MS)
+    else if (is_stopped || is_late(q, i, agent_node_pid(sl->node)))
         *out = AGENT_ACTIVITY_BLOCKED;
     else
         return false;
     return true;
 }
 
-static bool try_answer(const agent_inquiries *q, const inquiry *i) {
+static bool try_answer(const agent_inquiries *q, inquiry *i) {
     const slot *sl = find_slot(q, i);
     const agent_service *service = agent_service_find(q->services, i->service_id);
     char name[AGENT_NODE_NAME_LEN_MAX] = "", text[HEARTBEAT_TEXT_MAX + 1] = "";
@@ -106,9 +134,13 @@ static bool try_answer(const agent_inquiries *q, const inquiry *i) {
         if (!find_activity(q, i, sl, &answer.activity)) return false;
         answer.pid = agent_node_pid(sl->node);
         if (sl->heartbeat.stall.is_stalled) answer.stalled_ms = sl->heartbeat.stall.still_ms;
-        if (answer.activity == AGENT_ACTIVITY_RUNS) read_text(sl, text);
+        if (answer.activity == AGENT_ACTIVITY_RUNS) {
+            read_text(sl, text);
+            if (asks_again(q, i, sl, text)) return false;
+        }
         if (answer.activity == AGENT_ACTIVITY_BLOCKED)
-            agent_activity_describe(answer.pid, text, sizeof text);
+            agent_activity_describe(answer.pid, uv_now(q->services->loop) - i->asked_at_ms, text,
+                                    sizeof text);
     }
     i->cb(&answer, i->user);
     return true;
@@ -135,19 +167,26 @@ static void on_timer(uv_timer_t *timer) {
     if (q->first != NULL) uv_timer_start(timer, on_timer, LOOK_MS, 0);
 }
 
-void agent_inquiries_ask(agent_inquiries *q, uint32_t service_id, const slot *sl, uint32_t instance,
-                         agent_answer_cb cb, void *user) {
+static inquiry *add(agent_inquiries *q, uint32_t service_id, const slot *sl, uint32_t instance,
+                    agent_answer_cb cb, void *user) {
     inquiry *i = mem_alloc(sizeof *i);
     *i = (inquiry){.service_id = service_id,
                    .instance = instance,
                    .node_id = sl->node_id,
                    .asked_at_ms = uv_now(q->services->loop),
+                   .native_ms = ANSWER_MS,
                    .cb = cb,
                    .user = user,
                    .next = q->first};
     i->number = give_order((slot *)(uintptr_t)sl, HEARTBEAT_STACK);
     q->first = i;
     uv_timer_start(&q->timer, on_timer, 1, 0);
+    return i;
+}
+
+void agent_inquiries_ask(agent_inquiries *q, uint32_t service_id, const slot *sl, uint32_t instance,
+                         agent_answer_cb cb, void *user) {
+    (void)add(q, service_id, sl, instance, cb, user);
 }
 
 void agent_inquiries_forget(agent_inquiries *q, const void *user) {
@@ -187,7 +226,7 @@ static uint32_t ask_all(agent_services *s, const agent_service *service, uint32_
         bool is_there = sl->node != NULL && agent_node_pid(sl->node) != 0 &&
                         !agent_node_has_exited(sl->node) && sl->heartbeat.has_fd;
         if (!is_there || (instance != AGENT_INSTANCE_ALL && instance != i)) continue;
-        agent_inquiries_ask(s->inquiries, service->id, sl, i, cb, user);
+        add(s->inquiries, service->id, sl, i, cb, user)->native_ms = NATIVE_MS;
         count++;
     }
     return count;

@@ -33,6 +33,32 @@ test('a node that was inspected runs on as if nothing had been', async (t) => {
   assert.match((await box.ok(['inspect', 'w'])).stdout, /^w\.0 \(pid \d+\) waits for events\n$/)
 })
 
+// Asks until `wanted` is told; anything but that and `meanwhile` is wrong.
+async function inspectUntil(box, target, wanted, meanwhile) {
+  for (;;) {
+    const { stdout } = await box.ok(['inspect', target])
+    if (wanted.test(stdout)) return
+    assert.match(stdout, meanwhile)
+  }
+}
+
+test('inspect finds the function whose promises never end', async (t) => {
+  const box = await Sandbox.open(t)
+  const proc = await box.stall([])
+  await box.block(0, 'await', 600_000)
+  await proc.event('w.0', 'stalled')
+  await inspectUntil(box, 'w.0', /it runs:\n {4}at awaitInProgram \(/, /it runs:\n {4}(?:microtasks, |at processTicksAndRejections )/)
+})
+
+test('inspect waits for the end of native code that a function has called', async (t) => {
+  const box = await Sandbox.open(t)
+  const proc = await box.stall([])
+  await box.block(0, 'sort', 600_000)
+  await proc.event('w.0', 'stalled')
+  await inspectUntil(box, 'w.0', /it runs:\n {4}at sortInProgram \(/,
+    /it runs no JavaScript:\n {4}its main thread runs native code, .*, that could not be interrupted for \d+\.\d s\n$/)
+})
+
 test('inspect says what it cannot do', async (t) => {
   const box = await Sandbox.open(t)
   assert.equal((await box.done(['inspect'])).code, 2)

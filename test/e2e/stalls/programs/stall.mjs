@@ -1,11 +1,19 @@
-// Serves its name, and blocks its loop when it is told to: busily, in Atomics.wait, or in a system call.
+// Serves its name, and blocks its loop when it is told to: busily, by promises, in sorts, in Atomics.wait, or in a system call.
 import { execFileSync } from 'node:child_process'
 import { join } from 'warren'
 
 function spinInProgram(ms) {
   for (const end = Date.now() + ms; Date.now() < end;);
 }
+async function awaitInProgram(ms) {
+  for (const end = Date.now() + ms; Date.now() < end;) await null
+}
+function sortInProgram(ms) {
+  for (const end = Date.now() + ms; Date.now() < end;) Array.from({ length: 1e6 }, Math.random).sort()
+}
 const ways = {
+  await: awaitInProgram,
+  sort: sortInProgram,
   spin: spinInProgram,
   wait: (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   child: (ms) => execFileSync('sleep', [`${ms / 1000}`]),
