@@ -6,6 +6,7 @@
 #include "agent/logs.h"
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/log_files.h"
 #include "cli/printer.h"
 #include "cli/resume.h"
 #include "cli/since.h"
@@ -43,6 +44,7 @@ typedef struct reading {
     Warren__Agent__Logs *body;
     cli_resume *resume;
     bool is_paused, is_ended, is_over;
+    bool has_reply;       // from the agent
     uint64_t lost_at_ms;  // 0: the agent is there
     uint64_t asked_at_ms; // for the last time
     int exit_code;
@@ -147,9 +149,12 @@ static void on_reply(const Warren__Agent__Reply *reply, void *user) {
     reading *r = user;
     if (r->is_ended) return;
     if (reply != NULL) {
+        r->has_reply = true;
         take_reply(r, reply);
     } else if (r->body->follow) {
         wait_for_agent(r);
+    } else if (!r->has_reply) {
+        end(r, CLI_NO_AGENT); // the files are read, as if it had not been there
     } else {
         cli_say("the agent ended");
         end(r, CLI_NO_AGENT);
@@ -188,7 +193,8 @@ static int read_logs(Warren__Agent__Logs *body, const cli_printer_options *print
     int err = ask(&r);
     if (r.client == NULL) {
         uv_loop_close(&r.loop);
-        return cli_client_explain(err);
+        bool is_absent = err == -ENOENT || err == -ECONNREFUSED;
+        return is_absent ? cli_log_files_print(body, printer, err) : cli_client_explain(err);
     }
     if (body->follow) r.resume = cli_resume_create(cli_since_now_ms());
     uv_signal_init(&r.loop, &r.interrupt);
@@ -203,7 +209,8 @@ static int read_logs(Warren__Agent__Logs *body, const cli_printer_options *print
     uv_run(&r.loop, UV_RUN_DEFAULT);
     uv_loop_close(&r.loop);
     cli_resume_destroy(r.resume);
-    return r.exit_code;
+    bool is_unanswered = !body->follow && !r.has_reply && r.exit_code == CLI_NO_AGENT;
+    return is_unanswered ? cli_log_files_print(body, printer, -ECONNREFUSED) : r.exit_code;
 }
 
 static int run(int argc, char **argv) {

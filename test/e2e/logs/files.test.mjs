@@ -84,6 +84,27 @@ test('what an agent wrote that was killed is there for the next one', async (t) 
   assert.equal(dataOf(await box.logs('teller')).toString(), 'kept\n')
 })
 
+test('logs reads the files of a service when no agent runs, and cannot follow them', async (t) => {
+  const box = await Sandbox.open(t)
+  const run = box.warren(['run', 'teller.js'])
+  const teller = await box.probes.next()
+  tell(teller, { stdout: 'first\nsecond\n' })
+  await run.until(/second/)
+  run.kill('SIGTERM')
+  await run.ended // and, a moment later, the agent that it brought
+  assert.equal(dataOf(await box.logs('teller')).toString(), 'first\nsecond\n')
+  await box.until(() => box.done(['ps']), ({ code }) => code === 4)
+  assert.deepEqual(await box.done(['logs', 'teller.0', '-n', '1']).then(({ code, stdout, stderr }) => ({ code, stdout, stderr })),
+    { code: 0, stdout: 'teller.0 | second\n', stderr: '' })
+  const following = await box.done(['logs', '-f', 'teller'])
+  assert.deepEqual([following.code, following.stdout], [4, ''])
+  assert.match(following.stderr, /^warren: cannot follow teller: no agent is running in .*, so nothing is written \(`warren logs teller` prints what was\)\n$/)
+  for (const target of ['teller.7', 'other']) {
+    const { code, stdout, stderr } = await box.done(['logs', target])
+    assert.deepEqual([code, stdout, /^warren: no agent is running in /.test(stderr)], [4, '', true])
+  }
+})
+
 test('lines for which there is no room are counted, and nobody ends for them', async (t) => {
   const box = await Sandbox.open(t)
   const agent = box.start('prlimit', ['--fsize=65536:unlimited', WARREN, 'agent'])

@@ -1,0 +1,103 @@
+#include "cli/log_files.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/logs.h"
+#include "agent/target.h"
+#include "cli/args.h"
+#include "cli/client.h"
+#include "io/paths.h"
+
+enum { NODE_WORD_MAX = AGENT_NAME_LEN_MAX + 12 }; // "app.0"
+
+typedef struct printing {
+    cli_printer *printer;
+    bool has_all, is_over;
+    int exit_code;
+} printing;
+
+static void look(printing *p) {
+    int err = cli_printer_error(p->printer);
+    if (p->is_over || !p->has_all || (err == 0 && cli_printer_queued(p->printer) > 0)) return;
+    p->is_over = true;
+    if (err != 0) p->exit_code = err == -EPIPE ? 128 + SIGPIPE : CLI_FAILED;
+    if (err != 0 && err != -EPIPE) cli_say("cannot write the log: %s", strerror(-err));
+    cli_printer_close(p->printer);
+}
+
+static void on_printed(void *user) {
+    look(user);
+}
+
+static void on_piece(const agent_log_piece *piece, void *user) {
+    printing *p = user;
+    Warren__Agent__Output output = WARREN__AGENT__OUTPUT__INIT;
+    output.node = (char *)(uintptr_t)piece->node;
+    output.is_stderr = piece->is_stderr;
+    output.data.data = (uint8_t *)(uintptr_t)piece->data.data;
+    output.data.len = piece->data.len;
+    output.at_ms = piece->at_ms;
+    cli_printer_output(p->printer, &output);
+}
+
+static void note_piece(const agent_log_piece *piece, void *user) {
+    (void)piece;
+    *(bool *)user = true;
+}
+
+// An instance that never ran has none, though its service has.
+static bool has_log(agent_log_query query) {
+    bool has_piece = false;
+    query.line_count = 1;
+    query.since_ms = 0;
+    int err = agent_log_tail(&query, note_piece, &has_piece);
+    return err == 0 && (query.node == NULL || has_piece);
+}
+
+static int print(const agent_log_query *query, const cli_printer_options *options) {
+    uv_loop_t loop;
+    printing p = {.exit_code = CLI_DONE};
+    cli_printer_options own = *options;
+    own.on_change = on_printed;
+    own.user = &p;
+    uv_loop_init(&loop);
+    int err = cli_printer_open(&loop, &own, &p.printer);
+    if (err != 0) {
+        cli_say("cannot print the log of %s: %s", query->service, strerror(-err));
+        return CLI_FAILED;
+    }
+    err = agent_log_tail(query, on_piece, &p);
+    if (err != 0) {
+        cli_say("cannot read the log of %s: %s", query->service, strerror(-err));
+        p.exit_code = CLI_FAILED;
+    }
+    p.has_all = true;
+    look(&p);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    return p.exit_code;
+}
+
+int cli_log_files_print(const Warren__Agent__Logs *logs, const cli_printer_options *options,
+                        int err) {
+    char dir[MESH_PATHS_LEN_MAX], node[NODE_WORD_MAX];
+    agent_target target;
+    if (mesh_paths_dir(dir) != 0 || agent_target_parse(logs->target, &target) != 0 ||
+        target.name[0] == '\0')
+        return cli_client_explain(err);
+    (void)snprintf(node, sizeof node, "%s.%u", target.name, target.instance);
+    agent_log_query query = {.dir = dir,
+                             .service = target.name,
+                             .node = target.instance == UINT32_MAX ? NULL : node,
+                             .line_count = logs->tail_lines,
+                             .since_ms = logs->since_ms};
+    if (!has_log(query)) return cli_client_explain(err);
+    if (!logs->follow) return print(&query, options);
+    cli_say("cannot follow %s: no agent is running in %s, so nothing is written (`warren logs %s` "
+            "prints what was)",
+            logs->target, dir, logs->target);
+    return CLI_NO_AGENT;
+}
