@@ -5,6 +5,7 @@
 #include "cli/client.h"
 #include "cli/duration.h"
 #include "cli/json.h"
+#include "cli/log_files.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "core/mem.h"
@@ -78,6 +79,8 @@ static int list_nodes(const char *target, bool is_json) {
     CLI_REQUEST(request, PS, ps, &body);
     int exit_code = cli_client_ask(&request, on_reply, &list);
     if (list.reports != NULL) (void)fclose(list.reports); // there is its text now
+    if (exit_code == CLI_NO_AGENT && target != NULL && cli_log_files_has(target))
+        cli_say("what %s wrote is still there: `warren logs %s`", target, target);
     if (exit_code != CLI_DONE)
         json_decref(list.nodes);
     else if (is_json)

@@ -81,23 +81,40 @@ static int print(const agent_log_query *query, const cli_printer_options *option
     return p.exit_code;
 }
 
-int cli_log_files_print(const Warren__Agent__Logs *logs, const cli_printer_options *options,
-                        int err) {
+// What the query for a target borrows.
+typedef struct named {
     char dir[MESH_PATHS_LEN_MAX], node[NODE_WORD_MAX];
     agent_target target;
-    if (mesh_paths_dir(dir) != 0 || agent_target_parse(logs->target, &target) != 0 ||
-        target.name[0] == '\0')
-        return cli_client_explain(err);
-    (void)snprintf(node, sizeof node, "%s.%u", target.name, target.instance);
-    agent_log_query query = {.dir = dir,
-                             .service = target.name,
-                             .node = target.instance == UINT32_MAX ? NULL : node,
-                             .line_count = logs->tail_lines,
-                             .since_ms = logs->since_ms};
-    if (!has_log(query)) return cli_client_explain(err);
+} named;
+
+// False: it names nothing that has written a log.
+static bool find(const char *target, named *out, agent_log_query *out_query) {
+    if (mesh_paths_dir(out->dir) != 0 || agent_target_parse(target, &out->target) != 0 ||
+        out->target.name[0] == '\0')
+        return false;
+    (void)snprintf(out->node, sizeof out->node, "%s.%u", out->target.name, out->target.instance);
+    *out_query = (agent_log_query){.dir = out->dir,
+                                   .service = out->target.name,
+                                   .node = out->target.instance == UINT32_MAX ? NULL : out->node};
+    return has_log(*out_query);
+}
+
+bool cli_log_files_has(const char *target) {
+    named place;
+    agent_log_query query;
+    return find(target, &place, &query);
+}
+
+int cli_log_files_print(const Warren__Agent__Logs *logs, const cli_printer_options *options,
+                        int err) {
+    named place;
+    agent_log_query query;
+    if (!find(logs->target, &place, &query)) return cli_client_explain(err);
+    query.line_count = logs->tail_lines;
+    query.since_ms = logs->since_ms;
     if (!logs->follow) return print(&query, options);
     cli_say("cannot follow %s: no agent is running in %s, so nothing is written (`warren logs %s` "
             "prints what was)",
-            logs->target, dir, logs->target);
+            logs->target, place.dir, logs->target);
     return CLI_NO_AGENT;
 }

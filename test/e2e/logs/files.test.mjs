@@ -99,6 +99,8 @@ test('logs reads the files of a service when no agent runs, and cannot follow th
   const following = await box.done(['logs', '-f', 'teller'])
   assert.deepEqual([following.code, following.stdout], [4, ''])
   assert.match(following.stderr, /^warren: cannot follow teller: no agent is running in .*, so nothing is written \(`warren logs teller` prints what was\)\n$/)
+  const ps = await box.done(['ps', 'teller'])
+  assert.deepEqual([ps.code, ps.stderr.split('\n')[1]], [4, 'warren: what teller wrote is still there: `warren logs teller`'])
   for (const target of ['teller.7', 'other']) {
     const { code, stdout, stderr } = await box.done(['logs', target])
     assert.deepEqual([code, stdout, /^warren: no agent is running in /.test(stderr)], [4, '', true])
