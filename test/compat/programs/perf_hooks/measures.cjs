@@ -6,7 +6,7 @@ async function main() {
   observer.observe({ entryTypes: ['mark', 'measure', 'function'] })
   performance.mark('a', { detail: { n: 1 }, startTime: 0 })
   performance.mark('b', { startTime: 0.5 })
-  console.log(performance.measure('a to b', 'a', 'b').duration, performance.measure('since', { start: 5, duration: 7 }).startTime)
+  console.log(performance.measure('a to b', 'a', 'b').duration, performance.measure('since', { start: 0.6, duration: 7 }).startTime)
   const timed = performance.timerify(function named(x) { return x * 2 })
   console.log(timed(4), timed.length, timed.name)
   await new Promise((resolve) => setImmediate(resolve))
