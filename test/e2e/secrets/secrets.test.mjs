@@ -147,4 +147,5 @@ test('with no agent running one is brought for it', async (t) => {
   assert.equal((await box.set('WORD', 'one')).code, 0)
   await box.ok(['up', '-d'])
   assert.deepEqual(await box.names(), ['WORD'])
+  await box.ok(['down']) // and that agent goes
 })
