@@ -232,6 +232,9 @@ static void listen_on(agent_member *member, const Warren__Node__Listen *listen) 
 
 bool agent_member_drain(agent_member *member, uint32_t timeout_ms) {
     if (!member->has_spoken || member->channel == NULL) return false;
+    // Whoever takes its place is known to all before it says that it serves no more: news may wait
+    // for their timer, and a caller that heard of the drain first would find nobody to call.
+    agent_members_tell_news(member->members);
     Warren__Node__Drain drain = WARREN__NODE__DRAIN__INIT;
     drain.timeout_ms = timeout_ms;
     AGENT_TO_NODE(message, DRAIN, drain, &drain);
