@@ -1,5 +1,7 @@
 #include "agent/reload.h"
 
+#include <string.h>
+
 #include "core/mem.h"
 
 typedef enum phase {
@@ -18,7 +20,8 @@ typedef struct instance {
     phase phase;
     uint64_t due_at_ms;
     bool is_ready_then, is_killed;
-    bool is_cause; // why the reload fails
+    bool is_cause;   // why the reload fails
+    bool is_stopped; // somebody stopped it before it was replaced
 } instance;
 
 struct agent_reload {
@@ -137,7 +140,7 @@ void agent_reload_begin(agent_reload *r) {
 
 bool agent_reload_fails_with(const agent_reload *r, uint32_t index) {
     const instance *in = find(r, index);
-    return !r->is_failed && (is_in(in, LAUNCHING) || is_in(in, STARTING));
+    return !r->is_failed && (is_in(in, LAUNCHING) || is_in(in, STARTING)) && !in->is_stopped;
 }
 
 bool agent_reload_is_failed(const agent_reload *r) {
@@ -147,14 +150,15 @@ bool agent_reload_is_failed(const agent_reload *r) {
 // ---- what happens
 
 bool agent_reload_wants(const agent_reload *r, uint32_t index) {
-    return is_in(find(r, index), LAUNCHING) && !r->is_failed;
+    const instance *in = find(r, index);
+    return is_in(in, LAUNCHING) && !r->is_failed && !in->is_stopped;
 }
 
 void agent_reload_launched(agent_reload *r, uint64_t now_ms, uint32_t index, uint32_t patience_ms,
                            bool is_ready_then) {
     instance *in = find(r, index);
     if (!is_in(in, LAUNCHING)) return;
-    if (r->is_failed) { // given up while it was being launched
+    if (r->is_failed || in->is_stopped) { // given up while it was being launched
         r->starting--;
         terminate_beside(r, now_ms, index, GIVING_UP);
         return;
@@ -202,20 +206,60 @@ void agent_reload_gone(agent_reload *r, uint64_t now_ms, uint32_t index) {
     case GIVING_UP:
         close_one(r, index, FAILED);
         decide(r, in->is_cause ? AGENT_RELOAD_FAILED : AGENT_RELOAD_GIVEN_UP, index);
-        give_up(r, now_ms);
+        if (!in->is_stopped) give_up(r, now_ms);
         break;
     default: return;
     }
     go_on(r);
 }
 
+// Nothing is waited for any more.
+static void hurry(agent_reload *r, uint64_t now_ms, uint32_t index, bool is_kill) {
+    const instance *in = &r->instances[index];
+    if (in->phase == DRAINING) terminate_beside(r, now_ms, index, STOPPING);
+    if (is_kill && (in->phase == STOPPING || in->phase == GIVING_UP)) kill_beside(r, index);
+}
+
 void agent_reload_stop(agent_reload *r, uint64_t now_ms, bool is_kill) {
     give_up(r, now_ms);
-    for (uint32_t i = 0; i < r->options.instances; i++) {
-        instance *in = &r->instances[i];
-        if (in->phase == DRAINING) terminate_beside(r, now_ms, i, STOPPING);
-        if (is_kill && (in->phase == STOPPING || in->phase == GIVING_UP)) kill_beside(r, i);
+    for (uint32_t i = 0; i < r->options.instances; i++)
+        hurry(r, now_ms, i, is_kill);
+    go_on(r);
+}
+
+// It was decided that it takes the place, and nobody has carried that out.
+static void take_back(agent_reload *r, uint32_t index) {
+    size_t at = r->head;
+    while (at < r->count &&
+           (r->decisions[at].kind != AGENT_RELOAD_REPLACE || r->decisions[at].instance != index))
+        at++;
+    if (at == r->count) return;
+    r->count--;
+    memmove(r->decisions + at, r->decisions + at + 1, (r->count - at) * sizeof *r->decisions);
+    r->instances[index].phase = STARTING;
+    r->starting++;
+    r->replaced--;
+}
+
+static void leave_out(agent_reload *r, uint64_t now_ms, uint32_t index) {
+    instance *in = &r->instances[index];
+    in->is_stopped = true;
+    r->wanted--;
+    if (in->phase == WAITING) close_one(r, index, SKIPPED);
+    if (in->phase == STARTING) {
+        r->starting--;
+        terminate_beside(r, now_ms, index, GIVING_UP);
     }
+    if (r->wanted == 0) r->is_failed = true;
+}
+
+void agent_reload_stop_one(agent_reload *r, uint64_t now_ms, uint32_t index, bool is_kill) {
+    const instance *in = find(r, index);
+    if (in == NULL) return;
+    take_back(r, index);
+    bool is_to_come = is_in(in, WAITING) || is_in(in, LAUNCHING) || is_in(in, STARTING);
+    if (is_to_come && !in->is_stopped) leave_out(r, now_ms, index);
+    hurry(r, now_ms, index, is_kill);
     go_on(r);
 }
 

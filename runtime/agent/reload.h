@@ -46,6 +46,9 @@ bool agent_reload_fails_with(const agent_reload *reload, uint32_t instance);
 bool agent_reload_is_failed(const agent_reload *reload);
 // The service ends: nothing is waited for any more, and SIGKILL is not either with `is_kill`.
 void agent_reload_stop(agent_reload *reload, uint64_t now_ms, bool is_kill);
+// One instance is stopped: it is not counted any more, unless it has been replaced already, and the
+// others go on. The reload fails when none is left.
+void agent_reload_stop_one(agent_reload *reload, uint64_t now_ms, uint32_t instance, bool is_kill);
 
 typedef enum agent_reload_kind {
     AGENT_RELOAD_LAUNCH,    // a life beside the present one

@@ -438,10 +438,14 @@ void agent_reloading_stop_all(agent_services *s, uint32_t service_id, uint32_t i
     for (agent_service *service = s->first; service != NULL; service = service->next) {
         agent_reloading *r = service->reloading;
         if (r == NULL || (service_id != 0 && service->id != service_id)) continue;
-        if (service_id == 0 || instance == AGENT_INSTANCE_ALL) r->is_stopped = true;
-        r->stopped =
-            r->is_stopped ? "it was stopped meanwhile" : "an instance of it was stopped meanwhile";
-        agent_reload_stop(r->core, now_ms(r), is_kill);
+        bool is_whole = service_id == 0 || instance == AGENT_INSTANCE_ALL;
+        r->is_stopped |= is_whole;
+        r->stopped = r->is_stopped ? "it was stopped meanwhile"
+                                   : "what was to be replaced was stopped meanwhile";
+        if (is_whole)
+            agent_reload_stop(r->core, now_ms(r), is_kill);
+        else
+            agent_reload_stop_one(r->core, now_ms(r), instance, is_kill);
         carry_out_soon(r);
     }
 }

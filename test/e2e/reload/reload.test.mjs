@@ -124,6 +124,34 @@ test('a stop while new instances are starting is said, and not that the old ones
   assert.equal(lines(stdout).at(-1).reason, 'it was stopped meanwhile')
 })
 
+test('a stop of one instance while new ones are starting ends its replacement alone', async (t) => {
+  const { box, port, name } = await openWeb(t, 3, ['--ready', 'listen', '--start-timeout', '60s'])
+  const before = await pidsOf(box, name)
+  box.setLife('mute 1')
+  const reload = box.warren(['reload', name, '--json'])
+  await reload.until(/"ready"[^]*"ready"/)
+  assert.equal((await box.done(['stop', `${name}.1`])).code, 0)
+  const { code, stdout, stderr } = await reload.ended
+  assert.deepEqual([code, stderr], [0, ''])
+  const { ok, instances, replaced } = lines(stdout).at(-1)
+  assert.deepEqual({ ok, instances, replaced }, { ok: true, instances: 2, replaced: 2 })
+  assert.ok(lines(stdout).some(({ node, step }) => node === 'web.1' && step === 'given-up'))
+  const after = await box.nodesOf(name)
+  assert.deepEqual(after.map(({ state }) => state), ['up', 'down', 'up'])
+  assert.ok(after.every(({ state, pid }) => state === 'down' || !before.includes(pid)))
+  assert.match(await get(port), /^mute 1/) // what the file said to those that took their places
+})
+
+test('of an instance that is stopped while it alone is reloaded, that is said', async (t) => {
+  const { box, name } = await openWeb(t, 2, ['--ready', 'listen', '--start-timeout', '60s'])
+  box.setLife('mute')
+  const reload = box.warren(['reload', `${name}.1`, '--json'])
+  await reload.until(/starting/)
+  assert.equal((await box.done(['stop', `${name}.1`])).code, 0)
+  const { code, stderr } = await reload.ended
+  assert.deepEqual([code, stderr], [1, 'warren: web is not reloaded: what was to be replaced was stopped meanwhile; what served before still does\n'])
+})
+
 test('a stop during a reload ends old and new instances', async (t) => {
   const { box, port, name, proc } = await openWeb(t, 2)
   const slow = get(port, '/slow').catch((err) => err.code)

@@ -171,6 +171,67 @@ TEST(a_stop_waits_for_no_drain) {
     agent_reload_destroy(r);
 }
 
+TEST(an_instance_that_is_stopped_takes_nobody_with_it) {
+    agent_reload *r = open_reload(4, 2);
+    agent_reload_begin(r);
+    agent_reload_launched(r, 0, 0, 100, false);
+    EXPECT_STORY("L0 L1", r);
+    agent_reload_stop_one(r, 1, 0, false); // starting
+    agent_reload_stop_one(r, 1, 1, false); // being launched
+    agent_reload_stop_one(r, 1, 3, false); // not begun
+    EXPECT_STORY("T0 L2", r);
+    EXPECT_TRUE(!agent_reload_wants(r, 1) && !agent_reload_fails_with(r, 1));
+    agent_reload_launched(r, 2, 1, 100, false);
+    agent_reload_gone(r, 3, 0);
+    agent_reload_gone(r, 3, 1);
+    EXPECT_STORY("T1 G0 G1", r);
+    become_ready(r, 4, 2);
+    agent_reload_stop_one(r, 5, 0, true); // over
+    agent_reload_gone(r, 6, 2);
+    EXPECT_STORY("R2 D2 .", r);
+    agent_reload_result result = agent_reload_result_get(r);
+    EXPECT_TRUE(result.wanted == 1 && result.replaced == 1 && !result.is_failed);
+    agent_reload_destroy(r);
+}
+
+TEST(one_that_has_been_replaced_counts_and_its_old_life_has_no_more_time) {
+    agent_reload *r = open_reload(2, 0);
+    agent_reload_begin(r);
+    become_ready(r, 0, 0);
+    EXPECT_STORY("L0 L1 R0", r);
+    agent_reload_stop_one(r, 1, 0, false);
+    EXPECT_STORY("T0", r);
+    agent_reload_stop_one(r, 2, 0, true);
+    EXPECT_STORY("K0", r);
+    EXPECT_EQ(2, agent_reload_result_get(r).wanted);
+    EXPECT_EQ(1, agent_reload_result_get(r).replaced);
+    agent_reload_destroy(r);
+}
+
+TEST(one_that_is_stopped_does_not_take_the_place_any_more) {
+    agent_reload *r = open_reload(2, 1);
+    agent_reload_begin(r);
+    become_ready(r, 0, 0);
+    agent_reload_stop_one(r, 0, 0, false); // before R0 was carried out
+    EXPECT_STORY("L0 L1 T0", r);
+    EXPECT_EQ(0, agent_reload_result_get(r).replaced);
+    agent_reload_destroy(r);
+}
+
+TEST(when_all_that_were_to_be_replaced_are_stopped_the_reload_fails) {
+    agent_reload *r = open_reload(3, 1);
+    agent_reload_skip(r, 0);
+    agent_reload_begin(r);
+    agent_reload_stop_one(r, 0, 0, false);
+    EXPECT_TRUE(!agent_reload_result_get(r).is_failed);
+    agent_reload_stop_one(r, 0, 2, false);
+    agent_reload_stop_one(r, 0, 1, false);
+    agent_reload_gone(r, 1, 1);
+    EXPECT_STORY("L1 G1 .", r);
+    EXPECT_TRUE(agent_reload_result_get(r).is_failed);
+    agent_reload_destroy(r);
+}
+
 TEST(an_instance_that_is_left_out_is_not_touched) {
     agent_reload *r = open_reload(3, 0);
     agent_reload_skip(r, 0);

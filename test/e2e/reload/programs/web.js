@@ -1,5 +1,5 @@
 // A web server for reloads: says which life it is of (the file LIFE, read at its start), keeps /slow open until SIGUSR2,
-// writes down what happens to it, stands still at /stuck, and cannot start when LIFE says so (`broken`, `broken 2`: instance 2).
+// writes down what happens to it, stands still at /stuck, and cannot start, or says nothing, when LIFE says so (`broken`, `mute`; `broken 2`: instance 2).
 const fs = require('node:fs')
 const http = require('node:http')
 const life = process.env.LIFE ? fs.readFileSync(process.env.LIFE, 'utf8').trim() : 'life'
@@ -7,7 +7,7 @@ const life = process.env.LIFE ? fs.readFileSync(process.env.LIFE, 'utf8').trim()
 const instance = /\.(\d+):/.exec(process.title)?.[1]
 
 if (life === 'broken' || life === `broken ${instance}`) throw new TypeError('this version is broken')
-if (life === 'mute') setInterval(() => {}, 1000)
+if (life === 'mute' || life === `mute ${instance}`) setInterval(() => {}, 1000)
 else serve()
 
 function serve() {
