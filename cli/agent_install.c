@@ -20,13 +20,14 @@ typedef struct outcome {
     bool is_written, is_enabled, is_started;
 } outcome;
 
-static char *make_text(bool is_user) {
+static char *make_text(const cli_agent_install_options *options) {
     agent_successor_note(); // as this one was called, so that a link leads to what comes later
-    return cli_agent_unit_text(&(cli_agent_unit){agent_successor_program(), is_user});
+    return cli_agent_unit_text(
+        &(cli_agent_unit){agent_successor_program(), options->is_user, options->store});
 }
 
-int cli_agent_install_print(bool is_user) {
-    char *text = make_text(is_user);
+int cli_agent_install_print(const cli_agent_install_options *options) {
+    char *text = make_text(options);
     if (text == NULL) return CLI_FAILED;
     (void)fputs(text, stdout);
     free(text);
@@ -131,12 +132,13 @@ static void print_json(const cli_unit_file *file, const char *state_dir, const o
                              o->is_enabled, "started", o->is_started));
 }
 
-static int write_unit(const cli_unit_file *file, bool is_forced, outcome *out) {
-    char *text = make_text(file->is_user);
+static int write_unit(const cli_unit_file *file, const cli_agent_install_options *options,
+                      outcome *out) {
+    char *text = make_text(options);
     if (text == NULL) return CLI_FAILED;
     cli_unit_owner owner = cli_unit_file_owner(file);
     int exit_code = CLI_DONE;
-    if (owner == CLI_UNIT_OTHERS && !is_forced) {
+    if (owner == CLI_UNIT_OTHERS && !options->is_forced) {
         cli_say("%s was not written by `warren agent install`: --force replaces it all the same",
                 file->path);
         exit_code = CLI_FAILED;
@@ -153,7 +155,7 @@ int cli_agent_install(const cli_agent_install_options *options) {
     char state_dir[PATH_MAX];
     outcome o = {0};
     int exit_code = cli_unit_file_find(options->is_user, &file);
-    if (exit_code == CLI_DONE) exit_code = write_unit(&file, options->is_forced, &o);
+    if (exit_code == CLI_DONE) exit_code = write_unit(&file, options, &o);
     if (exit_code != CLI_DONE) return exit_code;
     find_state_dir(options->is_user, state_dir);
     if (!options->is_json) tell(&file, state_dir, &o);

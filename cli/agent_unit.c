@@ -6,6 +6,7 @@
 
 #include "cli/args.h"
 #include "core/mem.h"
+#include "store/place.h"
 
 #define MARK "# Written by `warren agent install`"
 
@@ -39,6 +40,19 @@ static void print_quoted(FILE *out, const char *before, const char *value) {
         (void)fputc(*c, out);
     }
     (void)fputc('"', out);
+}
+
+// What follows the program: there a variable would be put in for $.
+static void print_argument(FILE *out, const char *option, const char *value) {
+    char text[2 * STORE_PLACE_TEXT_LEN_MAX + 1];
+    size_t len = 0;
+    for (const char *c = value; *c != '\0' && len + 2 < sizeof text; c++) {
+        if (*c == '$') text[len++] = '$';
+        text[len++] = *c;
+    }
+    text[len] = '\0';
+    (void)fputs(option, out);
+    print_quoted(out, "", text);
 }
 
 static void print_head(FILE *out, const cli_agent_unit *unit) {
@@ -75,7 +89,9 @@ static bool print_environment(FILE *out, const cli_agent_unit *unit) {
 static bool print_service(FILE *out, const cli_agent_unit *unit) {
     (void)fputs("\n[Service]\nType=notify\nExecStart=", out);
     print_quoted(out, "", unit->program);
-    (void)fputs(" agent\nExecReload=", out);
+    (void)fputs(" agent", out);
+    if (unit->store != NULL) print_argument(out, " --store ", unit->store);
+    (void)fputs("\nExecReload=", out);
     print_quoted(out, "", unit->program);
     (void)fputs(" agent restart\n", out);
     if (!print_environment(out, unit)) return false;

@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/keeper.h"
+#include "agent/store.h"
 #include "agent/successor.h"
 #include "cli/agent_install.h"
 #include "cli/agent_replace.h"
@@ -16,9 +17,14 @@
 #include "cli/ephemeral.h"
 #include "io/paths.h"
 
-enum { OPTION_STOP, OPTION_USER, OPTION_PRINT, OPTION_FORCE, OPTION_JSON, END_TRIES = 500 };
+enum { OPTION_STORE, OPTION_STOP, OPTION_USER, OPTION_PRINT, OPTION_FORCE, OPTION_JSON };
+enum { END_TRIES = 500 };
 
 static const cli_option options[] = {
+    {0, "store", "PLACE",
+     "what must be agreed upon is there: etcd://HOST:2379,HOST:2379, or sqlite:/FILE "
+     "(docs/store.md); "
+     "kept in the state directory"},
     {0, "stop", NULL, "stop all services, then the agent that is running"},
     {0, "user", NULL, "(un)install: for this user's systemd, not the whole system's"},
     {0, "print", NULL, "install: print the unit, and do nothing"},
@@ -34,7 +40,8 @@ typedef enum word { WORD_NONE, WORD_RESTART, WORD_INSTALL, WORD_UNINSTALL } word
 static const char *const words[] = {"", "restart", "install", "uninstall"};
 
 typedef struct wish {
-    word word; // what to do with the agent; WORD_NONE: be it
+    word word;         // what to do with the agent; WORD_NONE: be it
+    const char *store; // NULL: what is kept
     bool is_stop, is_user, is_print, is_forced, is_json;
 } wish;
 
@@ -93,8 +100,18 @@ static bool take_word(const char *text, wish *w) {
     return false;
 }
 
+static bool take_store(const char *text, wish *w) {
+    char why[STORE_SENTENCE_LEN_MAX + 1];
+    store_place place;
+    w->store = text;
+    if (agent_store_parse(text, &place, why) == 0) return true;
+    cli_say("--store \"%.200s\": %s", text, why);
+    return false;
+}
+
 static bool take(const cli_args *args, int option, wish *w) {
     switch (option) {
+    case OPTION_STORE: return take_store(args->value, w);
     case OPTION_STOP: w->is_stop = true; return true;
     case OPTION_USER: w->is_user = true; return true;
     case OPTION_PRINT: w->is_print = true; return true;
@@ -108,6 +125,8 @@ static bool judge(const wish *w) {
     bool is_unit = w->word == WORD_INSTALL || w->word == WORD_UNINSTALL;
     if (w->is_stop && w->word != WORD_NONE)
         cli_say("--stop and `%s`: say one of them", words[w->word]);
+    else if (w->store != NULL && (w->is_stop || (w->word != WORD_NONE && w->word != WORD_INSTALL)))
+        cli_say("--store belongs to `warren agent` and `warren agent install`");
     else if (w->is_user && !is_unit)
         cli_say("--user belongs to `warren agent install` and `uninstall`");
     else if (w->is_print && w->word != WORD_INSTALL)
@@ -123,23 +142,23 @@ static bool judge(const wish *w) {
     return false;
 }
 
-static int be_agent(const hidden *role) {
+static int be_agent(const hidden *role, const char *store) {
     char dir[MESH_PATHS_LEN_MAX], path[MESH_PATHS_LEN_MAX];
     int err = mesh_paths_socket(path);
     if (err == 0) err = mesh_paths_dir(dir);
     if (err != 0) return cli_client_explain(err);
     if (role != NULL) return role->main(dir);
-    return agent_run(&(agent_options){.dir = dir, .ready_fd = -1});
+    return agent_run(&(agent_options){.dir = dir, .store = store, .ready_fd = -1});
 }
 
 static int obey(const wish *w) {
-    const cli_agent_install_options unit = {w->is_user, w->is_forced, w->is_json};
+    const cli_agent_install_options unit = {w->is_user, w->is_forced, w->is_json, w->store};
     switch (w->word) {
     case WORD_RESTART: return cli_agent_replace(w->is_forced, w->is_json);
     case WORD_INSTALL:
-        return w->is_print ? cli_agent_install_print(w->is_user) : cli_agent_install(&unit);
+        return w->is_print ? cli_agent_install_print(&unit) : cli_agent_install(&unit);
     case WORD_UNINSTALL: return cli_agent_uninstall(&unit);
-    default: return be_agent(NULL);
+    default: return be_agent(NULL, w->store);
     }
 }
 
@@ -147,7 +166,7 @@ static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_agent, .argc = argc, .argv = argv};
     wish w = {0};
     const hidden *role = find_hidden(argc, argv);
-    if (role != NULL) return be_agent(role);
+    if (role != NULL) return be_agent(role, NULL);
     for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
         if (!take(&args, arg, &w)) return CLI_USAGE;
@@ -158,8 +177,8 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_agent = {
     .name = "agent",
-    .usage = "[--stop | restart [--force] | install [--user] [--print] [--force] | uninstall "
-             "[--user] [--force]] [--json]",
+    .usage = "[--store PLACE] [--stop | restart [--force] | install [--user] [--print] [--force] | "
+             "uninstall [--user] [--force]] [--json]",
     .summary = "Runs the agent of this host in the foreground, until SIGTERM or Ctrl-C; `restart` "
                "replaces the one that runs by the program that is on disk now, and nodes run on; "
                "`install` makes it a service of systemd",

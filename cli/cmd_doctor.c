@@ -94,6 +94,25 @@ static bool check_agent(doctor *d, const char *dir) {
     return true;
 }
 
+static bool on_self(const Warren__Agent__Reply *reply, void *user) {
+    if (reply->kind_case != WARREN__AGENT__REPLY__KIND_SELF) return true;
+    const Warren__Agent__Self *self = reply->self;
+    bool is_well = self->store_trouble[0] == '\0';
+    if (self->store[0] == '\0') return true; // an agent of a version before
+    tell(user, is_well ? WELL : ILL, "store", "%.200s%s%s", self->store,
+         !self->is_store_open ? ": nobody needed it yet"
+         : is_well            ? ": it answers"
+                              : ": ",
+         self->store_trouble);
+    return true;
+}
+
+static void check_store(doctor *d) {
+    Warren__Agent__About about = WARREN__AGENT__ABOUT__INIT;
+    CLI_REQUEST(request, ABOUT, about, &about);
+    (void)cli_client_ask(&request, on_self, d);
+}
+
 // ---- the cluster
 
 static void check_certificate(doctor *d, const agent_identity *id) {
@@ -235,6 +254,7 @@ static int run(int argc, char **argv) {
     bool is_agent_there = check_agent(&d, dir);
     check_limits(&d);
     check_clock(&d);
+    if (is_agent_there) check_store(&d);
     check_cluster(&d, dir, is_agent_there);
     if (d.checks != NULL) cli_json_print(json_pack("{s:o}", "checks", d.checks));
     return d.is_ill ? CLI_FAILED : CLI_DONE;

@@ -40,6 +40,7 @@ enum {
 typedef struct agent {
     uv_loop_t loop;
     const agent_options *options;
+    agent_store *store;
     agent_services *services;
     agent_clients *clients;
     agent_secrets *secrets;
@@ -67,6 +68,7 @@ static void close_all(agent *a) {
     agent_cluster_close(a->cluster); // before the members that it tells of
     agent_cluster_close(a->opening);
     agent_services_destroy(a->services);
+    agent_store_destroy(a->store); // before whoever waits for it
     agent_secrets_destroy(a->secrets);
     agent_keep_quit();
     for (int i = 0; i < SIGNAL_COUNT; i++)
@@ -384,7 +386,8 @@ static int open_all(agent *a, int listen_fd) {
     int err = uv_signal_start(&a->child, on_child, SIGCHLD);
     if (err != 0) return err;
     agent_events_open(a->options->dir);
-    a->secrets = agent_secrets_create(&a->loop, a->options->dir);
+    agent_store_start(a->store);
+    a->secrets = agent_secrets_create(&a->loop, a->options->dir, a->store);
     agent_secrets_load(a->secrets);
     a->services = make_services(a);
     make_keys(a);
@@ -395,6 +398,7 @@ static int open_all(agent *a, int listen_fd) {
                                      .listen_fd = listen_fd,
                                      .services = a->services,
                                      .secrets = a->secrets,
+                                     .store = a->store,
                                      .number = uv_hrtime(),
                                      .on_changed = on_changed,
                                      .on_shutdown = on_shutdown,
@@ -448,13 +452,23 @@ static int judge_open_files(char text[AGENT_PLACE_TEXT_MAX]) {
     return -EMFILE;
 }
 
+static int find_store(agent *a, char text[AGENT_PLACE_TEXT_MAX]) {
+    char why[AGENT_VAULT_TEXT_MAX];
+    int err = agent_store_create(&a->loop, a->options->dir, a->options->store, &a->store, why);
+    if (err != 0) (void)snprintf(text, AGENT_PLACE_TEXT_MAX, "%.*s", AGENT_PLACE_TEXT_MAX - 1, why);
+    return err;
+}
+
 int agent_run(const agent_options *options) {
+    static agent a; // one per process, and large
     char text[AGENT_PLACE_TEXT_MAX] = "";
     int lock_fd = -1, listen_fd = -1;
+    a.options = options;
     agent_successor_note();
     int err = judge_open_files(text);
     if (err == 0) err = agent_place_prepare(options->dir, text);
     if (err == 0) err = take_place(options, &lock_fd, &listen_fd, text);
+    if (err >= 0) err = find_store(&a, text);
     if (err < 0) {
         if (options->ready_fd < 0) (void)fprintf(stderr, "warren: %s\n", text);
         bool is_busy = err == -EWOULDBLOCK || err == -EBUSY;
@@ -462,8 +476,6 @@ int agent_run(const agent_options *options) {
         if (lock_fd >= 0) close(lock_fd);
         return 1;
     }
-    static agent a; // one per process, and large
-    a.options = options;
     // What the zygote writes while it boots stays in the state directory, whatever ends it.
     (void)setenv("TMPDIR", options->dir, 1);
     err = open_all(&a, listen_fd);

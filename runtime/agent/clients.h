@@ -7,6 +7,7 @@
 #include "agent/cluster.h"
 #include "agent/secrets.h"
 #include "agent/services.h"
+#include "agent/store.h"
 
 enum { AGENT_CLIENTS_MAX = 256 };
 
@@ -18,6 +19,7 @@ typedef struct agent_clients_options {
     int listen_fd; // takes it
     agent_services *services;
     agent_secrets *secrets;
+    agent_store *store;
     uint64_t number;                       // of this agent: no other one has it
     void (*on_changed)(void *user);        // one less
     void (*on_shutdown)(void *user);       // somebody asks the agent to end

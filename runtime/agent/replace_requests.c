@@ -14,6 +14,10 @@ void agent_client_about(agent_client *client) {
     self.program = (char *)(uintptr_t)agent_successor_program();
     self.number = clients->options.number;
     self.trouble = (char *)(uintptr_t)agent_replacing_trouble();
+    const agent_store *store = clients->options.store;
+    self.store = (char *)(uintptr_t)agent_store_text(store);
+    self.is_store_open = agent_store_is_open(store);
+    self.store_trouble = (char *)(uintptr_t)agent_store_trouble(store);
     agent_services_adopted(clients->options.services, &self.adopted, &self.services);
     reply.kind_case = WARREN__AGENT__REPLY__KIND_SELF;
     reply.self = &self;

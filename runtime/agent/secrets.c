@@ -11,7 +11,6 @@
 #include "agent/say.h"
 #include "agent/vault.h"
 #include "core/mem.h"
-#include "store/store.h"
 
 enum {
     LOAD_MS = 5000,
@@ -44,7 +43,7 @@ struct agent_secrets {
     uv_loop_t *loop;
     char dir[AGENT_VAULT_PATH_MAX];
     phase phase;
-    store_db *db;
+    agent_store *store;
     uint8_t *key; // guarded
     secret list[AGENT_SECRETS_MAX];
     size_t count;
@@ -208,7 +207,8 @@ static void commit(agent_secrets *s, change *c) {
     if (c->text != NULL) op.value = (mesh_bytes){sealed, seal(s, c, sealed)};
     c->next = s->sent;
     s->sent = c;
-    store_commit(s->db, &(store_transaction){.ops = &op, .op_count = 1}, on_committed, c);
+    store_commit(agent_store_local(s->store), &(store_transaction){.ops = &op, .op_count = 1},
+                 on_committed, c);
 }
 
 static void carry_on(agent_secrets *s) {
@@ -230,7 +230,7 @@ static void on_listed(const store_answer *answer, void *user);
 
 static void list(agent_secrets *s, mesh_bytes after) {
     store_range range = {.prefix = mesh_bytes_text(prefix), .after = after};
-    store_list(s->db, &range, on_listed, s);
+    store_list(agent_store_local(s->store), &range, on_listed, s);
 }
 
 static void take_pair(agent_secrets *s, const store_pair *pair) {
@@ -243,8 +243,8 @@ static void take_pair(agent_secrets *s, const store_pair *pair) {
         (void)snprintf(
             s->trouble, sizeof s->trouble,
             "the secret %.64s cannot be read with the key in %s/%s: restore the key that "
-            "belongs to %s/store.db, or remove both and set the secrets anew",
-            name, s->dir, AGENT_VAULT_SECRETS, s->dir);
+            "belongs to %s, or remove both and set the secrets anew",
+            name, s->dir, AGENT_VAULT_SECRETS, agent_store_local_path(s->store));
 }
 
 static void end_load(agent_secrets *s) {
@@ -274,20 +274,18 @@ static void on_listed(const store_answer *answer, void *user) {
 }
 
 static void open_store(agent_secrets *s) {
-    store_place place = {.type = STORE_SQLITE};
-    (void)snprintf(place.path, sizeof place.path, "%s/store.db", s->dir);
     s->trouble[0] = '\0';
     s->count = 0;
     s->phase = LOADING;
-    if (s->db == NULL) s->db = store_open(&(store_options){.loop = s->loop, .place = &place});
     list(s, (mesh_bytes){0});
 }
 
 // ---- the face
 
-agent_secrets *agent_secrets_create(uv_loop_t *loop, const char *dir) {
+agent_secrets *agent_secrets_create(uv_loop_t *loop, const char *dir, agent_store *store) {
     agent_secrets *s = mem_alloc(sizeof *s);
     s->loop = loop;
+    s->store = store;
     s->key = mem_check(sodium_malloc(KEY_LEN));
     (void)snprintf(s->dir, sizeof s->dir, "%s", dir);
     return s;
@@ -298,11 +296,9 @@ static void on_late(uv_timer_t *timer) {
 }
 
 void agent_secrets_load(agent_secrets *s) {
-    char path[AGENT_VAULT_PATH_MAX + 16];
     bool is_late = false;
     uv_timer_t timer;
-    (void)snprintf(path, sizeof path, "%s/store.db", s->dir);
-    if (access(path, F_OK) != 0) return; // the first secret makes it
+    if (access(agent_store_local_path(s->store), F_OK) != 0) return; // the first secret makes it
     open_store(s);
     uv_timer_init(s->loop, &timer);
     timer.data = &is_late;
@@ -364,7 +360,6 @@ static void free_changes(change *c) {
 
 void agent_secrets_destroy(agent_secrets *s) {
     if (s == NULL) return;
-    store_close(s->db, NULL, NULL);
     for (size_t i = 0; i < s->count; i++)
         sodium_free(s->list[i].text);
     free_changes(s->waiting);

@@ -1,11 +1,12 @@
 // Secrets: values by name that services get in their environment (docs/secrets.md). They are in the
-// store, each sealed under the key in DIR/secrets.key; in memory, in pages that are never swapped
-// out or dumped. Nothing prints one.
+// local store, each sealed under the key in DIR/secrets.key; in memory, in pages that are never
+// swapped out or dumped. Nothing prints one.
 #pragma once
 
 #include <stdbool.h>
 #include <uv.h>
 
+#include "agent/store.h"
 #include "core/bytes.h"
 
 enum {
@@ -17,12 +18,12 @@ enum {
 
 typedef struct agent_secrets agent_secrets;
 
-// Opens nothing yet.
-agent_secrets *agent_secrets_create(uv_loop_t *loop, const char *dir);
+// Opens nothing yet. Borrows the store.
+agent_secrets *agent_secrets_create(uv_loop_t *loop, const char *dir, agent_store *store);
 // Where a store is: runs the loop until what is in it is known, 5 s at most. Before anything else
 // is on the loop. Trouble is told by agent_secrets_trouble.
 void agent_secrets_load(agent_secrets *secrets);
-void agent_secrets_destroy(agent_secrets *secrets); // later, from the loop; NULL is fine
+void agent_secrets_destroy(agent_secrets *secrets); // when the store is gone; NULL is fine
 
 // "NAME=value", borrowed until the next turn of the loop; NULL: there is none.
 const char *agent_secrets_find(const agent_secrets *secrets, const char *name);

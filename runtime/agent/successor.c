@@ -15,6 +15,7 @@
 #include "agent/descriptors.h"
 #include "agent/place.h"
 #include "agent/spawn.h"
+#include "agent/store.h"
 #include "agent/zygote.h"
 #include "core/mem.h"
 
@@ -223,8 +224,13 @@ static int check_runtime(char text[AGENT_PLACE_TEXT_MAX]) {
 
 int agent_successor_check_main(const char *dir) {
     char text[AGENT_PLACE_TEXT_MAX] = "";
+    char why[AGENT_VAULT_TEXT_MAX] = "";
     int err = agent_place_prepare(dir, text);
     if (err == 0) err = check_runtime(text);
+    if (err == 0) {
+        err = agent_store_check(dir, why);
+        (void)snprintf(text, sizeof text, "%.*s", (int)sizeof text - 1, why);
+    }
     if (err != 0)
         (void)fprintf(stderr, "warren: %s\n", text);
     else
