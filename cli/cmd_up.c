@@ -144,6 +144,7 @@ static int run(int argc, char **argv) {
     }
     cli_project project;
     int exit_code = cli_project_load(&command.request, &project);
+    if (exit_code == CLI_DONE) cli_project_say_deploy_only(&project);
     if (exit_code == CLI_DONE) exit_code = up(&command, &project);
     cli_project_deinit(&project);
     return exit_code;

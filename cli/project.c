@@ -130,11 +130,14 @@ static void take_service(cli_project_service *service, json_t *json, const char 
     run->secrets = list_of(json_object_get(json, "secrets"), &run->n_secrets);
     take_env(service, json);
     take_rules(service, json);
+    cli_project_take_spec(service, json);
 }
 
-static void take(cli_project *project, json_t *json) {
+void cli_project_take(cli_project *project, json_t *answer) {
+    const json_t *json = json_object_get(answer, "project");
     json_t *services = json_object_get(json, "services"), *service;
     size_t i;
+    project->json = answer;
     project->name = text_of(json, "name");
     project->file = text_of(json, "file");
     project->count = json_array_size(services);
@@ -156,7 +159,7 @@ int cli_project_load(const cli_config_request *request, cli_project *out) {
                 "without it");
         return CLI_USAGE;
     }
-    take(out, json_object_get(out->json, "project"));
+    cli_project_take(out, out->json);
     return CLI_DONE;
 }
 
@@ -170,6 +173,7 @@ void cli_project_deinit(cli_project *project) {
         free(run->exec_argv);
         free(run->preload);
         free(run->secrets);
+        cli_project_free_spec(&project->services[i]);
     }
     free(project->services);
     json_decref(project->json);

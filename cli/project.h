@@ -5,11 +5,14 @@
 
 #include "agent.pb-c.h"
 #include "cli/config_file.h"
+#include "deploy.pb-c.h"
 
 typedef struct cli_project_service {
     Warren__Agent__Run run;
     Warren__Agent__Budget budget;
-    uint32_t parallel, drain_ms; // of an update
+    uint32_t parallel, drain_ms; // of an update of this host; parallel 0: all
+    Warren__Deploy__Spec spec;   // for a cluster: its run is the one above
+    Warren__Deploy__Update update;
 } cli_project_service;
 
 typedef struct cli_project {
@@ -21,4 +24,14 @@ typedef struct cli_project {
 
 // Reads it; tells its problems, and what is asked for that cannot be carried out. An exit code.
 int cli_project_load(const cli_config_request *request, cli_project *out);
+// The same of an answer of cli_config_load without problems, which it takes.
+void cli_project_take(cli_project *out, json_t *answer);
 void cli_project_deinit(cli_project *project);
+
+// ---- what says something about several hosts (project_deploy.c)
+
+// Borrows the strings of the service as `warren config show --json` has it.
+void cli_project_take_spec(cli_project_service *service, const json_t *json);
+void cli_project_free_spec(cli_project_service *service);
+// Says, in one line, what the configuration asks for that `warren up` does without.
+void cli_project_say_deploy_only(const cli_project *project);

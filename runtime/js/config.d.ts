@@ -46,9 +46,11 @@ export interface ServiceConfig {
   /** What calls can choose its instances by. */
   tags?: Record<string, string>
   update?: UpdateConfig
-  /** Not carried out yet. */
+  /** On which hosts its instances run. For `warren deploy` alone. */
   placement?: PlacementConfig
-  /** Not carried out yet. */
+  /** What becomes of instances on a host that nobody hears from ("keep": they are waited for). For `warren deploy` alone. */
+  disconnect?: 'keep' | DisconnectConfig
+  /** Names of secrets that it gets as variables. */
   secrets?: string[]
 }
 
@@ -99,15 +101,39 @@ export interface GroupConfig {
   strategy?: 'one_for_one' | 'one_for_all' | 'rest_for_one'
 }
 export interface UpdateConfig {
-  /** New instances that start at one time (all). */
+  /** New instances that start at one time (all; with `warren deploy` 1). */
   parallel?: number
   /** For an old instance to finish what it has (10s). */
   drain?: Duration
-  /** Not carried out yet. */
+  /** So many run the new release alone, before the others (0). This and what follows: for `warren deploy` alone. */
   canary?: number
+  /** When the others follow: by hand ("manual"), or once the canaries were healthy for so long. */
+  promote?: 'manual' | Duration
+  /** More new instances that fail than that, and the old release comes back (0). */
+  failures?: number
+  /** A new instance must stay healthy for so long (1s). */
+  settle?: Duration
+  /** For a new instance to become ready (60s). */
+  deadline?: Duration
 }
 export interface PlacementConfig {
+  /** A host needs all of them. */
   labels?: Record<string, string>
-  spread?: string
+  /** Evenly over hosts (true), or over the values of a label (false). */
+  spread?: boolean | string
+  /** Services that it shares no host with. */
   antiAffinity?: string[]
+  /** Processors that its host keeps for each instance (`limits.cpu`). */
+  cpu?: number
+  /** ... and memory (`limits.memory`). */
+  memory?: Size
+}
+/** One of `replace` and `stopAfter`. */
+export interface DisconnectConfig {
+  /** After this time others stand in for them. */
+  replace?: Duration
+  /** ... and who stays when they are back ("original"). */
+  reconcile?: 'original' | 'standIn' | 'longest'
+  /** A host that has not heard of the cluster for so long ends them itself, and only then others are begun. */
+  stopAfter?: Duration
 }

@@ -9,11 +9,12 @@ const { writeImport } = require('./import.js')
 
 const RESULT_FD = 3
 
-// { file, problems, warnings, planned, project }; the project is null when there are problems.
+// { file, problems, warnings, planned, deployOnly, project }; the project is null when there are problems.
 async function loadConfig(given, { cwd = process.cwd(), env, importFile }) {
   const { file, why } = find(given, cwd)
   if (why !== undefined) {
-    return { file: null, problems: [{ file: null, line: null, column: null, key: '', text: why, suggestion: null }], warnings: [], planned: [], project: null }
+    const problem = { file: null, line: null, column: null, key: '', text: why, suggestion: null }
+    return { file: null, problems: [problem], warnings: [], planned: [], deployOnly: [], project: null }
   }
   return load(file, { env, importFile })
 }

@@ -71,7 +71,8 @@ function locator(file, source, pathOf) {
 }
 
 function failed(file, problems) {
-  return { file, problems: problems.list, warnings: problems.warnings, planned: problems.planned, project: null }
+  const { list, warnings, planned, deployOnly } = problems
+  return { file, problems: list, warnings, planned, deployOnly, project: null }
 }
 
 async function load(file, { env, importFile }) {

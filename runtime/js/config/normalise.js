@@ -11,6 +11,7 @@ const { nearest } = require('./nearest.js')
 
 const HOUR_MS = 3600e3
 const DAY_S = 86400
+const DAY_MS = DAY_S * 1000
 const MEMORY_MIN = 32 * 2 ** 20
 const LOG_LEN = { min: 64 << 10, max: 2 ** 30 }
 const ENV_LEN_MAX = 64 << 10
@@ -75,6 +76,14 @@ class Service {
     return wanted === 'max' ? Math.max(1, Math.min(1000, processors())) : wanted
   }
 
+  // As a cluster counts them; `instances` is how many that are on this host.
+  scale() {
+    const { instances = 1 } = this.#config
+    const isPerHost = typeof instances === 'object'
+    const wanted = isPerHost ? instances.perHost : instances
+    return wanted === 'max' ? { kind: 'max', count: null } : { kind: isPerHost ? 'perHost' : 'count', count: wanted }
+  }
+
   preload() {
     return [this.#config.preload ?? []].flat().map((name) => /^\.\.?\//.test(name) ? path.resolve(this.#dir, name) : name)
   }
@@ -90,7 +99,7 @@ class Service {
 
   restart(restart = {}) {
     const { when = 'on-failure', max = 5, within = 60e3 } = typeof restart === 'string' ? { when: restart } : restart
-    const seconds = Math.ceil(this.ms(['restart', 'within'], within, 60e3, { min: 1000, max: DAY_S * 1000 }) / 1000)
+    const seconds = Math.ceil(this.ms(['restart', 'within'], within, 60e3, { min: 1000, max: DAY_MS }) / 1000)
     return { restart: when, budget: { restarts: max, seconds } }
   }
 
@@ -117,8 +126,46 @@ class Service {
     return { logs: { sizeBytes: this.bytes(['logs', 'size'], size, 10 << 20, LOG_LEN), files } }
   }
 
-  update({ parallel = 0, drain } = {}) {
-    return { update: { parallel, drainMs: this.ms(['update', 'drain'], drain, 10e3, { min: 1 }) } }
+  // When `warren up` replaces instances, and when `warren deploy` does, which alone has canaries.
+  update({ parallel = 0, drain, canary = 0, promote, failures = 0, settle, deadline } = {}) {
+    if (promote !== undefined && canary === 0) this.complain(['update', 'promote'], 'is about canaries: update.canary says how many there are')
+    const { kind, count } = this.scale()
+    if (kind === 'count' && canary > count) this.complain(['update', 'canary'], `is more than the ${count} instances of the service`)
+    return {
+      update: {
+        parallel,
+        drainMs: this.ms(['update', 'drain'], drain, 10e3, { min: 1 }),
+        canary,
+        promoteMs: promote === 'manual' ? 0 : this.ms(['update', 'promote'], promote, 0, { min: 1, max: DAY_MS }),
+        failures,
+        settleMs: this.ms(['update', 'settle'], settle, 1e3, { min: 1 }),
+        deadlineMs: this.ms(['update', 'deadline'], deadline, 60e3, { min: 1000 }),
+      },
+    }
+  }
+
+  // What an instance may use is what its host must have for it, where nothing else is said.
+  placement({ labels = {}, spread = false, antiAffinity = [], cpu, memory } = {}, limits = {}) {
+    if (antiAffinity.includes(this.#path[1])) {
+      this.complain(['placement', 'antiAffinity'], 'names the service itself: placement.spread is what keeps its own instances apart')
+    }
+    const memoryBytes = this.bytes(['placement', 'memory'], memory, limits.memoryBytes, { min: 0, max: 2 ** 50 })
+    return { placement: { labels, spread, antiAffinity, cpu: cpu ?? limits.cpu, memoryBytes } }
+  }
+
+  disconnect(disconnect = 'keep') {
+    if (disconnect === 'keep') return { disconnect: { policy: 'keep', afterMs: 0, reconcile: null } }
+    const { replace, stopAfter, reconcile } = disconnect
+    if ((replace === undefined) === (stopAfter === undefined)) {
+      this.complain(['disconnect'], 'says either how soon others stand in ({ replace: "5m" }) or when the host ends them ({ stopAfter: "30s" })')
+    } else if (reconcile !== undefined && replace === undefined) {
+      this.complain(['disconnect', 'reconcile'], 'is about stand-ins: with stopAfter there is never one')
+    }
+    if (stopAfter !== undefined) {
+      return { disconnect: { policy: 'stopAfter', afterMs: this.ms(['disconnect', 'stopAfter'], stopAfter, 0, { min: 1000, max: DAY_MS }), reconcile: null } }
+    }
+    const afterMs = this.ms(['disconnect', 'replace'], replace, 0, { max: DAY_MS })
+    return { disconnect: { policy: 'replace', afterMs, reconcile: reconcile ?? 'original' } }
   }
 
   // Into `env`: name -> { value, origin }; what is said later stands above what was said before.
@@ -161,7 +208,8 @@ class Service {
 
   resolved(name, common, configFile) {
     const config = this.#config
-    const { health, restart, stop, stall, limits, logs, group, update } = config
+    const { health, restart, stop, stall, logs, group, update, placement, disconnect } = config
+    const { limits } = this.limits(config.limits)
     return {
       name,
       entry: this.entry(),
@@ -170,14 +218,16 @@ class Service {
       cwd: this.cwd(),
       preload: this.preload(),
       instances: this.instances(),
+      scale: this.scale(),
       env: this.env(common, configFile),
       ports: config.ports ?? [],
-      ...this.health(health), ...this.restart(restart), ...this.stop(stop), ...this.stall(stall), ...this.limits(limits),
+      ...this.health(health), ...this.restart(restart), ...this.stop(stop), ...this.stall(stall), limits,
       ...this.logs(logs),
       group: typeof group === 'string' ? { name: group, strategy: null } : { name: null, strategy: null, ...group },
       tags: config.tags ?? {},
       ...this.update(update),
-      placement: config.placement ?? null,
+      ...this.placement(placement, limits),
+      ...this.disconnect(disconnect),
       secrets: config.secrets ?? [],
     }
   }
@@ -211,6 +261,17 @@ function checkGroups(services, problems) {
   }
 }
 
+// Another project of the cluster may have it, so that it is no error.
+function checkApart(services, problems) {
+  const names = services.map(({ name }) => name)
+  for (const { name, placement } of services) {
+    for (const other of placement.antiAffinity.filter((other) => !names.includes(other))) {
+      const key = `services.${name}.placement.antiAffinity`
+      problems.warn(key.split('.'), `${key}: no service of this file is called ${other}`, { suggestion: nearest(other, names) })
+    }
+  }
+}
+
 function projectName(config, dir) {
   if (config.name !== undefined) return config.name
   const name = path.basename(dir).replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^[-_]+/, '').slice(0, 63)
@@ -223,6 +284,7 @@ function normalise(config, file, problems) {
     .map(([name, service]) => new Service(problems, ['services', name], service, dir).resolved(name, config, file))
   checkPorts(services, problems)
   checkGroups(services, problems)
+  checkApart(services, problems)
   return { name: projectName(config, dir), dir, file, services }
 }
 

@@ -6,6 +6,7 @@ const PROBLEMS_MAX = 100
 class Problems {
   #list = []
   #planned = []
+  #deployOnly = []
   #warnings = []
   #locate
 
@@ -34,6 +35,11 @@ class Problems {
     this.#planned.push(this.#make(path, text))
   }
 
+  // A setting that says something about several hosts: `warren up` does without it.
+  leaveToDeploy(path) {
+    if (this.#deployOnly.length < PROBLEMS_MAX) this.#deployOnly.push(path.join('.'))
+  }
+
   get list() {
     return this.#list
   }
@@ -42,6 +48,9 @@ class Problems {
   }
   get planned() {
     return this.#planned
+  }
+  get deployOnly() {
+    return this.#deployOnly
   }
 }
 

@@ -103,6 +103,7 @@ function check(value, part, path, problems) {
     return
   }
   if (outer.planned || schema.planned) problems.plan(path)
+  if (part.deploy) problems.leaveToDeploy(path)
   const type = typeOf(value)
   if (type === 'object') checkObject(value, schema, path, problems)
   if (type === 'array') checkArray(value, schema, path, problems)

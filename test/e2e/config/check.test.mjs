@@ -74,11 +74,59 @@ test('what the values mean is judged too: files, signals, ports, groups, times',
 
 test('what is not carried out yet is accepted with a warning', async (t) => {
   const box = await Sandbox.open(t)
-  box.config({ services: { api: { entry: 'app.js', placement: { spread: 'zone' }, update: { canary: 1 } } } })
+  box.config({ services: { api: { entry: 'app.js', health: { http: '/healthz' } } } })
   const { stdout } = await box.ok(['config', 'check'])
-  assert.match(stdout, /^warren\.config\.mjs:5:7: warning: services\.api\.placement is not carried out yet\n/)
-  assert.match(stdout, /warning: services\.api\.update\.canary is not/)
+  assert.match(stdout, /^warren\.config\.mjs:6:9: warning: services\.api\.health\.http is not carried out yet\n/)
   assert.match(stdout, /\nwarren\.config\.mjs: 1 service, but `warren up` refuses it for what is not carried out\n$/)
+})
+
+test('what is said about hosts is judged: what goes together, how much, and names that are meant', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({
+    services: {
+      a: { entry: 'app.js', placement: { antiAffinity: ['a'], spred: true }, disconnect: { stopAfter: '1s', reconcil: 'original' } },
+    },
+  })
+  assert.deepEqual(await box.problems(), [
+    'warren.config.mjs:9:9: services.a.placement has no setting "spred": did you mean spread?',
+    'warren.config.mjs:13:9: services.a.disconnect has no setting "reconcil": did you mean reconcile?',
+  ])
+  box.config({
+    services: {
+      a: { entry: 'app.js', placement: { antiAffinity: ['a'] }, disconnect: { replace: '5m', stopAfter: '30s' }, update: { promote: '5m' } },
+      b: { entry: 'app.js', instances: 2, disconnect: { stopAfter: '30s', reconcile: 'longest' }, update: { canary: 3 } },
+      c: { entry: 'app.js', disconnect: {}, update: { settle: '2h' }, placement: { memory: '2000000G' } },
+    },
+  })
+  assert.deepEqual((await box.problems()).map((line) => line.replace(/^\S+ /, '')), [
+    'services.a.update.promote is about canaries: update.canary says how many there are',
+    'services.a.placement.antiAffinity names the service itself: placement.spread is what keeps its own instances apart',
+    'services.a.disconnect says either how soon others stand in ({ replace: "5m" }) or when the host ends them ({ stopAfter: "30s" })',
+    'services.b.update.canary is more than the 2 instances of the service',
+    'services.b.disconnect.reconcile is about stand-ins: with stopAfter there is never one',
+    'services.c.update.settle must be from 1 ms to 3600000 ms, not 7200000 ms',
+    'services.c.placement.memory must be from 0 to 1125899906842624 bytes, not 2147483648000000',
+    'services.c.disconnect says either how soon others stand in ({ replace: "5m" }) or when the host ends them ({ stopAfter: "30s" })',
+  ])
+  for (const [settings, text] of [
+    [{ disconnect: 'kep' }, /disconnect must be "keep", .*, not "kep": did you mean keep\?$/],
+    [{ disconnect: { replace: '5m', reconcile: 'standin' } }, /reconcile must be .*: did you mean standIn\?$/],
+    [{ update: { canary: 1, promote: 'auto' } }, /promote must be "manual", or a time like "10m" .*, not "auto"$/],
+    [{ placement: { labels: { 'a=b': 'c' } } }, /labels: "a=b" must be 1 to 63 letters/],
+    [{ placement: { spread: 'ü' } }, /spread must be .*, not "ü"$/],
+    [{ instances: { perHost: 0 } }, /instances\.perHost must be a number from 1 to 1000, or "max", not 0$/],
+  ]) {
+    box.config({ services: { a: { entry: 'app.js', ...settings } } })
+    assert.match((await box.problems()).join('\n'), text)
+  }
+})
+
+test('apart from a service that is in no place of this file is allowed, with the one that was probably meant', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: { api: { entry: 'app.js', placement: { antiAffinity: ['dbb'] } }, db: { entry: 'app.js' } } })
+  assert.equal((await box.ok(['config', 'check'])).stdout,
+    'warren.config.mjs:6:9: warning: services.api.placement.antiAffinity: no service of this file is called dbb: did you mean db?\n' +
+    'warren.config.mjs: 2 services, no problem\n')
 })
 
 test('--json has the same, and the exit code is 2 when there is a problem', async (t) => {

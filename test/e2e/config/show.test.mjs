@@ -18,11 +18,47 @@ test('every default is filled in, sizes are bytes, times milliseconds, paths abs
   assert.deepEqual([name, dir], ['shop', box.project])
   delete api.env
   assert.deepEqual(api, {
-    name: 'api', entry: box.path('app.js'), args: [], nodeArgs: [], cwd: box.project, preload: [box.path('app.js')], instances: 3, ports: [],
+    name: 'api', entry: box.path('app.js'), args: [], nodeArgs: [], cwd: box.project, preload: [box.path('app.js')], instances: 3,
+    scale: { kind: 'perHost', count: 3 }, ports: [],
     ready: 'listen', startTimeoutMs: 30000, restart: 'on-failure', budget: { restarts: 9, seconds: 60 }, stopSignal: 'SIGTERM', graceMs: 3000,
     stall: { afterMs: 120000, action: 'stack' }, limits: { memoryBytes: 64 << 20, cpu: null }, logs: { sizeBytes: 10 << 20, files: 5 },
-    group: { name: 'g', strategy: null }, tags: {}, update: { parallel: 0, drainMs: 60000 }, placement: null, secrets: [],
+    group: { name: 'g', strategy: null }, tags: {}, secrets: [],
+    update: { parallel: 0, drainMs: 60000, canary: 0, promoteMs: 0, failures: 0, settleMs: 1000, deadlineMs: 60000 },
+    placement: { labels: {}, spread: false, antiAffinity: [], cpu: null, memoryBytes: 64 << 20 }, disconnect: { policy: 'keep', afterMs: 0, reconcile: null },
   })
+})
+
+test('what is said about hosts is complete too', async (t) => {
+  const box = await Sandbox.open(t)
+  const common = { entry: 'app.js', limits: { cpu: 2 } }
+  box.config({
+    services: {
+      api: {
+        ...common, instances: 4, placement: { labels: { disk: 'ssd' }, spread: 'zone', antiAffinity: ['db'], cpu: 0.5, memory: '1G' },
+        disconnect: { replace: '5m' }, update: { parallel: 2, canary: 1, promote: '10m', failures: 2, settle: '30s', deadline: '5m' },
+      },
+      db: { ...common, instances: 'max', placement: { spread: true }, disconnect: { stopAfter: '30s' }, update: { canary: 1, promote: 'manual' } },
+      bulk: { ...common, instances: { perHost: 'max' }, disconnect: { replace: 0, reconcile: 'standIn' } },
+    },
+  })
+  const shown = (await box.shown()).services.map(({ scale, placement, disconnect, update }) => ({ scale, placement, disconnect, update }))
+  const rest = { failures: 0, settleMs: 1000, deadlineMs: 60000 }
+  assert.deepEqual(shown, [
+    {
+      scale: { kind: 'count', count: 4 },
+      placement: { labels: { disk: 'ssd' }, spread: 'zone', antiAffinity: ['db'], cpu: 0.5, memoryBytes: 2 ** 30 },
+      disconnect: { policy: 'replace', afterMs: 300e3, reconcile: 'original' },
+      update: { parallel: 2, drainMs: 10e3, canary: 1, promoteMs: 600e3, failures: 2, settleMs: 30e3, deadlineMs: 300e3 },
+    },
+    {
+      scale: { kind: 'max', count: null }, placement: { labels: {}, spread: true, antiAffinity: [], cpu: 2, memoryBytes: null },
+      disconnect: { policy: 'stopAfter', afterMs: 30e3, reconcile: null }, update: { parallel: 0, drainMs: 10e3, canary: 1, promoteMs: 0, ...rest },
+    },
+    {
+      scale: { kind: 'max', count: null }, placement: { labels: {}, spread: false, antiAffinity: [], cpu: 2, memoryBytes: null },
+      disconnect: { policy: 'replace', afterMs: 0, reconcile: 'standIn' }, update: { parallel: 0, drainMs: 10e3, canary: 0, promoteMs: 0, ...rest },
+    },
+  ])
 })
 
 test('variables: env stands above envFile, that above PORT and what all services have, and each says where it is from', async (t) => {

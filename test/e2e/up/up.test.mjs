@@ -23,6 +23,18 @@ test('all services of the file run and are ready, and a second time nothing is t
   assert.deepEqual(await box.pids(), pids)
 })
 
+test('what only a cluster can follow is done without, and told in one line', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: {
+    api: { entry: './app.js', instances: { perHost: 2 }, placement: { labels: { disk: 'ssd' } }, update: { canary: 1, settle: '1s' } },
+    app: { entry: './app.js', disconnect: { stopAfter: '30s' }, update: { failures: 3 } },
+  } })
+  const { stderr } = await box.up()
+  assert.equal(stderr.split('\n')[0], 'warren: `warren up` runs all on this host, and does without services.api.placement, ' +
+    'services.api.update.canary, services.api.update.settle, services.app.disconnect and 1 more: `warren deploy` follows them')
+  assert.deepEqual(await box.names(), ['api.0', 'api.1', 'app.0'])
+})
+
 test('it brings its own agent when none is there, which ends with the project', async (t) => {
   const box = await Sandbox.open(t)
   box.config({ services: { app: { entry: './app.js' } } })
@@ -78,10 +90,10 @@ test('a service with its name that is not its own keeps the project down, with w
 
 test('what cannot be carried out yet is refused, not left out', async (t) => {
   const box = await Sandbox.open(t)
-  box.config({ services: { app: { entry: './app.js', update: { canary: 1 } } } })
+  box.config({ services: { app: { entry: './app.js', health: { http: '/healthz' } } } })
   const end = await box.done(['up', '-d'])
   assert.equal(end.code, 2)
-  assert.match(end.stderr, /update\.canary is not carried out yet\n.*take it out of the file/)
+  assert.match(end.stderr, /health\.http is not carried out yet\n.*take it out of the file/)
 })
 
 test('a service that fails at its start is told with its last lines, and the others run', async (t) => {
