@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,27 +25,28 @@ enum {
     OPTION_SINCE,
     OPTION_JSON,
     LINES_DEFAULT = 50,
-    LINES_MAX = 100000
+    LINES_MAX = 100000,
+    SINCE_LEN_MAX = 32,
 };
 
 static const cli_option options[] = {
     {'f', "follow", NULL, "go on with what happens, until Ctrl-C"},
     {'n', "lines", "N", "the last N (default 50, at most 100000)"},
     {0, "since", "TIME", "only what was since, e.g. 10m, or 2026-11-23T10:51:49Z"},
-    {0, "json", NULL, "as they are kept: one JSON object per line (docs/events.md)"},
+    {0, "json", NULL, "as JSON, one object per line (docs/events.md)"},
     {0, NULL, NULL, NULL},
 };
 
 typedef struct events_command {
     const char *target; // a service, a node, or a project; NULL: all
     uint32_t count;
-    uint64_t since_ms;
+    char since[SINCE_LEN_MAX]; // as it is written in the events; "": all
     bool is_following, is_json;
     char dir[MESH_PATHS_LEN_MAX];
 } events_command;
 
-typedef struct ring { // of the last lines
-    char **lines;
+typedef struct ring { // of the last ones
+    json_t **events;
     size_t count, at;
 } ring;
 
@@ -54,14 +57,14 @@ static bool is_it(const json_t *event, const char *key, const char *target) {
     return value != NULL && strcmp(value, target) == 0;
 }
 
-static bool is_late_enough(const json_t *event, uint64_t since_ms) {
+// Times are written in one way, so that what is later is also greater as a text.
+static bool is_late_enough(const json_t *event, const char *since) {
     const char *at = json_string_value(json_object_get(event, "at"));
-    uint64_t at_ms;
-    return since_ms == 0 || (at != NULL && cli_since_parse(at, &at_ms) && at_ms >= since_ms);
+    return since[0] == '\0' || (at != NULL && strcmp(at, since) >= 0);
 }
 
 static bool is_wanted(const events_command *command, const json_t *event) {
-    if (!json_is_object(event) || !is_late_enough(event, command->since_ms)) return false;
+    if (!json_is_object(event) || !is_late_enough(event, command->since)) return false;
     const char *target = command->target;
     return target == NULL || is_it(event, "service", target) || is_it(event, "node", target) ||
            is_it(event, "project", target);
@@ -69,8 +72,33 @@ static bool is_wanted(const events_command *command, const json_t *event) {
 
 // ---- printing
 
-static void print(const events_command *command, const char *line) {
-    json_t *event = json_loads(line, 0, NULL);
+static json_t *name_of(uid_t uid) {
+    struct passwd entry, *found = NULL;
+    char buffer[4096];
+    if (getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) == 0 && found != NULL)
+        return cli_json_string(entry.pw_name);
+    (void)snprintf(buffer, sizeof buffer, "%u", (unsigned)uid);
+    return json_string(buffer);
+}
+
+// Whose uid it is; the one before is mostly the same.
+static void add_name(json_t *event) {
+    static json_t *name;
+    static json_int_t last = -1;
+    const json_t *number = json_object_get(event, "uid");
+    json_int_t uid = json_is_integer(number) ? json_integer_value(number) : -1;
+    if (uid < 0 || uid > UINT32_MAX) return;
+    if (uid != last) {
+        json_decref(name);
+        name = name_of((uid_t)uid);
+        last = uid;
+    }
+    json_object_set(event, "by", name);
+}
+
+// Takes the event.
+static void print(const events_command *command, json_t *event) {
+    add_name(event);
     if (command->is_json) {
         cli_json_print(event);
         return;
@@ -89,10 +117,10 @@ static void print(const events_command *command, const char *line) {
 
 // ---- reading
 
-// Takes the line.
-static void keep(ring *r, char *line) {
-    free(r->lines[r->at]);
-    r->lines[r->at] = line;
+// Takes the event.
+static void keep(ring *r, json_t *event) {
+    json_decref(r->events[r->at]);
+    r->events[r->at] = event;
     r->at = (r->at + 1) % r->count;
 }
 
@@ -107,11 +135,12 @@ static void read_from(const events_command *command, FILE *file, long *offset, r
         *offset += len;
         json_t *event =
             len <= AGENT_EVENTS_LINE_MAX ? json_loadb(line, (size_t)len, 0, NULL) : NULL;
-        if (is_wanted(command, event) && r != NULL)
-            keep(r, strdup(line));
-        else if (is_wanted(command, event))
-            print(command, line);
-        json_decref(event);
+        if (!is_wanted(command, event))
+            json_decref(event);
+        else if (r != NULL)
+            keep(r, event);
+        else
+            print(command, event);
     }
     free(line);
 }
@@ -131,7 +160,7 @@ typedef struct following {
 
 static void print_last(const events_command *command, following *f) {
     ring r = {.count = command->count};
-    r.lines = mem_alloc((r.count + 1) * sizeof *r.lines);
+    r.events = mem_alloc((r.count + 1) * sizeof(void *));
     for (uint32_t i = AGENT_EVENTS_FILES; i-- > 0;) {
         FILE *file = open_file(command->dir, i);
         long offset = 0;
@@ -148,11 +177,10 @@ static void print_last(const events_command *command, following *f) {
         (void)fclose(file);
     }
     for (size_t i = 0; i < r.count; i++) {
-        char *line = r.lines[(r.at + i) % r.count];
-        if (line != NULL) print(command, line);
-        free(line);
+        json_t *event = r.events[(r.at + i) % r.count];
+        if (event != NULL) print(command, event);
     }
-    free(r.lines);
+    free(r.events);
     (void)fflush(stdout);
 }
 
@@ -225,14 +253,22 @@ static int list(events_command *command) {
     return command->is_following ? follow(&f) : CLI_DONE;
 }
 
+static bool take_since(events_command *command, const char *value) {
+    uint64_t since_ms;
+    if (!cli_since_parse(value, &since_ms)) return false;
+    command->count = LINES_MAX;
+    json_t *since = cli_json_time(since_ms);
+    (void)snprintf(command->since, sizeof command->since, "%s", json_string_value(since));
+    json_decref(since);
+    return true;
+}
+
 static bool take(events_command *command, const cli_args *args, int option) {
     switch (option) {
     case CLI_ARG_WORD: return cli_args_target(args, &command->target);
     case OPTION_FOLLOW: command->is_following = true; return true;
     case OPTION_LINES: return cli_args_number(args, "lines", 0, LINES_MAX, &command->count);
-    case OPTION_SINCE:
-        command->count = LINES_MAX;
-        return cli_since_parse(args->value, &command->since_ms);
+    case OPTION_SINCE: return take_since(command, args->value);
     default: command->is_json = true; return true;
     }
 }

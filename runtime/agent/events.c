@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -47,15 +46,6 @@ static uid_t user_of(pid_t pid) {
     if (login != NO_LOGIN) return login;
     (void)snprintf(path, sizeof path, "/proc/%d", (int)pid);
     return stat(path, &info) == 0 ? info.st_uid : getuid();
-}
-
-static json_t *name_of(uid_t uid) {
-    struct passwd entry, *found = NULL;
-    char buffer[4096];
-    if (getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) == 0 && found != NULL)
-        return json_string(entry.pw_name);
-    (void)snprintf(buffer, sizeof buffer, "%u", (unsigned)uid);
-    return json_string(buffer);
 }
 
 // ---- the file
@@ -139,7 +129,7 @@ void agent_events_add(const agent_entry *entry, const char *format, ...) {
     set(object, "service", entry->service);
     set(object, "node", entry->node);
     if (entry->by > 0) {
-        json_object_set_new(object, "by", name_of(user_of(entry->by)));
+        json_object_set_new(object, "uid", json_integer(user_of(entry->by)));
         json_object_set_new(object, "pid", json_integer(entry->by));
     }
     set(object, "text", text);

@@ -31,13 +31,15 @@ test('what was done is kept with who did it, and what became of it', async (t) =
   const events = await box.events()
   const asked = events.filter(({ by }) => by !== undefined)
   assert.deepEqual(types(asked), ['run app', 'changed app', 'scale app', 'run bad', 'restart app', 'stop app'])
-  for (const { by, pid } of asked) {
-    assert.equal(by, os.userInfo().username)
+  for (const { uid, by, pid } of asked) {
+    assert.deepEqual({ uid, by }, { uid: os.userInfo().uid, by: os.userInfo().username })
     assert.ok(pid > 1)
   }
   assert.deepEqual(types(events.filter(({ service }) => service === 'bad')), ['run bad', 'failed bad', 'over bad'])
   assert.deepEqual([...new Set(events.filter(({ service }) => service === 'app').map(({ project }) => project))], ['shop'])
   assert.equal(events[0].type, 'agent-started')
+  const kept = fs.readFileSync(box.file, 'utf8').trim().split('\n').map((line) => JSON.parse(line))
+  assert.ok(kept.every(({ by }) => by === undefined)) // the name is asked for by who reads
   const text = (await box.ok(['events', '-n', '1'])).stdout
   assert.match(text, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z {2}app is over \(exit code 143\)\n$/)
 })
@@ -60,6 +62,25 @@ test('they are found by service, node, project and time, with no agent and after
   assert.equal((await box.events('--since', '1h')).length, (await box.events()).length)
   await box.agent()
   assert.equal((await box.events()).filter(({ type }) => type === 'agent-started').length, 2)
+})
+
+test('a user who has no name is its number, and what is no user is nobody', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  for (const uid of [4000000001, 2 ** 32, -1, 'x', null])
+    fs.appendFileSync(box.file, JSON.stringify({ at: '2026-01-01T00:00:00.000Z', type: 'run', uid, pid: 5, text: 'it ran' }) + '\n')
+  assert.deepEqual((await box.events('-n', '5')).map(({ by }) => by), ['4000000001', undefined, undefined, undefined, undefined])
+  assert.match((await box.ok(['events', '-n', '5'])).stdout, /^2026-01-01T00:00:00.000Z {2}it ran {2}\(4000000001, pid 5\)\n(\S+ {2}it ran\n){4}$/)
+})
+
+test('--since takes in the very moment, and leaves out what has no time', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = await box.agent()
+  agent.kill('SIGTERM')
+  await agent.ended
+  const at = ['2026-01-01T00:00:00.999Z', '2026-01-01T00:00:01.000Z', '2026-01-01T00:00:01.001Z', undefined]
+  fs.writeFileSync(box.file, at.map((at) => JSON.stringify({ at, type: 'run', text: 'it ran' }) + '\n').join(''))
+  assert.deepEqual((await box.events('--since', '2026-01-01T00:00:01Z')).map(({ at }) => at), at.slice(1, 3))
 })
 
 test('a full file is put aside, and who follows misses nothing', async (t) => {
