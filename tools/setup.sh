@@ -31,7 +31,7 @@ wanted=("$@")
 
 # libcmocka-dev and libmsgpack-dev are here and not under `test`: CMake configures the tests with the rest.
 packages=(gcc g++ cmake ninja-build pkgconf libuv1-dev libprotobuf-c-dev protobuf-c-compiler libsodium-dev
-    libjansson-dev libc-ares-dev libcurl4-openssl-dev libsqlite3-dev libssl-dev uthash-dev libcmocka-dev libmsgpack-dev)
+    libjansson-dev libc-ares-dev libcurl4-openssl-dev libsqlite3-dev libssl-dev libzstd-dev uthash-dev libcmocka-dev libmsgpack-dev)
 # The node-* packages have the JavaScript that Debian keeps outside of libnode (runtime/engine_builtin.cc reads it).
 libnode_packages=(libnode108 libnode-dev node-acorn node-cjs-module-lexer node-undici)
 libnode_libraries=(libbrotli1 libc-ares2 libicu72 libnghttp2-14 libssl3 zlib1g libuv1)
