@@ -373,6 +373,9 @@ static int open_all(agent *a, int listen_fd) {
     uv_loop_init(&a->loop);
     agent_say_open(&a->loop);
     if (a->options->is_ephemeral) agent_say_to_file(a->options->dir);
+    agent_store_start(a->store);
+    a->secrets = agent_secrets_create(&a->loop, a->options->dir, a->store);
+    agent_secrets_load(a->secrets); // runs the loop: before signals, which need what comes below
     uv_timer_init(&a->loop, &a->idle);
     uv_timer_init(&a->loop, &a->again);
     uv_signal_init(&a->loop, &a->child);
@@ -386,9 +389,6 @@ static int open_all(agent *a, int listen_fd) {
     int err = uv_signal_start(&a->child, on_child, SIGCHLD);
     if (err != 0) return err;
     agent_events_open(a->options->dir);
-    agent_store_start(a->store);
-    a->secrets = agent_secrets_create(&a->loop, a->options->dir, a->store);
-    agent_secrets_load(a->secrets);
     a->services = make_services(a);
     make_keys(a);
     if (!a->options->is_ephemeral) adopt(a);

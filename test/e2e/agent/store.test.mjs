@@ -55,7 +55,8 @@ test('a store that was named is the one of every agent after it', async (t) => {
   await setSecret(box, 'TOKEN')
   assert.deepEqual(await storeOf(box), { check: 'store', state: 'ok', text: `sqlite:${file}: it answers` })
   assert.deepEqual([fs.existsSync(file), fs.existsSync(path.join(box.state, 'store.db'))], [true, false])
-  assert.equal((await box.done(['agent', 'restart'])).code, 0) // one process after the other has it open
+  const restarted = await box.done(['agent', 'restart'])
+  assert.equal(restarted.code, 0, restarted.stderr + agent.output) // one process after the other has it open
   await setSecret(box, 'OTHER')
   assert.deepEqual((await box.done(['secret', 'list'])).stdout.trim().split('\n').sort(), ['OTHER', 'TOKEN'])
   await end(agent)
