@@ -8,5 +8,7 @@ typedef struct cli_choice {
     const char *const names[CLI_CHOICES_MAX]; // NULL at the end
 } cli_choice;
 
-// The number of what was chosen; -1: a sentence was printed.
+// The number of what was chosen; -1: it is none of them.
+int cli_choice_find(const cli_choice *choice, const char *value);
+// The same; -1: a sentence was printed.
 int cli_choice_take(const cli_choice *choice, const char *value);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "agent/limits.h"
@@ -15,10 +14,10 @@
 #include "agent/supervisor.h"
 #include "agent/target.h"
 #include "cli/args.h"
-#include "cli/choice.h"
 #include "cli/duration.h"
 #include "cli/ephemeral.h"
 #include "cli/foreground.h"
+#include "cli/run_words.h"
 #include "cli/script.h"
 #include "cli/size.h"
 #include "core/mem.h"
@@ -112,25 +111,14 @@ static bool take_instances(run_request *r, const char *value) {
     return false;
 }
 
-static const cli_choice restarts = {
-    "restart", "on-failure, always or never", {"on-failure", "always", "never"}};
-static const cli_choice readies = {"ready",
-                                   "auto, mesh, listen, message or started",
-                                   {"auto", "mesh", "listen", "message", "started"}};
-static const cli_choice stalls = {
-    "stall", "stack, terminate or kill", {"stack", "terminate", "kill"}};
-static const cli_choice strategies = {"strategy",
-                                      "one_for_one, one_for_all or rest_for_one",
-                                      {"one_for_one", "one_for_all", "rest_for_one"}};
-
 static bool take_restart(run_request *r, const char *value) {
-    int restart = cli_choice_take(&restarts, value);
+    int restart = cli_choice_take(&cli_run_restarts, value);
     if (restart >= 0) r->body.restart = (Warren__Agent__Run__Restart)restart;
     return restart >= 0;
 }
 
 static bool take_ready(run_request *r, const char *value) {
-    int ready = cli_choice_take(&readies, value);
+    int ready = cli_choice_take(&cli_run_readies, value);
     if (ready >= 0) r->body.ready = (Warren__Agent__Run__Ready)ready;
     return ready >= 0;
 }
@@ -156,7 +144,7 @@ static bool take_stall(run_request *r, const char *value) {
         cli_say("--stall is a time like 10s or 2m, from 1s to 1h, not \"%.40s\"", after);
         return false;
     }
-    int what = value[len] == ':' ? cli_choice_take(&stalls, value + len + 1) : 0;
+    int what = value[len] == ':' ? cli_choice_take(&cli_run_stalls, value + len + 1) : 0;
     if (what < 0) return false;
     r->body.stall_after_ms = (uint32_t)ms;
     r->body.stall = (Warren__Agent__Run__Stall)what;
@@ -164,21 +152,13 @@ static bool take_stall(run_request *r, const char *value) {
 }
 
 static bool take_strategy(run_request *r, const char *value) {
-    int strategy = cli_choice_take(&strategies, value);
+    int strategy = cli_choice_take(&cli_run_strategies, value);
     if (strategy >= 0) r->body.strategy = (Warren__Agent__Run__Strategy)(strategy + 1); // after ANY
     return strategy >= 0;
 }
 
 static bool take_stop_signal(run_request *r, const char *value) {
-    const char *name = strncasecmp(value, "SIG", 3) == 0 ? value + 3 : value;
-    char *end;
-    unsigned long number = strtoul(value, &end, 10);
-    for (int i = 1; i < NSIG; i++) {
-        const char *known = sigabbrev_np(i);
-        bool is_it = (known != NULL && strcasecmp(known, name) == 0) ||
-                     (*value != '\0' && *end == '\0' && number == (unsigned long)i);
-        if (is_it) r->body.stop_signal = (uint32_t)i;
-    }
+    r->body.stop_signal = (uint32_t)cli_run_signal(value);
     if (r->body.stop_signal != 0 && r->body.stop_signal != SIGSTOP) return true;
     cli_say("--stop-signal is a signal that ends a process, like SIGTERM, SIGINT or SIGUSR2, not "
             "\"%.40s\"",

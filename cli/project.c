@@ -1,12 +1,12 @@
 #include "cli/project.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/args.h"
 #include "cli/config_print.h"
+#include "cli/run_words.h"
 #include "core/mem.h"
 
 static const char *text_of(const json_t *object, const char *key) {
@@ -18,10 +18,9 @@ static uint64_t number_of(const json_t *object, const char *key) {
     return (uint64_t)json_number_value(json_object_get(object, key));
 }
 
-static int index_of(const char *name, const char *const *names) {
-    for (int i = 0; names[i] != NULL; i++)
-        if (strcmp(names[i], name) == 0) return i;
-    return 0; // the schema knows no other
+static int number_of_word(const cli_choice *words, const char *word) {
+    int found = cli_choice_find(words, word);
+    return found < 0 ? 0 : found; // the schema knows no other
 }
 
 // Borrows the strings.
@@ -73,38 +72,28 @@ static void take_env(cli_project_service *service, json_t *json) {
     qsort(run->env, run->n_env, sizeof *run->env, by_text); // so that it is the same each time
 }
 
-static uint32_t signal_of(const char *name) {
-    for (int i = 1; i < NSIG; i++) {
-        const char *known = sigabbrev_np(i);
-        if (known != NULL && strncmp(name, "SIG", 3) == 0 && strcmp(known, name + 3) == 0)
-            return (uint32_t)i;
-    }
-    return SIGTERM;
-}
-
 static void take_rules(cli_project_service *service, const json_t *json) {
-    static const char *const restarts[] = {"on-failure", "always", "never", NULL};
-    static const char *const readies[] = {"auto", "mesh", "listen", "message", "started", NULL};
-    static const char *const stalls[] = {"stack", "terminate", "kill", NULL};
-    static const char *const strategies[] = {"", "one_for_one", "one_for_all", "rest_for_one",
-                                             NULL};
     Warren__Agent__Run *run = &service->run;
     const json_t *budget = json_object_get(json, "budget"), *stall = json_object_get(json, "stall"),
                  *group = json_object_get(json, "group"), *logs = json_object_get(json, "logs"),
                  *update = json_object_get(json, "update");
-    run->restart = (Warren__Agent__Run__Restart)index_of(text_of(json, "restart"), restarts);
-    run->ready = (Warren__Agent__Run__Ready)index_of(text_of(json, "ready"), readies);
+    int strategy = cli_choice_find(&cli_run_strategies, text_of(group, "strategy"));
+    run->restart =
+        (Warren__Agent__Run__Restart)number_of_word(&cli_run_restarts, text_of(json, "restart"));
+    run->ready =
+        (Warren__Agent__Run__Ready)number_of_word(&cli_run_readies, text_of(json, "ready"));
     run->start_timeout_ms = (uint32_t)number_of(json, "startTimeoutMs");
     run->grace_ms = (uint32_t)number_of(json, "graceMs");
-    run->stop_signal = signal_of(text_of(json, "stopSignal"));
+    run->stop_signal = (uint32_t)cli_run_signal(text_of(json, "stopSignal"));
     warren__agent__budget__init(&service->budget);
     service->budget.restarts = (uint32_t)number_of(budget, "restarts");
     service->budget.seconds = (uint32_t)number_of(budget, "seconds");
     run->budget = &service->budget;
     run->stall_after_ms = (uint32_t)number_of(stall, "afterMs");
-    run->stall = (Warren__Agent__Run__Stall)index_of(text_of(stall, "action"), stalls);
+    run->stall =
+        (Warren__Agent__Run__Stall)number_of_word(&cli_run_stalls, text_of(stall, "action"));
     run->group = (char *)(uintptr_t)text_of(group, "name");
-    run->strategy = (Warren__Agent__Run__Strategy)index_of(text_of(group, "strategy"), strategies);
+    run->strategy = (Warren__Agent__Run__Strategy)(strategy + 1); // none: ANY
     run->log_file_len = (uint32_t)number_of(logs, "sizeBytes");
     run->log_file_count = (uint32_t)number_of(logs, "files");
     service->parallel = (uint32_t)number_of(update, "parallel");

@@ -145,3 +145,16 @@ test('a new agent knows the project of the one that was killed, and how many ins
   await box.ok(['down'])
   assert.deepEqual(await box.names(), [])
 })
+
+test('a stop signal with two names is sent, whichever of them the file says', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('app.js', `for (const signal of ['SIGIO', 'SIGTERM'])
+    process.on(signal, () => { console.log('told by', signal); process.exit(0) })
+  process.send('ready')
+  setInterval(() => {}, 1000)\n`)
+  box.config({ services: { app: { entry: './app.js', stop: { signal: 'SIGIO' }, health: { ready: 'message' } } } })
+  await box.agent()
+  await box.up(['--wait'])
+  await box.ok(['stop', 'app'])
+  assert.match((await box.ok(['logs', 'app'])).stdout, /told by SIGIO/)
+})

@@ -1,0 +1,12 @@
+// The words of a Run (agent.proto), as people write them: on the command line and in a
+// configuration.
+#pragma once
+
+#include "cli/choice.h"
+
+// In the order of their numbers there; of strategies, which have ANY before them, one is missing.
+extern const cli_choice cli_run_restarts, cli_run_readies, cli_run_stalls, cli_run_strategies;
+
+// The number of a signal: of "SIGTERM", "TERM" or "term"; of an other name that C or Node.js has
+// for it, like SIGIO; of "15". 0: there is none.
+int cli_run_signal(const char *text);
