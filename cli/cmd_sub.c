@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/args.h"
 #include "cli/clean.h"
+#include "cli/duration.h"
 #include "cli/json.h"
 #include "cli/node.h"
 #include "cli/output.h"
@@ -30,18 +30,12 @@ typedef struct hearing {
     bool is_json, is_last;
 } hearing;
 
-static uint64_t now_ms(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static char *json_line(const warren_message *message, json_t *data) {
     char from[17];
     (void)snprintf(from, sizeof from, "%016llx", (unsigned long long)message->from);
     json_t *line =
         json_pack("{s:o, s:o, s:s, s:o}", "subject", cli_json_string(message->subject), "data",
-                  json_incref(data), "from", from, "at", cli_json_time(now_ms()));
+                  json_incref(data), "from", from, "at", cli_json_time(cli_duration_wall_ms()));
     if (message->headers.len > 0)
         (void)json_object_set_new(
             line, "headers",

@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <time.h>
 
 #include "cli/apply.h"
 #include "cli/args.h"
@@ -37,14 +36,8 @@ typedef struct up_command {
     uint64_t began_at_ms;
 } up_command;
 
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void tell_end(const up_command *command, const cli_project *project, bool is_changed) {
-    uint64_t took_ms = wall_ms() - command->began_at_ms;
+    uint64_t took_ms = cli_duration_wall_ms() - command->began_at_ms;
     if (command->is_json)
         cli_json_print(json_pack("{s:s, s:o, s:I, s:b, s:I}", "type", "up", "project",
                                  cli_json_string(project->name), "services",
@@ -137,7 +130,7 @@ static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_up, .argc = argc, .argv = argv};
     up_command command = {.request = {.what = "show", .timeout_ms = CLI_CONFIG_TIMEOUT_MS},
                           .how = {.waits = true},
-                          .began_at_ms = wall_ms()};
+                          .began_at_ms = cli_duration_wall_ms()};
     for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
         if (!take_option(&command, &args, arg)) return CLI_USAGE;

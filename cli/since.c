@@ -9,12 +9,6 @@
 
 static const uint64_t SINCE_MAX_MS = 3650ULL * 86400 * 1000;
 
-uint64_t cli_since_now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 // "2026-11-23T10:51:49.123Z"
 static bool read_date(const char *text, uint64_t *out_ms) {
     struct tm parts = {0};
@@ -33,7 +27,7 @@ static bool read_date(const char *text, uint64_t *out_ms) {
 }
 
 bool cli_since_parse(const char *text, uint64_t *out_ms) {
-    uint64_t ago_ms, now_ms = cli_since_now_ms();
+    uint64_t ago_ms, now_ms = cli_duration_wall_ms();
     if (read_date(text, out_ms)) return true;
     if (!cli_duration_read(text, SINCE_MAX_MS, &ago_ms)) {
         cli_say("--since is so long ago, like 90s, 30m, 1h or 7d (at most 3650d), or a date like "

@@ -4,6 +4,5 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-uint64_t cli_since_now_ms(void); // wall clock
 // "10m" (ago), "2026-11-23T10:51:49Z": false after a sentence.
 bool cli_since_parse(const char *text, uint64_t *out_ms);

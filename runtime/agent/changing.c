@@ -12,8 +12,7 @@ static int judge(const agent_service *service, const Warren__Agent__Run *run,
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%s cannot change its group while it runs: stop it first (`warren stop %s`)",
                        service->name, service->name);
-        refusal->exit_code = 1;
-        return MESH_EINVAL;
+        return agent_refuse(refusal, 1, MESH_EINVAL);
     }
     int err = agent_run_judge(service->services, run, refusal);
     return err != 0 ? err : agent_run_judge_secrets(service->services, run, refusal);

@@ -1,7 +1,7 @@
 // What was done to services, by whom, and what became of them: a line of JSON each in
 // DIR/events.jsonl, for `warren events` (docs/events.md). At AGENT_EVENTS_LEN_MAX it becomes
-// events.jsonl.1, that .2, and so on. Who did it is kept as a number: who reads it asks for the name,
-// which may come from far away.
+// events.jsonl.1, that .2, and so on. Who did it is kept as a number: who reads it asks for the
+// name, which may come from far away.
 #pragma once
 
 #include <stdint.h>

@@ -340,35 +340,30 @@ void agent_reloading_drained(agent_reloading *r, uint32_t at, uint32_t connectio
 
 // ---- begin and end
 
-static int refuse(agent_refusal *refusal, uint32_t exit_code, int err) {
-    refusal->exit_code = exit_code;
-    return err;
-}
-
 static int judge(const agent_service *service, const agent_reload_request *request,
                  agent_refusal *refusal) {
     if (service->services->is_closed) {
         (void)snprintf(refusal->text, sizeof refusal->text, "the agent is stopping");
-        return refuse(refusal, 4, MESH_ECLOSED);
+        return agent_refuse(refusal, 4, MESH_ECLOSED);
     }
     if (request->drain_ms > AGENT_RELOAD_DRAIN_MAX_MS) {
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%u ms to drain are too many: an hour is the most", request->drain_ms);
-        return refuse(refusal, 2, MESH_EINVAL);
+        return agent_refuse(refusal, 2, MESH_EINVAL);
     }
     if (service->reloading != NULL) {
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%s is being reloaded already: wait until that is over (`warren ps` shows "
                        "what is draining)",
                        service->name);
-        return refuse(refusal, 1, MESH_EEXIST);
+        return agent_refuse(refusal, 1, MESH_EEXIST);
     }
     if (service->is_over ||
         agent_supervisor_is_over(service->services->supervisor, service->id, AGENT_INSTANCE_ALL)) {
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%s does not run, so there is nothing to reload (`warren run` starts it)",
                        service->name);
-        return refuse(refusal, 1, MESH_ENOTFOUND);
+        return agent_refuse(refusal, 1, MESH_ENOTFOUND);
     }
     return 0;
 }

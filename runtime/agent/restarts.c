@@ -19,15 +19,13 @@ int agent_services_restart(agent_services *s, uint32_t service_id, uint32_t inst
                            agent_refusal *refusal) {
     if (s->is_closed) {
         (void)snprintf(refusal->text, sizeof refusal->text, "the agent is stopping");
-        refusal->exit_code = 4;
-        return MESH_ECLOSED;
+        return agent_refuse(refusal, 4, MESH_ECLOSED);
     }
     for (const agent_service *service = s->first; service != NULL; service = service->next) {
         if ((service_id != 0 && service->id != service_id) || service->reloading == NULL) continue;
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%s is being reloaded: wait until that is over", service->name);
-        refusal->exit_code = 1;
-        return MESH_EEXIST;
+        return agent_refuse(refusal, 1, MESH_EEXIST);
     }
     for (agent_service *service = s->first; service != NULL; service = service->next) {
         if (service_id != 0 && service->id != service_id) continue;

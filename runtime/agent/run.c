@@ -56,11 +56,6 @@ static const agent_service *find_other_strategy(const agent_services *s,
     return is_other ? peer : NULL;
 }
 
-static int refuse(agent_refusal *refusal, uint32_t exit_code, int err) {
-    refusal->exit_code = exit_code;
-    return err;
-}
-
 static bool are_names(char *const *names, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (names[i][0] == '\0' || strchr(names[i], '\n') != NULL) return false;
@@ -95,7 +90,7 @@ static int judge_limits(const Warren__Agent__Run *run, agent_refusal *refusal) {
                        AGENT_LOG_LEN_MIN >> 10, AGENT_LOG_LEN_MAX >> 20, AGENT_LOG_FILES_MAX);
     else
         return 0;
-    return refuse(refusal, 2, MESH_EINVAL);
+    return agent_refuse(refusal, 2, MESH_EINVAL);
 }
 
 int agent_run_judge_secrets(const agent_services *s, const Warren__Agent__Run *run,
@@ -111,7 +106,7 @@ int agent_run_judge_secrets(const agent_services *s, const Warren__Agent__Run *r
                            "%.64s needs the secret %.64s, which is not set: `warren secret set "
                            "%.64s`",
                            run->name, name, name);
-        return refuse(refusal, 1, MESH_ENOTFOUND);
+        return agent_refuse(refusal, 1, MESH_ENOTFOUND);
     }
     return 0;
 }
@@ -120,7 +115,7 @@ int agent_run_judge(const agent_services *s, const Warren__Agent__Run *run,
                     agent_refusal *refusal) {
     if (s->is_closed) {
         (void)snprintf(refusal->text, sizeof refusal->text, "the agent is stopping");
-        return refuse(refusal, 4, MESH_ECLOSED);
+        return agent_refuse(refusal, 4, MESH_ECLOSED);
     }
     if (run->instances == 0 || run->instances > AGENT_INSTANCES_MAX)
         (void)snprintf(refusal->text, sizeof refusal->text,
@@ -182,5 +177,5 @@ int agent_run_judge(const agent_services *s, const Warren__Agent__Run *run,
                        run->name, AGENT_NAME_LEN_MAX);
     else
         return judge_limits(run, refusal);
-    return refuse(refusal, 2, MESH_EINVAL);
+    return agent_refuse(refusal, 2, MESH_EINVAL);
 }

@@ -22,40 +22,35 @@ void agent_service_set_slots(agent_service *service, uint32_t slot_cap) {
         agent_launcher_renumber(service->services, service->id, before, slot_cap - before);
 }
 
-static int refuse(agent_refusal *refusal, uint32_t exit_code, int err) {
-    refusal->exit_code = exit_code;
-    return err;
-}
-
 static int judge(const agent_service *service, int64_t count, uint32_t drain_ms,
                  agent_refusal *refusal) {
     if (service->services->is_closed) {
         (void)snprintf(refusal->text, sizeof refusal->text, "the agent is stopping");
-        return refuse(refusal, 4, MESH_ECLOSED);
+        return agent_refuse(refusal, 4, MESH_ECLOSED);
     }
     if (count < 1 || count > AGENT_INSTANCES_MAX) {
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%s cannot have %lld instances: 1 to %d are possible (`warren stop %s` ends "
                        "all of it)",
                        service->name, (long long)count, AGENT_INSTANCES_MAX, service->name);
-        return refuse(refusal, 2, MESH_EINVAL);
+        return agent_refuse(refusal, 2, MESH_EINVAL);
     }
     if (drain_ms > AGENT_DRAIN_MAX_MS) {
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%u ms to drain are too many: an hour is the most", drain_ms);
-        return refuse(refusal, 2, MESH_EINVAL);
+        return agent_refuse(refusal, 2, MESH_EINVAL);
     }
     if (service->reloading != NULL) {
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%s is being reloaded: wait until that is over", service->name);
-        return refuse(refusal, 1, MESH_EEXIST);
+        return agent_refuse(refusal, 1, MESH_EEXIST);
     }
     if (agent_supervisor_is_over(service->services->supervisor, service->id, AGENT_INSTANCE_ALL)) {
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%s does not run, so there is nothing to scale (`warren restart %s` starts "
                        "it again)",
                        service->name, service->name);
-        return refuse(refusal, 1, MESH_ENOTFOUND);
+        return agent_refuse(refusal, 1, MESH_ENOTFOUND);
     }
     return 0;
 }

@@ -195,8 +195,7 @@ static int choose_name(agent_services *s, const Warren__Agent__Run *run,
                        "a service called %s is running already (`warren stop %s` ends it, --name "
                        "chooses another name)",
                        out, out);
-        refusal->exit_code = 1;
-        return MESH_EEXIST;
+        return agent_refuse(refusal, 1, MESH_EEXIST);
     }
     char base[AGENT_SERVICE_NAME_LEN_MAX];
     agent_target_name_of(run->entry, base);
@@ -279,8 +278,7 @@ int agent_services_run(agent_services *s, Warren__Agent__Run *run, int stdin_fd,
                        AGENT_SERVICES_MAX);
         s->running_count--;
         agent_service_remove(s, service);
-        refusal->exit_code = 1;
-        return err;
+        return agent_refuse(refusal, 1, err);
     }
     agent_kept_service(service);
     *out_service_id = service->id;

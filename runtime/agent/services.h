@@ -41,6 +41,12 @@ typedef struct agent_refusal { // why a request can't be done
     char text[512];
 } agent_refusal;
 
+// Its text is there already. Returns err.
+static inline int agent_refuse(agent_refusal *refusal, uint32_t exit_code, int err) {
+    refusal->exit_code = exit_code;
+    return err;
+}
+
 // Takes `run` (its caller forgets the pointer) and stdin_fd (-1: none), also on failure.
 // An empty name is made from the entry's. The launches begin in the loop's next turn.
 int agent_services_run(agent_services *services, Warren__Agent__Run *run, int stdin_fd,
