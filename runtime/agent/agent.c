@@ -44,6 +44,7 @@ typedef struct agent {
     agent_services *services;
     agent_clients *clients;
     agent_secrets *secrets;
+    agent_releases *releases;
     agent_cluster *cluster; // NULL: this host is in none
     agent_cluster *opening; // a name is looked up for it
     agent_new_host keys;    // that it will have in its next one
@@ -70,6 +71,7 @@ static void close_all(agent *a) {
     agent_services_destroy(a->services);
     agent_store_destroy(a->store); // before whoever waits for it
     agent_secrets_destroy(a->secrets);
+    agent_releases_destroy(a->releases);
     agent_keep_quit();
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&a->signals[i], NULL);
@@ -281,6 +283,18 @@ static const agent_new_host *next_keys(void *user) {
     return a->cluster == NULL && a->opening == NULL ? &a->keys : NULL;
 }
 
+// By the host's key in its cluster; without one, by that of its next.
+static bool sign_release(void *user, deploy_signer *out) {
+    const agent *a = user;
+    if (a->opening != NULL) return false;
+    const agent_identity *id = a->cluster != NULL ? agent_cluster_identity(a->cluster) : NULL;
+    memcpy(out->secret, id != NULL ? id->host.secret : a->keys.sign_secret, sizeof out->secret);
+    out->chain_count = id != NULL ? id->credentials.chain_count : 0;
+    for (size_t i = 0; i < out->chain_count; i++)
+        out->chain[i] = id->chain[i];
+    return true;
+}
+
 static void on_leave_cluster(void *user) {
     agent *a = user;
     a->cluster_trouble[0] = '\0';
@@ -391,6 +405,8 @@ static int open_all(agent *a, int listen_fd) {
     agent_events_open(a->options->dir);
     a->services = make_services(a);
     make_keys(a);
+    a->releases = agent_releases_create(
+        &(agent_releases_options){&a->loop, a->options->dir, sign_release, a});
     if (!a->options->is_ephemeral) adopt(a);
     on_child(&a->child, SIGCHLD); // those of the program whose place this one took
     agent_clients_options options = {.loop = &a->loop,
@@ -398,6 +414,7 @@ static int open_all(agent *a, int listen_fd) {
                                      .listen_fd = listen_fd,
                                      .services = a->services,
                                      .secrets = a->secrets,
+                                     .releases = a->releases,
                                      .store = a->store,
                                      .number = uv_hrtime(),
                                      .on_changed = on_changed,

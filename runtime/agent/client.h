@@ -26,6 +26,7 @@ typedef struct agent_client {
     uint32_t reloads_open;
     char reload_failure[AGENT_RELOAD_TEXT_MAX]; // of the first that failed; or ""
     client_watch *watches;
+    struct agent_upload *upload; // NULL: it brings no release
     struct agent_client *next;
 } agent_client;
 
@@ -89,6 +90,10 @@ void agent_client_set_secret(agent_client *client,
                              Warren__Agent__SetSecret *body); // wipes the value
 void agent_client_remove_secret(agent_client *client, const char *name);
 void agent_client_list_secrets(agent_client *client);
+
+// release_requests.c. False: it is something else.
+bool agent_client_handle_releases(agent_client *client, const Warren__Agent__Request *request);
+void agent_client_forget_upload(agent_client *client);
 
 // replace_requests.c
 void agent_client_about(agent_client *client);

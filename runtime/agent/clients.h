@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "agent/cluster.h"
+#include "agent/releases.h"
 #include "agent/secrets.h"
 #include "agent/services.h"
 #include "agent/store.h"
@@ -19,6 +20,7 @@ typedef struct agent_clients_options {
     int listen_fd; // takes it
     agent_services *services;
     agent_secrets *secrets;
+    agent_releases *releases;
     agent_store *store;
     uint64_t number;                       // of this agent: no other one has it
     void (*on_changed)(void *user);        // one less

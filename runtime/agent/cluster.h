@@ -50,4 +50,6 @@ typedef void (*agent_host_cb)(const agent_host_info *info, void *user);
 void agent_cluster_each(agent_cluster *cluster, agent_host_cb each, void *user);
 typedef void (*agent_source_cb)(const mesh_source_status *status, void *user);
 void agent_cluster_each_source(const agent_cluster *cluster, agent_source_cb each, void *user);
+// Who this host is in it; borrowed until the cluster is closed.
+const agent_identity *agent_cluster_identity(const agent_cluster *cluster);
 const char *agent_cluster_host_name(const agent_cluster *cluster); // of this host

@@ -24,6 +24,10 @@ void cluster_name_of(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN],
     (void)snprintf(out, MESH_CERT_NAME_LEN_MAX + 1, "%s", is_known ? host.name : "?");
 }
 
+const agent_identity *agent_cluster_identity(const agent_cluster *c) {
+    return c->identity;
+}
+
 const char *agent_cluster_host_name(const agent_cluster *c) {
     return c->identity->host.cert.name;
 }

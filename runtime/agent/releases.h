@@ -23,6 +23,8 @@ enum {
     AGENT_RELEASES_TEXT_MAX = 1024,
     AGENT_RELEASES_PATH_MAX = 256,
     AGENT_RELEASES_MAX = 1000, // on one host
+    AGENT_RELEASES_KEEPERS_MAX = 8,
+    AGENT_RELEASES_INSTALL_MS = 900000, // for `npm ci`
 };
 static const uint64_t AGENT_RELEASES_BUDGET = UINT64_C(4) << 30; // bytes of disk
 
@@ -49,6 +51,7 @@ void agent_releases_destroy(agent_releases *releases);
 typedef struct agent_releases_result {
     int err;
     char text[AGENT_RELEASES_TEXT_MAX];
+    deploy_hash hash;           // of put and get: which chunk
     mesh_bytes bytes;           // of get: the sealed chunk; borrowed
     const deploy_hash *missing; // of missing and plan; borrowed
     size_t missing_count;
@@ -97,18 +100,21 @@ typedef struct agent_release {
     deploy_record record;
     char id[DEPLOY_ID_MAX];
     bool is_unpacked;
-    bool is_installing; // npm runs
-    mesh_bytes bytes;   // the SignedRelease, for another host
+    mesh_bytes bytes; // the SignedRelease, for another host
 } agent_release;
 typedef void (*agent_release_cb)(const agent_release *release, void *user);
 void agent_releases_each(const agent_releases *releases, agent_release_cb each, void *user);
 const agent_release *agent_releases_find(const agent_releases *releases, const char *id); // or NULL
 
-// Brings what is here down to `budget` bytes: chunks that belong to no release first (unless
-// somebody holds), then releases, the oldest first, with what only they need. Never those in
-// `keep`: what runs, and what somebody may go back to.
-void agent_releases_collect(agent_releases *releases, const char *const *keep, size_t keep_count,
-                            uint64_t budget, agent_releases_cb cb, void *user);
+// These are not collected, whatever it costs: what runs, and what somebody may go back to. `who`
+// (a literal) replaces what it said before; count 0: it keeps none any more. Copies.
+void agent_releases_keep(agent_releases *releases, const char *who, const char *const *ids,
+                         size_t count);
+// Brings what is here down to `budget` bytes of disk: chunks that belong to no release first
+// (unless somebody holds), then releases that nobody keeps, the oldest first, with what only they
+// need.
+void agent_releases_collect(agent_releases *releases, uint64_t budget, agent_releases_cb cb,
+                            void *user);
 // Nothing that no release needs is collected while somebody holds: it belongs to one that is on its
 // way. Count them up and down.
 void agent_releases_hold(agent_releases *releases, int delta);

@@ -399,7 +399,8 @@ void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
         agent_client_replace(client, request->replace->force);
         return;
     default:
-        if (!agent_client_handle_hosts(client, request))
+        if (!agent_client_handle_hosts(client, request) &&
+            !agent_client_handle_releases(client, request))
             agent_client_say_error(client, 2, "the agent does not know this request");
         return;
     }
@@ -410,6 +411,7 @@ void agent_client_let_go(agent_client *client) {
     uint32_t owned = client->owned_service_id;
     agent_services_forget_inspections(services, client);
     agent_secrets_forget(client->clients->options.secrets, client);
+    agent_client_forget_upload(client);
     agent_replacing_forget(client);
     set_blocking(client, false);
     if (client->is_behind) watch_channel(client, false);

@@ -325,6 +325,10 @@ save('requests', 'list', said(2, 2, bytes()), said(3, 6, field(1, 1)), said(2, 9
 save('requests', 'run', said(2, 1, run), said(3, 2, bytes()), said(3, 4, join(field(1, 'app'), field(2, 1), field(3, 10))), said(2, 3, field(1, 'all')), said(2, 5, bytes()))
 save('requests', 'run-wrong', said(2, 1, join(field(1, '-x'), field(2, 'y'))), said(2, 1, join(field(2, '/a.js'), field(6, 1e6))), said(2, 3, field(1, 'app.7')))
 save('requests', 'attach', said(2, 0, join(field(1, 1), field(2, 1), field(3, 7), field(4, 'me'))), said(2, 0, field(1, bytes())), said(3, 2, bytes()))
+const offered = join(field(1, Buffer.alloc(32, 7)), field(2, 100), field(3, Buffer.alloc(32, 8)))
+const piece = (len, text) => join(field(1, Buffer.alloc(32, 8)), field(2, len), field(3, text))
+save('requests', 'release', said(2, 40, offered), said(2, 41, piece(8, 'half')), said(2, 41, piece(8, 'half')), said(2, 42, join(field(1, offered), field(2, 'shop'))), said(3, 43, bytes()), said(3, 44, field(1, 5)))
+save('requests', 'release-wrong', said(2, 41, piece(8, 'half')), said(2, 41, piece(9, 'half')), said(3, 41, piece(2, 'too much')), said(3, 40, field(1, 'x')), said(3, 42, field(2, 'x')))
 save('requests', 'junk', said(2, 0, Buffer.from('junk')), said(3, 0, join(field(2, 9))), said(3, 2, Buffer.from('xx')))
 
 // ---- a release: 0 its list, 1 a chunk of it (hash, frame of zstd), 2 who signed it, 3 what somebody signed
