@@ -53,9 +53,12 @@ static void finish_close(agent_cluster *c);
 
 static void arm(agent_cluster *c) {
     uint64_t at_ms = mesh_swim_wake_at_ms(c->swim), now_ms = cluster_now_ms(c);
-    uint64_t others[] = {mesh_replica_wake_at_ms(c->replica), mesh_overlay_wake_at_ms(c->overlay),
+    uint64_t others[] = {mesh_replica_wake_at_ms(c->replica),
+                         mesh_overlay_wake_at_ms(c->overlay),
                          c->are_peers_unsaved ? c->saved_at_ms + SAVE_EVERY_MS : UINT64_MAX,
-                         c->certificate_at_ms, c->is_closing ? c->close_at_ms : UINT64_MAX};
+                         c->certificate_at_ms,
+                         cluster_fetch_wake_at_ms(c),
+                         c->is_closing ? c->close_at_ms : UINT64_MAX};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         if (others[i] < at_ms) at_ms = others[i];
     if (at_ms == UINT64_MAX)
@@ -122,6 +125,7 @@ static void on_timer(uv_timer_t *timer) {
     mesh_swim_tick(c->swim, now_ms, cluster_now_s());
     mesh_replica_tick(c->replica, now_ms);
     mesh_overlay_tick(c->overlay, now_ms);
+    cluster_fetch_tick(c);
     if (c->are_peers_unsaved && now_ms >= c->saved_at_ms + SAVE_EVERY_MS) cluster_hosts_save(c);
     if (now_ms >= c->certificate_at_ms) cluster_hosts_look_at_certificate(c);
     cluster_work(c);
@@ -153,6 +157,7 @@ static void finish_close(agent_cluster *c) {
     c->is_lost = true;
     cluster_discovery_close(c);
     cluster_enrol_close(c);
+    cluster_fetch_close(c);
     cluster_links_close(c);
     mesh_resolver_close(c->resolver);
     uv_close((uv_handle_t *)&c->timer, on_closed);

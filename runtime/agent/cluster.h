@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+#include "agent/fetching.h"
 #include "agent/identity.h"
 #include "agent/members.h"
 #include "discovery/discovery.h"
@@ -17,6 +18,7 @@ typedef struct agent_cluster_options {
     uv_loop_t *loop;
     const char *dir; // the state directory
     agent_members *members;
+    agent_fetching *fetching;      // attached while it is open; or NULL
     void (*on_closed)(void *user); // it is gone, and writes nothing any more
     // After AGENT_CLUSTER_OPENING, from the loop: 0, or a negative error and a sentence (close it).
     void (*on_opened)(void *user, int err, const char *text);

@@ -20,6 +20,7 @@ enum {
     MESSAGE_ECHOED,
     MESSAGE_RENEW,   // my certificate is old: an issuer answers with RENEWED
     MESSAGE_RENEWED, // two certificates, each u16 len | bytes
+    MESSAGE_FETCH,   // chunks of releases
 };
 
 enum { CERT_COUNT = 2 };
@@ -45,6 +46,11 @@ static int send_message(agent_cluster *c, const uint8_t *host_id, uint8_t kind, 
 void cluster_links_send(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN], mesh_bytes message) {
     (void)send_message(c, host_id, MESSAGE_REGISTRY,
                        message); // a link that ends is told by on_down
+}
+
+bool cluster_links_send_fetch(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN],
+                              mesh_bytes message) {
+    return send_message(c, host_id, MESSAGE_FETCH, message) == 0;
 }
 
 bool cluster_links_has(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
@@ -89,6 +95,7 @@ void cluster_links_dial(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
 }
 
 void cluster_links_hang_up(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
+    if (cluster_fetch_spares(c, host_id)) return;
     mesh_agent_peers_hang_up(agent_links_peers(c->links), host_id);
 }
 
@@ -99,9 +106,18 @@ void cluster_links_probe(agent_cluster *c, const mesh_swim_host *host) {
         dial(c, host->host_id, &host->addrs[0]);
 }
 
+static void end_dial(agent_cluster *c, cluster_dial *d) {
+    if (!cluster_links_has(c, d->host_id)) {
+        mesh_overlay_unlinked(c->overlay, cluster_now_ms(c), d->host_id);
+        cluster_fetch_down(c, d->host_id); // which may dial others
+    }
+    free(d);
+}
+
 // Those to this address are over; the overlay hears of hosts that were dialled in vain. A link that
 // made the dial needless may end before it is up.
 static void end_dials(agent_cluster *c, const mesh_addr *to) {
+    cluster_dial *ended = NULL;
     for (cluster_dial **at = &c->dials; *at != NULL;) {
         cluster_dial *d = *at;
         if (!mesh_addr_equal(&d->to, to)) {
@@ -109,9 +125,12 @@ static void end_dials(agent_cluster *c, const mesh_addr *to) {
             continue;
         }
         *at = d->next;
-        if (!cluster_links_has(c, d->host_id))
-            mesh_overlay_unlinked(c->overlay, cluster_now_ms(c), d->host_id);
-        free(d);
+        d->next = ended;
+        ended = d;
+    }
+    for (cluster_dial *d; (d = ended) != NULL;) {
+        ended = d->next;
+        end_dial(c, d);
     }
 }
 
@@ -141,6 +160,7 @@ static void on_up(const mesh_identity *peer, void *user) {
     mesh_overlay_linked(c->overlay, now_ms, id_of(peer));
     mesh_replica_neighbour_up(c->replica, now_ms, id_of(peer));
     mesh_swim_probed(c->swim, now_ms, id_of(peer), true);
+    cluster_fetch_up(c, id_of(peer));
     if (cluster_is_renewal_due(c))
         (void)send_message(c, id_of(peer), MESSAGE_RENEW, (mesh_bytes){0});
     c->are_hosts_changed = true;
@@ -194,6 +214,7 @@ static int take_message(agent_cluster *c, const mesh_identity *peer, mesh_bytes 
     case MESSAGE_ECHOED: mesh_swim_probed(c->swim, now_ms, id_of(peer), true); return 0;
     case MESSAGE_RENEW: renew(c, peer); return 0;
     case MESSAGE_RENEWED: return take_renewed(c, body);
+    case MESSAGE_FETCH: return cluster_fetch_take(c, id_of(peer), body);
     default: return 0; // of a later minor
     }
 }
@@ -213,6 +234,7 @@ static void on_down(const mesh_identity *peer, const char *why, void *user) {
     agent_cluster *c = user;
     (void)why; // that a host is gone is said by membership; a link comes again
     mesh_replica_neighbour_down(c->replica, id_of(peer));
+    cluster_fetch_down(c, id_of(peer));
     mesh_overlay_unlinked(c->overlay, cluster_now_ms(c), id_of(peer));
     c->are_hosts_changed = true;
     cluster_work(c);

@@ -1,7 +1,7 @@
 // The inside of agent_cluster: cluster_open.c, cluster.c (life and time), cluster_hosts.c (what
 // membership says), cluster_datagrams.c, cluster_links.c (links
-// to other agents), cluster_enrol.c (letting hosts in), cluster_registry.c (members here and
-// there).
+// to other agents), cluster_fetch.c (chunks over these), cluster_enrol.c (letting hosts in),
+// cluster_registry.c (members here and there).
 #pragma once
 
 #include "agent/cluster.h"
@@ -17,6 +17,7 @@
 typedef struct cluster_dial cluster_dial;
 typedef struct cluster_enrol cluster_enrol;
 typedef struct cluster_host cluster_host;
+typedef struct cluster_spared cluster_spared;
 
 enum { CLUSTER_ENROLMENTS_MAX = 8 };
 
@@ -39,6 +40,9 @@ struct agent_cluster {
     cluster_dial *dials;
     cluster_enrol *enrolments;
     uint32_t enrolment_count;
+    cluster_spared *spared; // links that end once no chunk goes over them
+    uint64_t spared_at_ms;  // when they are looked at
+    bool is_fetching;
     uint32_t handles; // libuv's, still open, and work on its threads
     bool is_working, is_closing;
     bool is_lost;           // not open yet, or nothing is done any more: it waits to be closed
@@ -108,8 +112,22 @@ void cluster_links_hang_up(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN])
 void cluster_links_probe(agent_cluster *c, const mesh_swim_host *host);
 // For the replica of that neighbour; without a link it is lost, as the replica expects.
 void cluster_links_send(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN], mesh_bytes message);
+// A message of fetch.h; false: there is no link.
+bool cluster_links_send_fetch(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN],
+                              mesh_bytes message);
 bool cluster_links_has(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
 void cluster_links_ask_renewal(agent_cluster *c); // of our certificate, by whoever is an issuer
+
+// ---- cluster_fetch.c
+void cluster_fetch_open(agent_cluster *c);
+void cluster_fetch_close(agent_cluster *c);
+int cluster_fetch_take(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN], mesh_bytes message);
+void cluster_fetch_up(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
+void cluster_fetch_down(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]); // or not dialled
+// Chunks go over this link: it is hung up when they have.
+bool cluster_fetch_spares(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
+void cluster_fetch_tick(agent_cluster *c);
+uint64_t cluster_fetch_wake_at_ms(const agent_cluster *c);
 
 // ---- cluster_enrol.c
 void cluster_enrol_accept(agent_cluster *c, int fd, const mesh_ticket_keys *ticket); // takes fd

@@ -356,3 +356,20 @@ save('bundle', 'record', [2], field(1, release()), field(2, Buffer.alloc(64)), f
 save('bundle', 'signed', [3], release())
 save('bundle', 'signed-unknown', [3], release(field(9, 1)))
 save('bundle', 'signed-chunks', [3], field(1, 1), field(2, hashes.x), field(3, 1 << 25), field(4, Buffer.alloc(32 * 32)), field(5, 'shop'))
+
+// ---- chunks between agents: u8 kind, u16 len, bytes: 0 a message, 1 what of the question is there, 2 a piece, 3 what the store
+// of chunks answers, 4 no, 5 the link, 6 time
+const tells = (kind, ...parts) => {
+  const body = join(...parts)
+  return join([kind], be(2, body.length), body)
+}
+const hash = be(32, 5)
+const fetchAsk = (number, hashes) => field(1, join(field(1, number), field(2, hashes)))
+const pieceOf = (offset, total, body) => tells(2, be(4, offset), be(4, total), body)
+save('fetch', 'given', tells(1, [0xff]), pieceOf(0, 6, 'abc'), pieceOf(3, 6, 'def'), tells(3), tells(6, [255]), pieceOf(0, 3, 'abc'), tells(3, [255]))
+save('fetch', 'gives', tells(0, fetchAsk(1, join(hash, hash))), tells(0, field(3, join(field(1, 2), field(2, hash)))), tells(3), tells(6), tells(6, [1]), tells(0, field(6, field(1, 2))))
+save('fetch', 'refused', tells(1, [0xff]), tells(4), tells(4, 'x'), tells(6, [255]), tells(1, [0]), tells(6, [255]))
+save('fetch', 'lies', tells(1, [0xff]), pieceOf(1, 6, 'abc'), tells(6, [255]), tells(1, [0xff]), pieceOf(0, 6, 'abc'), pieceOf(3, 7, 'abc'))
+save('fetch', 'links', tells(1, [0xff]), tells(5), tells(6, [255]), tells(6, [255]), tells(5), tells(6, [255]), tells(1, [0xff]))
+save('fetch', 'over', tells(0, fetchAsk(1, 'short')), tells(0, fetchAsk(0, hash)), tells(0, field(4, join(field(1, 1), field(2, 5), field(3, 2 << 20), field(4, 'x')))), tells(0, field(9, 'later')), tells(0, 'junk'))
+save('fetch', 'flood', ...Array.from({ length: 180 }, (_, i) => tells(0, field(3, join(field(1, i + 1), field(2, hash))))), tells(6), tells(3), tells(6, [1]))
