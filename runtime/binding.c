@@ -515,7 +515,7 @@ static int open_mesh(binding *b, napi_value js_options) {
     b->box_len = message_len + BINDING_BOX_SLACK;
     mesh_cipher_use(&mesh_aead_openssl); // Node.js brings it
     int err = mesh_member_open(loop, &options, on_output, on_agent, b, &b->w);
-    if (options.control_fd >= 0) control_fd = -1; // used up, also by a failure
+    if (err != UV_EINVAL && err != UV_ETIMEDOUT) control_fd = -1; // used up, also by a failure
     if (err != 0) return err;
     uv_prepare_init(loop, &b->prepare);
     b->prepare.data = b;

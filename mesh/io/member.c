@@ -341,7 +341,7 @@ int mesh_member_open(uv_loop_t *loop, const mesh_member_options *options,
         err = message->kind_case == WARREN__NODE__TO_NODE__KIND_REFUSED ? UV_EACCES : MESH_EPROTO;
     if (err != 0) {
         if (message != NULL) warren__node__to_node__free_unpacked(message, NULL);
-        close(fd);
+        if (err != UV_ETIMEDOUT || fd != options->control_fd) close(fd);
         return err;
     }
     mesh_member *me = mem_alloc(sizeof *me);

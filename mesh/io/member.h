@@ -48,7 +48,8 @@ typedef void (*mesh_member_agent_cb)(mesh_member_agent_event event, uint32_t id,
 
 // Connects (blocks at most 2 s for the agent's Welcome). UV_ECONNREFUSED, UV_ENOENT: no agent;
 // UV_EACCES: it refused; UV_ETIMEDOUT, MESH_EGONE, MESH_EPROTO: it said nothing, hung up, is no
-// agent. UV_EINVAL: malformed tags.
+// agent. UV_EINVAL: malformed tags. Takes `control_fd`, but for UV_EINVAL and UV_ETIMEDOUT: with it
+// the same may be asked again.
 int mesh_member_open(uv_loop_t *loop, const mesh_member_options *options,
                      mesh_member_output_cb on_output, mesh_member_agent_cb on_agent, void *user,
                      mesh_member **out);

@@ -120,6 +120,16 @@ test('`warren run --tag` tags all instances, together with WARREN_TAGS; a bad on
   await assert.rejects(cluster.warren('run', program, '--name', 'bad', '--restart', 'never', { WARREN_TAGS: 'side' }), { stderr: /WARREN_TAGS must be KEY=VALUE/ })
 })
 
+test('a program that joined with bad tags can join with good ones, as the node that it is', async () => {
+  const program = fileURLToPath(new URL('retagged.mjs', import.meta.url))
+  await cluster.warren('run', '-d', program, '--name', 'retagged', '--ready', 'mesh', { WARREN_TAGS: 'side' })
+  const name = await caller.run(async (mesh) => {
+    await mesh.available('retagged')
+    return mesh.client('retagged').who(null, { tags: { side: 'mended' } })
+  })
+  assert.equal(name, 'retagged.0')
+})
+
 test('when the chosen instance dies, its calls end at once and say whether they may have run; later ones go to others', async () => {
   const pending = caller.run(async (mesh) => {
     const shop = mesh.client('shop')

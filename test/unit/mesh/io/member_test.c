@@ -310,6 +310,27 @@ static void finish(fixture *f) {
     free(f);
 }
 
+// ---- opening
+
+TEST(the_socket_to_the_agent_is_not_used_up_by_bad_tags_or_a_silent_agent) {
+    fixture *f = opened(SELF_ID);
+    int fds[2];
+    EXPECT_OK(mesh_packet_pair(fds));
+    mesh_member *again;
+    mesh_member_options options = {.control_fd = fds[1], .tags = "side"};
+    EXPECT_EQ(UV_EINVAL, mesh_member_open(&f->loop, &options, on_output, on_agent, f, &again));
+    options.tags = "side=left";
+    EXPECT_EQ(UV_ETIMEDOUT, mesh_member_open(&f->loop, &options, on_output, on_agent, f, &again));
+    Warren__Node__Welcome welcome = WARREN__NODE__WELCOME__INIT;
+    welcome.node_id = SELF_ID;
+    close(f->agent);
+    f->agent = fds[0];
+    SAY(f, NULL, 0, WELCOME, welcome, &welcome);
+    EXPECT_OK(mesh_member_open(&f->loop, &options, on_output, on_agent, f, &again));
+    mesh_member_destroy(again);
+    finish(f);
+}
+
 // ---- links
 
 TEST(a_call_asks_the_agent_for_a_link_and_goes_by_it) {
