@@ -199,6 +199,45 @@ static void adopt_report(slot *sl, ProtobufCBinaryData bytes) {
     warren__agent__exit_report__free_unpacked(from, NULL);
 }
 
+// A program of its slots that has this number.
+static agent_program *find_program(const agent_service *service, uint32_t number) {
+    for (uint32_t i = 0; i < service->slot_cap; i++) {
+        const slot *sl = &service->slots[i];
+        if (sl->runs != NULL && sl->runs->number == number) return sl->runs;
+        if (sl->program->number == number) return sl->program;
+    }
+    return NULL;
+}
+
+static void adopt_program(agent_service *service, uint32_t number, const agent_adoption *a,
+                          agent_program **place) {
+    const uint64_t id = (uint64_t)service->id << 32 | number;
+    agent_program *program = number != 0 ? find_program(service, number) : service->program;
+    agent_refusal refusal;
+    if (program == NULL) {
+        mesh_bytes bytes = agent_adoption_find(a, WARREN__KEEPER__KIND__PROGRAM, id);
+        Warren__Keeper__Program *state =
+            warren__keeper__program__unpack(NULL, bytes.len, bytes.data);
+        Warren__Agent__Run *run =
+            state != NULL ? warren__agent__run__unpack(NULL, state->run.len, state->run.data)
+                          : NULL;
+        if (state != NULL) warren__keeper__program__free_unpacked(state, NULL);
+        bool is_good = run != NULL && agent_run_judge(service->services, run, &refusal) == 0;
+        if (!is_good && run != NULL) warren__agent__run__free_unpacked(run, NULL);
+        program = is_good ? agent_program_create(run) : agent_program_hold(service->program);
+        if (is_good) {
+            program->number = number;
+            program->kept_id = id;
+            if (run->memory_max > 0) agent_memory_watch_start(service->services->memory_watch);
+        }
+        agent_program_set(place, program);
+        agent_program_release(program);
+    } else {
+        agent_program_set(place, program);
+    }
+    if (number > service->program_count) service->program_count = number;
+}
+
 // The process, its pipes and its control socket.
 static bool adopt_life(agent_service *service, uint32_t instance, thing *t,
                        const Warren__Keeper__Slot *state) {
@@ -233,7 +272,7 @@ static bool adopt_life(agent_service *service, uint32_t instance, thing *t,
     return true;
 }
 
-static void adopt_slot(agent_services *s, thing *t, uint32_t *count) {
+static void adopt_slot(agent_services *s, const agent_adoption *a, thing *t, uint32_t *count) {
     Warren__Keeper__Slot *state = warren__keeper__slot__unpack(NULL, t->state.len, t->state.data);
     agent_service *service = agent_service_find(s, (uint32_t)(t->id >> 32));
     uint32_t instance = (uint32_t)t->id;
@@ -246,7 +285,8 @@ static void adopt_slot(agent_services *s, thing *t, uint32_t *count) {
         sl->is_cold = state->is_cold;
         sl->is_draining = (state->is_stopped || state->is_recycled) && !is_over;
         sl->is_stopped_by_hand = state->phase == WARREN__KEEPER__SLOT__PHASE__STOPPED;
-        sl->is_stray = state->is_next && state->phase == WARREN__KEEPER__SLOT__PHASE__RUNNING;
+        adopt_program(service, state->runs, a, &sl->runs);
+        adopt_program(service, state->program, a, &sl->program);
         sl->zygote_pid = (pid_t)state->zygote_pid;
         (void)snprintf(sl->reason, sizeof sl->reason, "%s", state->reason);
         adopt_report(sl, state->last_exit);
@@ -266,6 +306,8 @@ static void adopt_slot(agent_services *s, thing *t, uint32_t *count) {
                            .bookings_ms = state->bookings,
                            .booking_count = state->n_bookings,
                            .how = {.code = state->code, .signal = (int)state->signal}};
+        agent_rules rules = agent_program_rules(is_over ? sl->program : sl->runs);
+        (void)agent_supervisor_change(s->supervisor, service->id, instance, &rules);
         agent_supervisor_adopt(s->supervisor, uv_now(s->loop), service->id, instance, &life);
     }
     if (state != NULL) warren__keeper__slot__free_unpacked(state, NULL);
@@ -274,6 +316,13 @@ static void adopt_slot(agent_services *s, thing *t, uint32_t *count) {
 static void adopt_zygote(agent_services *s, thing *t) {
     int fd = take_fd(t, 0);
     if (fd >= 0) agent_elders_add(s->elders, (pid_t)t->id, fd);
+}
+
+// A program that no slot has any more.
+static void drop_unused(const agent_services *s, uint64_t id) {
+    const agent_service *service = agent_service_find(s, (uint32_t)(id >> 32));
+    if (service == NULL || find_program(service, (uint32_t)id) == NULL)
+        agent_keep_drop(WARREN__KEEPER__KIND__PROGRAM, id);
 }
 
 void agent_services_adopted(const agent_services *s, uint32_t *out_nodes, uint32_t *out_services) {
@@ -289,16 +338,17 @@ void agent_services_adopt(agent_services *s, agent_adoption *a) {
         thing *t = &a->things[i];
         switch (t->kind) {
         case WARREN__KEEPER__KIND__SERVICE: adopt_service(s, t); break;
-        case WARREN__KEEPER__KIND__SLOT: adopt_slot(s, t, &node_count); break;
+        case WARREN__KEEPER__KIND__SLOT: adopt_slot(s, a, t, &node_count); break;
         case WARREN__KEEPER__KIND__SOCKET: adopt_socket(s, t); break;
         case WARREN__KEEPER__KIND__ZYGOTE: adopt_zygote(s, t); break;
+        case WARREN__KEEPER__KIND__PROGRAM: drop_unused(s, t->id); break;
         default: break;
         }
     }
     for (agent_service *service = s->first; service != NULL; service = service->next) {
         service_count++;
-        if (service->instances != service->program.run->instances)
-            agent_service_want(service, service->program.run->instances, AGENT_RELOAD_DRAIN_MS);
+        if (service->instances != service->program->run->instances)
+            agent_service_want(service, service->program->run->instances, AGENT_RELOAD_DRAIN_MS);
         if (!agent_supervisor_is_over(s->supervisor, service->id, AGENT_INSTANCE_ALL)) continue;
         service->is_over = true;
         agent_sockets_destroy(service->sockets);

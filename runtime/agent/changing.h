@@ -3,10 +3,11 @@
 
 #include "agent/service.h"
 
-// service->next_program is `run` (taken, also on failure), and its rules hold from now on. The
-// number of instances and the group stay.
-int agent_changing_begin(agent_service *service, Warren__Agent__Run *run, bool *out_is_same_program,
+// Gives the program that `run` is (taken, also on failure), held: one that instances of the service
+// run already when it is equal.
+int agent_changing_begin(agent_service *service, Warren__Agent__Run *run, agent_program **out_next,
                          agent_refusal *refusal);
-void agent_changing_undo(agent_service *service); // the rules of before hold again
-// It is over: the next program is the present one, or nothing is left of it.
+// All of the service has been brought to service->trying, or nothing of it is wanted any more.
 void agent_changing_end(agent_service *service, bool is_good);
+// One instance was: the service runs that program when all of its instances do.
+void agent_changing_settle(agent_service *service);

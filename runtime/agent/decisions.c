@@ -138,7 +138,8 @@ static void tell_late(agent_service *service, const agent_decision *d) {
     agent_service_node_name(service, d->instance, name);
     service->slots[d->instance].late_after_ms = d->delay_ms;
     (void)snprintf(text, sizeof text, "%s is killed: it was not ready within %u ms (%s)", name,
-                   d->delay_ms, wanted_sign(service->program.run->ready));
+                   d->delay_ms,
+                   wanted_sign(agent_slot_runs(&service->slots[d->instance])->run->ready));
     agent_services_record(service, name, "late", 0, text);
     agent_services_tell(service, d->instance, &(agent_event){name, "starting", text, {0}});
 }

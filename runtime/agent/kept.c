@@ -17,9 +17,9 @@ static void drop_sockets(agent_service *service) {
 void agent_kept_service(agent_service *service) {
     if (!service->is_kept) return;
     Warren__Keeper__Service state = WARREN__KEEPER__SERVICE__INIT;
-    size_t len = warren__agent__run__get_packed_size(service->program.run);
+    size_t len = warren__agent__run__get_packed_size(service->program->run);
     uint8_t *run = mem_alloc(len);
-    warren__agent__run__pack(service->program.run, run);
+    warren__agent__run__pack(service->program->run, run);
     state.name = service->name;
     state.run = (ProtobufCBinaryData){len, run};
     state.instances = service->instances;
@@ -29,6 +29,22 @@ void agent_kept_service(agent_service *service) {
     agent_keep_put(WARREN__KEEPER__KIND__SERVICE, service->id, &state.base, NULL, 0);
     free(run);
     if (service->is_over) drop_sockets(service); // it has closed them
+}
+
+// What the next agent finds it by; 0: it is what the service says.
+static uint32_t keep_program(agent_service *service, agent_program *program) {
+    if (program == NULL || program == service->program) return 0;
+    if (program->kept_id != 0) return program->number;
+    program->number = ++service->program_count;
+    program->kept_id = id_of(service, program->number);
+    Warren__Keeper__Program state = WARREN__KEEPER__PROGRAM__INIT;
+    size_t len = warren__agent__run__get_packed_size(program->run);
+    uint8_t *run = mem_alloc(len);
+    warren__agent__run__pack(program->run, run);
+    state.run = (ProtobufCBinaryData){len, run};
+    agent_keep_put(WARREN__KEEPER__KIND__PROGRAM, program->kept_id, &state.base, NULL, 0);
+    free(run);
+    return program->number;
 }
 
 static Warren__Keeper__Slot__Phase phase_of(const agent_service *service, uint32_t instance,
@@ -65,7 +81,10 @@ static void keep_slot(agent_service *service, uint32_t instance, bool keeps_fds)
     Warren__Keeper__Slot state = WARREN__KEEPER__SLOT__INIT;
     state.node_id = sl->node_id;
     state.number = sl->number;
-    state.is_next = sl->is_stray || agent_service_program(service, sl) != &service->program;
+    state.runs = keep_program(service, sl->runs);
+    // What a change brings is not the next agent's before all of it is through.
+    if (sl->program != service->trying) state.program = keep_program(service, sl->program);
+    state.is_next = state.runs != 0;
     state.starts = sl->starts;
     state.is_cold = sl->is_cold;
     state.reason = (char *)(uintptr_t)sl->reason;
@@ -133,8 +152,17 @@ void agent_kept_forget(agent_service *service) {
     agent_keep_drop(WARREN__KEEPER__KIND__SERVICE, service->id);
 }
 
+static void forget_program(agent_program *program) {
+    if (program != NULL) program->kept_id = 0;
+}
+
 void agent_kept_all(agent_services *s) {
     for (agent_service *service = s->first; service != NULL; service = service->next) {
+        for (uint32_t i = 0; i < agent_service_slot_count(service); i++) {
+            forget_program(service->slots[i].runs);
+            forget_program(service->slots[i].program);
+        }
+        forget_program(service->program);
         agent_kept_service(service);
         service->kept_sockets = 0;
         if (!service->is_over) agent_kept_sockets(service);

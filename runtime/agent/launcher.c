@@ -80,9 +80,9 @@ static void on_node_over(agent_node *node, void *user) {
     uint64_t ended_at_ms = agent_node_exited_at_ms(node);
     agent_report_take(&sl->report, how, ended_at_ms - agent_node_started_at_ms(node),
                       &sl->stderr_lines);
-    sl->report.is_oom = agent_oom_judge(&sl->oom, &agent_service_program(service, sl)->limits,
-                                        sl->node_id, how.signal, sl->oom_text);
-    agent_limits_close(&agent_service_program(service, sl)->limits, sl->node_id);
+    sl->report.is_oom =
+        agent_oom_judge(&sl->oom, &sl->runs->limits, sl->node_id, how.signal, sl->oom_text);
+    agent_limits_close(&sl->runs->limits, sl->node_id);
     agent_stalls_close(sl);
     agent_node_close(node);
     sl->node = NULL;
@@ -130,19 +130,24 @@ static runtime_boot boot_of(const agent_program *program, char *const *env) {
                           .cwd = run->cwd};
 }
 
-// How many instances there are that a zygote for this service could serve.
-static uint32_t count_users(const agent_service *wanted, const agent_program *program,
+// How many instances there are that a zygote for this program could serve.
+static uint32_t count_users(const agent_services *s, const agent_program *program,
                             char *const *env) {
     uint32_t count = 0;
+    bool is_user = true;
+    const agent_program *judged = program; // most have the one of their neighbour
     char reason[RUNTIME_BOOT_TEXT_LEN];
     runtime_boot boot = boot_of(program, env);
-    for (const agent_service *service = wanted->services->first; service != NULL;
-         service = service->next) {
-        runtime_boot other = boot_of(&service->program, service->program.env);
-        bool is_user = service == wanted ||
-                       (!service->is_over && runtime_boot_can_serve(&boot, &other, reason));
-        if (is_user) count += service->instances;
-    }
+    for (const agent_service *service = s->first; service != NULL; service = service->next)
+        for (uint32_t i = 0; i < service->instances && !service->is_over; i++) {
+            const agent_program *other = service->slots[i].program;
+            if (other != judged) {
+                runtime_boot other_boot = boot_of(other, other->env);
+                is_user = other == program || runtime_boot_can_serve(&boot, &other_boot, reason);
+                judged = other;
+            }
+            count += is_user;
+        }
     return count;
 }
 
@@ -181,11 +186,10 @@ static int ask_zygote(agent_service *service, slot *sl, const char *name,
                       const int fds[AGENT_LAUNCH_FDS]) {
     char title[512];
     (void)snprintf(title, sizeof title, "%s: %s", name,
-                   agent_service_program(service, sl)->run->entry); // a longer one is cut
-    const agent_program *program = agent_service_program(service, sl);
-    char **env = make_env(service->services, program);
+                   sl->runs->run->entry); // a longer one is cut
+    char **env = make_env(service->services, sl->runs);
     if (env == NULL) return -ENOKEY;
-    runtime_boot boot = boot_of(program, env);
+    runtime_boot boot = boot_of(sl->runs, env);
     agent_launch launch = {.node_id = sl->node_id,
                            .boot = &boot,
                            .title = title,
@@ -241,6 +245,15 @@ static void fail_launch(agent_service *service, uint32_t instance, const char *w
         agent_supervisor_not_launched(s->supervisor, uv_now(s->loop), service->id, instance);
 }
 
+// It is held to the rules of what it runs from now on.
+static void begin_program(agent_service *service, uint32_t instance) {
+    slot *sl = &service->slots[instance];
+    agent_rules rules = agent_program_rules(sl->program);
+    agent_program_set(&sl->runs, sl->program);
+    if (!agent_service_is_beside(service, instance))
+        (void)agent_supervisor_change(service->services->supervisor, service->id, instance, &rules);
+}
+
 static void start_life(agent_service *service, uint32_t instance,
                        const agent_zygote_choice *choice) {
     slot *sl = &service->slots[instance];
@@ -249,8 +262,9 @@ static void start_life(agent_service *service, uint32_t instance,
     agent_service_node_name(service, instance, name);
     agent_member_info ids;
     agent_members_number(service->services->members, &ids);
-    agent_limits_close(&agent_service_program(service, sl)->limits,
-                       sl->node_id); // of a life that never began
+    if (sl->runs != NULL) // of a life that never began
+        agent_limits_close(&sl->runs->limits, sl->node_id);
+    begin_program(service, instance);
     sl->node_id = ids.node_id;
     sl->number = ids.number;
     agent_last_lines_clear(&sl->stderr_lines);
@@ -264,8 +278,7 @@ static void start_life(agent_service *service, uint32_t instance,
     }
     int err = open_life(service, instance, name, fds);
     agent_launch_limits limits;
-    if (err == 0)
-        err = agent_limits_open(&agent_service_program(service, sl)->limits, sl->node_id, &limits);
+    if (err == 0) err = agent_limits_open(&sl->runs->limits, sl->node_id, &limits);
     if (err == 0) err = ask_zygote(service, sl, name, choice, &limits, fds);
     for (int i = 0; i < AGENT_LAUNCH_FDS; i++)
         if (fds[i] >= 0) close(fds[i]);
@@ -304,12 +317,12 @@ static void drop_waiting(agent_services *s, waiting_launch w) {
         agent_supervisor_not_launched(s->supervisor, uv_now(s->loop), w.service_id, w.instance);
 }
 
-static agent_zygote_choice choose(const agent_service *service, const agent_program *program) {
-    char **env = make_env(service->services, program);
+static agent_zygote_choice choose(const agent_services *s, const agent_program *program) {
+    char **env = make_env(s, program);
     char *const *seen = env != NULL ? env : program->env; // a launch fails for it
     runtime_boot boot = boot_of(program, seen);
-    agent_zygote_choice choice = agent_zygotes_choose(service->services->zygotes, &boot,
-                                                      count_users(service, program, seen));
+    agent_zygote_choice choice =
+        agent_zygotes_choose(s->zygotes, &boot, count_users(s, program, seen));
     free(env);
     return choice;
 }
@@ -326,9 +339,9 @@ static void launch_waiting(agent_services *s) {
             continue;
         }
         agent_service *service = agent_service_find(s, w.service_id);
-        const agent_program *program = agent_service_program(service, &service->slots[w.instance]);
+        const agent_program *program = service->slots[w.instance].program;
         if (chosen_for != program) {
-            choice = choose(service, program);
+            choice = choose(s, program);
             chosen_for = program;
         }
         if (choice.is_ready)
@@ -405,7 +418,7 @@ static void on_launched(void *user, uint64_t node_id, pid_t pid, int pidfd, cons
         sl->trouble[0] = '\0';
         sl->starts++;
         sl->is_cold = cold_reason[0] != '\0';
-        sl->is_draining = sl->is_stopped_by_hand = sl->is_stray = false;
+        sl->is_draining = sl->is_stopped_by_hand = false;
         sl->late_after_ms = 0;
         sl->state = "up";
         (void)snprintf(sl->reason, sizeof sl->reason, "%s", cold_reason);

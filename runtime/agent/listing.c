@@ -19,7 +19,7 @@ typedef struct listing {
 bool agent_services_limits(const agent_services *s, uint32_t service_id,
                            Warren__Agent__Limits *out) {
     const agent_service *service = agent_service_find(s, service_id);
-    return service != NULL && agent_limits_pack(&service->program.limits, out);
+    return service != NULL && agent_limits_pack(&service->program->limits, out);
 }
 
 static void list_slot(const agent_service *service, uint32_t instance, const listing *out) {
@@ -35,13 +35,12 @@ static void list_slot(const agent_service *service, uint32_t instance, const lis
     info.state = (char *)(uintptr_t)(sl->state != NULL ? sl->state : "starting");
     info.restarts = sl->starts > 1 ? sl->starts - 1 : 0;
     info.reason = (char *)(uintptr_t)sl->reason;
-    info.entry = service->program.run->entry;
-    info.group = service->program.run->group;
+    info.entry = agent_slot_runs(sl)->run->entry;
+    info.group = service->program->run->group;
     Warren__Agent__ExitReport report;
     if (agent_report_pack(&sl->report, &report)) info.last_exit = &report;
     Warren__Agent__Limits limits;
-    if (agent_limits_pack(&agent_service_program(service, sl)->limits, &limits))
-        info.limits = &limits;
+    if (agent_limits_pack(&agent_slot_runs(sl)->limits, &limits)) info.limits = &limits;
     info.is_cold = sl->is_cold;
     info.log_lost_lines = agent_log_lost_lines(service->log);
     if (sl->node != NULL && agent_node_pid(sl->node) != 0 && !agent_node_has_exited(sl->node)) {
@@ -98,7 +97,7 @@ void agent_services_each(const agent_services *s, agent_services_cb each, void *
 
 static void describe(const agent_service *service, agent_services_described_cb each, void *user) {
     uint32_t missing[AGENT_INSTANCES_MAX];
-    Warren__Agent__Run run = *service->program.run;
+    Warren__Agent__Run run = *service->program->run;
     Warren__Agent__Described out = WARREN__AGENT__DESCRIBED__INIT;
     run.name = (char *)(uintptr_t)service->name;
     out.run = &run;

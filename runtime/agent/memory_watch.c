@@ -40,7 +40,7 @@ static uint64_t resident(pid_t pid) {
 static bool look_at(agent_service *service, uint32_t instance) {
     slot *sl = &service->slots[instance];
     pid_t pid = agent_node_pid(sl->node);
-    uint64_t max = agent_service_program(service, sl)->limits.memory_max;
+    uint64_t max = sl->runs->limits.memory_max;
     uint64_t all = resident(pid);
     if (all <= max) return all > max / 2 + SHARED_LEN;
     uint64_t held = agent_memory_private(pid);
@@ -69,7 +69,7 @@ static void on_timer(uv_timer_t *timer) {
          service = service->next) {
         for (uint32_t i = 0; i < service->slot_cap; i++) {
             const slot *sl = &service->slots[i];
-            const agent_limits *limits = &agent_service_program(service, sl)->limits;
+            const agent_limits *limits = &agent_slot_runs(sl)->limits;
             if (limits->memory_max == 0 || limits->is_memory_grouped) continue;
             has_any |= !service->is_over;
             bool is_there = sl->node != NULL && agent_node_pid(sl->node) != 0 &&

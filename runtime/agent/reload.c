@@ -19,6 +19,7 @@ typedef enum phase {
 typedef struct instance {
     phase phase;
     uint64_t due_at_ms;
+    uint32_t grace_ms; // of the life beside
     bool is_ready_then, is_killed;
     bool is_cause;   // why the reload fails
     bool is_stopped; // somebody stopped it before it was replaced
@@ -104,7 +105,7 @@ static void kill_beside(agent_reload *r, uint32_t index) {
 static void terminate_beside(agent_reload *r, uint64_t now_ms, uint32_t index, phase next) {
     instance *in = &r->instances[index];
     in->phase = next;
-    in->due_at_ms = now_ms + r->options.grace_ms;
+    in->due_at_ms = now_ms + in->grace_ms;
     decide(r, AGENT_RELOAD_TERMINATE, index);
 }
 
@@ -131,6 +132,10 @@ static void go_on(agent_reload *r) {
     if (r->open > 0 || r->is_over_told) return;
     r->is_over_told = true;
     decide(r, AGENT_RELOAD_OVER, 0);
+}
+
+void agent_reload_grace(agent_reload *r, uint32_t index, uint32_t grace_ms) {
+    r->instances[index].grace_ms = grace_ms;
 }
 
 void agent_reload_begin(agent_reload *r) {

@@ -19,7 +19,6 @@ typedef struct agent_reload_options {
     uint32_t instances;
     uint32_t parallel; // new lives that are starting at one time; 0: all
     uint32_t drain_ms; // for the old life to finish what it has
-    uint32_t grace_ms; // from the stop signal to SIGKILL
 } agent_reload_options;
 
 agent_reload *agent_reload_create(const agent_reload_options *options);
@@ -27,6 +26,8 @@ void agent_reload_destroy(agent_reload *reload);
 // Before it begins: this instance stays as it is.
 void agent_reload_skip(agent_reload *reload, uint32_t instance);
 void agent_reload_begin(agent_reload *reload);
+// The life that is, or will be, beside this instance has so long from the stop signal to SIGKILL.
+void agent_reload_grace(agent_reload *reload, uint32_t instance, uint32_t grace_ms);
 
 // False when a LAUNCH that has not been carried out yet is no longer wanted: say gone then.
 bool agent_reload_wants(const agent_reload *reload, uint32_t instance);

@@ -23,7 +23,8 @@ struct agent_reloading {
     const char *stopped;                 // what else ended it; or NULL
     bool is_stopped;                     // with the whole service
     bool is_carrying_out, is_over;
-    bool is_change;       // to service->next_program
+    agent_program *next;  // that it brings; NULL: each its own
+    bool is_whole;        // to all of the service, which is trying it
     bool is_rolling_back; // from there
     pid_t by;             // who asked for it
 };
@@ -84,7 +85,7 @@ static void carry_out_soon(agent_reloading *r);
 static bool is_next(const agent_service *service, uint32_t instance, uint32_t wanted) {
     agent_life life;
     (void)wanted;
-    return service->slots[instance].is_next &&
+    return service->slots[instance].runs == service->trying &&
            agent_supervisor_look(service->services->supervisor, service->id, instance, &life) &&
            !life.is_stopped;
 }
@@ -93,7 +94,7 @@ static bool is_next(const agent_service *service, uint32_t instance, uint32_t wa
 static bool roll_back(agent_reloading *r) {
     agent_service *service = r->service;
     uint32_t count = 0;
-    agent_changing_undo(service);
+    if (service->program == service->trying) return false;
     for (uint32_t i = 0; i < service->instances; i++)
         count += is_next(service, i, 0);
     if (count == 0 || service->has_ended || service->services->is_closed) return false;
@@ -106,16 +107,31 @@ static bool roll_back(agent_reloading *r) {
     return true;
 }
 
+// What the lives beside ran is needed no more.
+static void forget_beside(agent_reloading *r) {
+    for (uint32_t i = 0; i < r->service->slot_cap; i++) {
+        slot *sl = beside(r, i);
+        if (sl->node != NULL) continue;
+        agent_program_set(&sl->runs, NULL);
+        agent_program_set(&sl->program, NULL);
+    }
+}
+
 static void finish(agent_reloading *r) {
     agent_service *service = r->service;
     agent_reload_result result = agent_reload_result_get(r->core);
-    if (r->is_change && !r->is_rolling_back && result.is_failed && roll_back(r)) return;
+    if (r->is_whole && !r->is_rolling_back && result.is_failed && roll_back(r)) return;
     if (r->is_rolling_back) // what is left of the change
         result = (agent_reload_result){.is_failed = true,
                                        .wanted = service->instances,
                                        .replaced = result.wanted - result.replaced};
-    if (r->is_change) agent_changing_end(service, !result.is_failed);
-    agent_reload_outcome outcome = {.is_change = r->is_change,
+    forget_beside(r);
+    if (r->is_whole)
+        agent_changing_end(service, !result.is_failed);
+    else if (r->next != NULL)
+        agent_changing_settle(service);
+    const bool is_change = r->next != NULL;
+    agent_reload_outcome outcome = {.is_change = is_change,
                                     .service = service->name,
                                     .wanted = result.wanted,
                                     .replaced = result.replaced,
@@ -128,14 +144,14 @@ static void finish(agent_reloading *r) {
     char text[AGENT_RELOAD_TEXT_MAX + 128];
     if (result.is_failed)
         (void)snprintf(text, sizeof text, "%s: the %s has failed with %u of %u replaced: %s",
-                       service->name, r->is_change ? "change" : "reload", result.replaced,
+                       service->name, is_change ? "change" : "reload", result.replaced,
                        result.wanted, outcome.why);
     else
         (void)snprintf(text, sizeof text, "%s is %s: %u x in %u ms", service->name,
-                       r->is_change ? "changed" : "reloaded", result.replaced,
+                       is_change ? "changed" : "reloaded", result.replaced,
                        (unsigned)outcome.after_ms);
-    const char *good = r->is_change ? "changed" : "reloaded",
-               *bad = r->is_change ? "change-failed" : "reload-failed";
+    const char *good = is_change ? "changed" : "reloaded",
+               *bad = is_change ? "change-failed" : "reload-failed";
     agent_services_record(service, NULL, result.is_failed ? bad : good, r->by, text);
     service->reloading = NULL;
     if (r->watch.on_over != NULL) r->watch.on_over(&outcome, r->watch.user);
@@ -145,12 +161,18 @@ static void finish(agent_reloading *r) {
 
 // ---- carrying out
 
+static agent_program *program_for(const agent_reloading *r, uint32_t instance) {
+    if (r->is_rolling_back) return r->service->program;
+    return r->next != NULL ? r->next : r->service->slots[instance].program;
+}
+
 static void launch(agent_reloading *r, uint32_t instance) {
     slot *new = beside(r, instance);
+    agent_program_set(&new->program, program_for(r, instance));
+    agent_reload_grace(r->core, instance, new->program->run->grace_ms);
     new->state = "starting";
     new->starts = new->attempts = 0;
     new->is_draining = false;
-    new->is_next = r->is_change && !r->is_rolling_back;
     new->reason[0] = '\0';
     agent_launcher_add(services_of(r), r->service->id, r->service->slot_cap + instance);
     agent_services_carry_out_soon(services_of(r));
@@ -180,6 +202,9 @@ static void replace(agent_reloading *r, uint32_t instance) {
     }
     *old = *new;
     *new = before;
+    agent_rules rules = agent_program_rules(old->runs);
+    (void)agent_supervisor_change(services_of(r)->supervisor, service->id, instance, &rules);
+    agent_reload_grace(r->core, instance, agent_slot_runs(new)->run->grace_ms);
     new->report = old->report; // how the last life ended is the instance's
     old->report = before.report;
     old->state = "up";
@@ -199,11 +224,17 @@ static void terminate(agent_reloading *r, uint32_t instance, int number) {
     if (sl->node != NULL) agent_node_signal(sl->node, number);
 }
 
+// Of the new life.
+static uint32_t patience(const agent_reloading *r, uint32_t instance, bool *out_is_ready_then) {
+    agent_rules rules = agent_program_rules(agent_slot_runs(beside(r, instance)));
+    return agent_supervisor_patience(services_of(r)->supervisor, r->service->id, &rules,
+                                     out_is_ready_then);
+}
+
 static void tell_late(agent_reloading *r, uint32_t instance) {
     char what[128];
     bool is_ready_then;
-    uint32_t patience_ms =
-        agent_supervisor_patience(services_of(r)->supervisor, r->service->id, &is_ready_then);
+    uint32_t patience_ms = patience(r, instance, &is_ready_then);
     (void)snprintf(what, sizeof what, "was not ready within %u ms", patience_ms);
     note_failure(r, instance, what, &beside(r, instance)->stderr_lines);
 }
@@ -226,7 +257,8 @@ static void carry_out_one(agent_reloading *r, const agent_reload_decision *d) {
     case AGENT_RELOAD_LAUNCH: launch(r, d->instance); return;
     case AGENT_RELOAD_REPLACE: replace(r, d->instance); return;
     case AGENT_RELOAD_TERMINATE:
-        terminate(r, d->instance, agent_service_stop_signal(r->service));
+        terminate(r, d->instance,
+                  agent_program_stop_signal(agent_slot_runs(beside(r, d->instance))));
         return;
     case AGENT_RELOAD_KILL: terminate(r, d->instance, SIGKILL); return;
     case AGENT_RELOAD_DEAF: tell_deaf(r, d->instance); return;
@@ -279,8 +311,7 @@ bool agent_reloading_wants(const agent_reloading *r, uint32_t at) {
 void agent_reloading_launched(agent_reloading *r, uint32_t at) {
     bool is_ready_then;
     if (r == NULL) return;
-    uint32_t patience_ms =
-        agent_supervisor_patience(services_of(r)->supervisor, r->service->id, &is_ready_then);
+    uint32_t patience_ms = patience(r, instance_of(r, at), &is_ready_then);
     agent_reload_launched(r->core, now_ms(r), instance_of(r, at), patience_ms, is_ready_then);
     carry_out_soon(r);
 }
@@ -325,7 +356,9 @@ void agent_reloading_exited(agent_reloading *r, uint32_t at, agent_exit how) {
 }
 
 void agent_reloading_sign(agent_reloading *r, uint32_t at, agent_sign sign) {
-    if (r == NULL || !agent_supervisor_is_enough(services_of(r)->supervisor, r->service->id, sign))
+    if (r == NULL) return;
+    agent_rules rules = agent_program_rules(agent_slot_runs(beside(r, instance_of(r, at))));
+    if (!agent_supervisor_is_enough(services_of(r)->supervisor, r->service->id, &rules, sign))
         return;
     agent_reload_ready(r->core, now_ms(r), instance_of(r, at));
     carry_out_soon(r);
@@ -368,26 +401,25 @@ static int judge(const agent_service *service, const agent_reload_request *reque
     return 0;
 }
 
-// Of another program, each that should run; of the same one, what was stopped by hand stays so.
-static bool is_to_be_started(const agent_service *service, uint32_t instance, uint32_t wanted) {
-    (void)wanted;
-    return service->next_program != NULL ? agent_service_is_missing(service, instance)
-                                         : agent_service_has_failed(service, instance);
-}
-
-// One that has done its work gets no other chance.
+// One that has done its work gets no other chance. Of another program, each that should run is
+// started; of the same one, what was stopped by hand stays so.
 static bool is_to_be_replaced(const agent_service *service, uint32_t instance, uint32_t wanted) {
+    const agent_program *trying = service->trying;
     if (wanted != AGENT_INSTANCE_ALL && wanted != instance) return false;
-    return !agent_supervisor_is_over(service->services->supervisor, service->id, instance) ||
-           is_to_be_started(service, instance, wanted);
+    if (trying != NULL ? agent_service_is_missing(service, instance)
+                       : agent_service_has_failed(service, instance))
+        return true;
+    if (agent_supervisor_is_over(service->services->supervisor, service->id, instance))
+        return false;
+    // By other rules alone nothing is replaced.
+    const agent_program *runs = agent_slot_runs(&service->slots[instance]);
+    return trying == NULL || (runs != trying && !agent_program_is_same(runs->run, trying->run));
 }
 
 static void begin(agent_reloading *r, uint32_t parallel, is_meant_cb is_meant, uint32_t instance) {
     const agent_service *service = r->service;
-    agent_reload_options options = {.instances = service->instances,
-                                    .parallel = parallel,
-                                    .drain_ms = r->drain_ms,
-                                    .grace_ms = service->program.run->grace_ms};
+    agent_reload_options options = {
+        .instances = service->instances, .parallel = parallel, .drain_ms = r->drain_ms};
     r->core = agent_reload_create(&options);
     for (uint32_t i = 0; i < service->instances; i++)
         if (!is_meant(service, i, instance)) agent_reload_skip(r->core, i);
@@ -398,10 +430,10 @@ int agent_services_reload(agent_services *s, const agent_reload_request *request
                           const agent_reload_watch *watch, agent_refusal *refusal) {
     agent_service *service = agent_service_find(s, request->service_id);
     CHECK(service != NULL); // its caller found it
-    bool is_same_program = false;
     int err = judge(service, request, refusal);
+    agent_program *next = NULL;
     if (err == 0 && request->run != NULL)
-        err = agent_changing_begin(service, request->run, &is_same_program, refusal);
+        err = agent_changing_begin(service, request->run, &next, refusal);
     else if (request->run != NULL)
         warren__agent__run__free_unpacked(request->run, NULL);
     if (err != 0) return err;
@@ -410,14 +442,15 @@ int agent_services_reload(agent_services *s, const agent_reload_request *request
     r->watch = *watch;
     r->drain_ms = request->drain_ms != 0 ? request->drain_ms : AGENT_RELOAD_DRAIN_MS;
     r->began_at_ms = uv_now(s->loop);
-    r->is_change = request->run != NULL;
+    r->next = next;
+    r->is_whole = next != NULL && request->instance == AGENT_INSTANCE_ALL;
+    if (r->is_whole) service->trying = agent_program_hold(next);
     r->by = request->by;
     uv_timer_init(s->loop, &r->timer);
     r->timer.data = r;
     service->reloading = r;
     agent_say_event("%s is being reloaded", service->name);
-    begin(r, request->parallel, is_same_program ? is_to_be_started : is_to_be_replaced,
-          request->instance);
+    begin(r, request->parallel, is_to_be_replaced, request->instance);
     carry_out_soon(r);
     return 0;
 }
@@ -463,6 +496,7 @@ static void on_closed(uv_handle_t *timer) {
     agent_reloading *r = timer->data;
     agent_reload_destroy(r->core);
     agent_last_lines_clear(&r->words);
+    agent_program_release(r->next);
     free(r);
 }
 

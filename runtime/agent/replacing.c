@@ -51,7 +51,7 @@ static int judge_services(const agent_services *s, bool is_forced,
                            "%s is being reloaded: try again when that is over", service->name);
             return -EBUSY;
         }
-        if (service->is_over || service->program.run->detach || is_forced) continue;
+        if (service->is_over || service->program->run->detach || is_forced) continue;
         (void)snprintf(text, AGENT_SUCCESSOR_TEXT_MAX,
                        "%s would end with it, for it runs in the foreground: stop it first, or say "
                        "--force",

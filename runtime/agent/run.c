@@ -21,7 +21,7 @@ static bool is_budget(const Warren__Agent__Budget *budget) {
 static const agent_service *find_peer(const agent_services *s, const Warren__Agent__Run *run) {
     if (run->group[0] == '\0') return NULL;
     for (const agent_service *service = s->first; service != NULL; service = service->next)
-        if (service->program.run != run && strcmp(service->program.run->group, run->group) == 0)
+        if (service->program->run != run && strcmp(service->program->run->group, run->group) == 0)
             return service;
     return NULL;
 }
@@ -37,7 +37,7 @@ static agent_strategy strategy_of(Warren__Agent__Run__Strategy strategy) {
 agent_strategy agent_run_strategy(const agent_services *s, Warren__Agent__Run *run) {
     const agent_service *peer = find_peer(s, run);
     if (run->strategy == WARREN__AGENT__RUN__STRATEGY__ANY && peer != NULL)
-        run->strategy = peer->program.run->strategy;
+        run->strategy = peer->program->run->strategy;
     return strategy_of(run->strategy);
 }
 
@@ -52,7 +52,7 @@ static const agent_service *find_other_strategy(const agent_services *s,
                                                 const Warren__Agent__Run *run) {
     const agent_service *peer = find_peer(s, run);
     bool is_other = peer != NULL && run->strategy != WARREN__AGENT__RUN__STRATEGY__ANY &&
-                    strategy_of(peer->program.run->strategy) != strategy_of(run->strategy);
+                    strategy_of(peer->program->run->strategy) != strategy_of(run->strategy);
     return is_other ? peer : NULL;
 }
 
@@ -160,7 +160,7 @@ int agent_run_judge(const agent_services *s, const Warren__Agent__Run *run,
     else if (find_other_strategy(s, run) != NULL)
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "the group %.64s is %s already, because of %s", run->group,
-                       strategy_names[find_other_strategy(s, run)->program.run->strategy],
+                       strategy_names[find_other_strategy(s, run)->program->run->strategy],
                        find_other_strategy(s, run)->name);
     else if (!is_stall_policy(run))
         (void)snprintf(refusal->text, sizeof refusal->text,

@@ -15,6 +15,8 @@ void agent_service_set_slots(agent_service *service, uint32_t slot_cap) {
         memcpy(slots, service->slots, before * sizeof *slots);
         memcpy(slots + slot_cap, service->slots + before, before * sizeof *slots);
     }
+    for (uint32_t i = before; i < slot_cap; i++)
+        slots[i].program = agent_program_hold(service->program);
     free(service->slots);
     service->slots = slots;
     service->slot_cap = slot_cap;
@@ -58,8 +60,10 @@ static int judge(const agent_service *service, int64_t count, uint32_t drain_ms,
 void agent_service_want(agent_service *service, uint32_t instances, uint32_t drain_ms) {
     agent_services *s = service->services;
     if (instances > service->slot_cap) agent_service_set_slots(service, instances);
-    for (uint32_t i = service->instances; i < instances; i++)
+    for (uint32_t i = service->instances; i < instances; i++) {
         service->slots[i].starts = 0; // not restarts of what was there once
+        agent_program_set(&service->slots[i].program, service->program);
+    }
     service->instances = instances;
     (void)agent_supervisor_scale(s->supervisor, uv_now(s->loop), service->id, instances, drain_ms);
 }

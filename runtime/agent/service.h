@@ -1,8 +1,6 @@
 // Inside of services.c, decisions.c, launcher.c and listing.c: one service and its instances.
 #pragma once
 
-#include <signal.h>
-
 #include "agent/elders.h"
 #include "agent/inquiries.h"
 #include "agent/last_lines.h"
@@ -32,9 +30,9 @@ typedef struct slot { // one instance through all its lives
     uint32_t starts, attempts;
     const agent_zygote *zygote; // that launched it
     bool is_cold, is_draining;
-    bool is_next;            // it runs, or is to run, what a reload brings
     bool is_stopped_by_hand; // alone, not with its service
-    bool is_stray;           // it runs what a change would have brought that came to nothing
+    agent_program *runs;     // of this life, or the last one; NULL: there was none
+    agent_program *program;  // of the next one; NULL: beside a life, and there is none
     const char *state;
     uint32_t late_after_ms; // this life was killed because it was not ready so long; else 0
     char reason[256];
@@ -50,10 +48,11 @@ typedef struct agent_service {
     agent_services *services;
     uint32_t id;
     char name[AGENT_SERVICE_NAME_LEN_MAX];
-    agent_program program;
-    agent_program *next_program; // that a reload brings; NULL: none
-    uint32_t instances;          // that are wanted
-    int stdin_fd;                // until a first life has it
+    agent_program *program; // of instances that are added; what people are told that it runs
+    agent_program *trying;  // that a reload brings to all of it; NULL: none
+    uint32_t program_count; // that the keeper was told of
+    uint32_t instances;     // that are wanted
+    int stdin_fd;           // until a first life has it
     agent_log *log;
     agent_sockets *sockets;
     uint32_t group_id; // of those with the same run->group; 0: none
@@ -106,13 +105,13 @@ static inline bool agent_service_is_beside(const agent_service *service, uint32_
 bool agent_service_has_failed(const agent_service *service, uint32_t instance);
 // It does not run, though its program would: it failed, or somebody stopped it.
 bool agent_service_is_missing(const agent_service *service, uint32_t instance);
-static inline int agent_service_stop_signal(const agent_service *service) {
-    return service->program.run->stop_signal != 0 ? (int)service->program.run->stop_signal
-                                                  : SIGTERM;
+// What its life is held to, or the next one is when there was none.
+static inline const agent_program *agent_slot_runs(const slot *sl) {
+    return sl->runs != NULL ? sl->runs : sl->program;
 }
-static inline const agent_program *agent_service_program(const agent_service *service,
-                                                         const slot *sl) {
-    return sl->is_next && service->next_program != NULL ? service->next_program : &service->program;
+// Its life runs something else than the next one will: a change came to nothing.
+static inline bool agent_slot_is_stray(const slot *sl) {
+    return sl->node != NULL && sl->runs != sl->program;
 }
 // Where the life of this member is; UINT32_MAX: in none of them.
 uint32_t agent_service_slot_of(const agent_service *service, const agent_member *member);
@@ -124,8 +123,6 @@ void agent_service_node_name(const agent_service *service, uint32_t instance,
 // Carries out what the supervisor decided and sets the timer for the next decision.
 void agent_services_carry_out(agent_services *services);
 void agent_services_carry_out_soon(agent_services *services); // in the loop's next turn
-// The rules of `run` for the supervisor.
-agent_supervised agent_service_spec(agent_service *service, Warren__Agent__Run *run);
 void agent_service_set_slots(agent_service *service,
                              uint32_t slot_cap); // not fewer; while it is not reloaded
 agent_service *agent_service_make(agent_services *services, Warren__Agent__Run *run, int stdin_fd,

@@ -51,7 +51,8 @@ bool agent_service_has_failed(const agent_service *service, uint32_t instance) {
 }
 
 bool agent_service_is_missing(const agent_service *service, uint32_t instance) {
-    return agent_service_has_failed(service, instance) || service->slots[instance].is_stray ||
+    return agent_service_has_failed(service, instance) ||
+           agent_slot_is_stray(&service->slots[instance]) ||
            (service->slots[instance].is_stopped_by_hand &&
             agent_supervisor_is_over(service->services->supervisor, service->id, instance));
 }
@@ -98,7 +99,7 @@ void agent_services_record(const agent_service *service, const char *node, const
                            pid_t by, const char *text) {
     agent_entry entry = {.type = type,
                          .service = service->name,
-                         .project = service->program.run->project,
+                         .project = service->program->run->project,
                          .node = node,
                          .by = by};
     agent_events_add(&entry, "%s", text);
@@ -132,13 +133,14 @@ static void free_service(agent_service *service) {
         agent_launcher_drop(service->services, &service->slots[i]);
         agent_last_lines_clear(&service->slots[i].stderr_lines);
         agent_report_deinit(&service->slots[i].report);
+        agent_program_release(service->slots[i].runs);
+        agent_program_release(service->slots[i].program);
     }
     agent_log_destroy(service->log);
     agent_sockets_destroy(service->sockets);
     if (service->stdin_fd >= 0) close(service->stdin_fd);
-    agent_program_deinit(&service->program);
-    if (service->next_program != NULL) agent_program_deinit(service->next_program);
-    free(service->next_program);
+    agent_program_release(service->program);
+    agent_program_release(service->trying);
     free(service->slots);
     free(service);
 }
@@ -210,7 +212,7 @@ agent_service *agent_service_make(agent_services *s, Warren__Agent__Run *run, in
     agent_service *service = mem_alloc(sizeof *service);
     service->services = s;
     service->id = ++s->next_id;
-    agent_program_init(&service->program, run);
+    service->program = agent_program_create(run);
     service->instances = run->instances;
     service->is_kept = run->detach && agent_keep_is_used();
     service->stdin_fd = stdin_fd;
@@ -238,24 +240,13 @@ static void make_room(agent_services *s) {
     if (count >= AGENT_SERVICES_MAX && oldest != NULL) agent_service_remove(s, oldest);
 }
 
-agent_supervised agent_service_spec(agent_service *service, Warren__Agent__Run *run) {
-    agent_services *s = service->services;
+int agent_service_supervise(agent_service *service) {
     agent_supervised spec = {.service_id = service->id,
                              .instances = service->instances,
-                             .restart = (agent_restart)run->restart, // the same numbers
-                             .grace_ms = run->grace_ms,
-                             .stop_signal = (int)run->stop_signal,
-                             .ready = (agent_ready)run->ready,
+                             .rules = agent_program_rules(service->program),
                              .group_id = service->group_id,
-                             .strategy = agent_run_strategy(s, run),
-                             .start_timeout_ms = run->start_timeout_ms};
-    if (run->budget != NULL)
-        spec.budget = (agent_budget){true, run->budget->restarts, run->budget->seconds * 1000};
-    return spec;
-}
-
-int agent_service_supervise(agent_service *service) {
-    agent_supervised spec = agent_service_spec(service, service->program.run);
+                             .strategy =
+                                 agent_run_strategy(service->services, service->program->run)};
     return agent_supervisor_add(service->services->supervisor, &spec);
 }
 

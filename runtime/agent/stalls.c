@@ -83,7 +83,7 @@ static void tell_change(agent_service *service, uint32_t instance, const agent_s
 
 static void end(agent_service *service, slot *sl) {
     agent_heartbeat *heart = &sl->heartbeat;
-    bool is_kill = service->program.run->stall == WARREN__AGENT__RUN__STALL__KILL;
+    bool is_kill = sl->runs->run->stall == WARREN__AGENT__RUN__STALL__KILL;
     (void)snprintf(heart->end_text, sizeof heart->end_text,
                    "%s: its loop had not turned for %.1f s", is_kill ? "killed" : "terminated",
                    (double)heart->stall.still_ms / 1000);
@@ -115,7 +115,7 @@ static void on_answer(const agent_answer *answer, void *user) {
                      !agent_node_has_exited(sl->node) && sl->heartbeat.stall.is_stalled;
         if (!is_it || answer->activity == AGENT_ACTIVITY_WAITS) continue; // it has come back
         keep_stack(service, i, sl, answer);
-        if (service->program.run->stall != WARREN__AGENT__RUN__STALL__STACK) end(service, sl);
+        if (sl->runs->run->stall != WARREN__AGENT__RUN__STALL__STACK) end(service, sl);
     }
 }
 
@@ -131,7 +131,7 @@ static void look_at(agent_service *service, uint32_t instance) {
     if (agent_stall_asks(&sl->heartbeat.stall, turns))
         sl->heartbeat.stall.is_stopped = agent_activity_is_stopped(agent_node_pid(sl->node));
     agent_stall_news news =
-        agent_stall_look(&sl->heartbeat.stall, now_ms, turns, service->program.run->stall_after_ms);
+        agent_stall_look(&sl->heartbeat.stall, now_ms, turns, sl->runs->run->stall_after_ms);
     if (news.begins || news.ends) tell_change(service, instance, &news);
     if (news.acts && !sl->is_draining)
         agent_inquiries_ask(service->services->inquiries, service->id, sl, instance, on_answer,

@@ -84,24 +84,26 @@ bool agent_supervisor_has_decisions(const agent_supervisor *s) {
 
 // ---- services
 
-static bool is_possible(const agent_supervised *spec) {
-    return spec->instances > 0 && spec->instances <= AGENT_INSTANCES_MAX &&
-           spec->grace_ms <= AGENT_GRACE_MAX_MS && spec->start_timeout_ms <= AGENT_GRACE_MAX_MS &&
-           spec->stop_signal >= 0 && spec->stop_signal < NSIG &&
-           spec->budget.restarts <= AGENT_RESTARTS_MAX &&
-           spec->budget.window_ms <= AGENT_RESTARTS_WINDOW_MAX_MS;
+static bool are_possible(const agent_rules *rules) {
+    return rules->grace_ms <= AGENT_GRACE_MAX_MS && rules->start_timeout_ms <= AGENT_GRACE_MAX_MS &&
+           rules->stop_signal >= 0 && rules->stop_signal < NSIG &&
+           rules->budget.restarts <= AGENT_RESTARTS_MAX &&
+           rules->budget.window_ms <= AGENT_RESTARTS_WINDOW_MAX_MS;
 }
 
-static void set_budget(service *svc) {
-    if (!svc->spec.budget.is_set)
-        svc->spec.budget = (agent_budget){false, AGENT_RESTARTS_DEFAULT, AGENT_RESTARTS_WINDOW_MS};
+static agent_rules complete(const agent_rules *rules) {
+    agent_rules all = *rules;
+    if (!all.budget.is_set)
+        all.budget = (agent_budget){false, AGENT_RESTARTS_DEFAULT, AGENT_RESTARTS_WINDOW_MS};
+    return all;
 }
 
 // Up to so many; they do not run yet.
 static void add_instances(service *svc, uint32_t count) {
     svc->instances = mem_resize(svc->instances, count * sizeof *svc->instances);
     for (uint32_t i = svc->spec.instances; i < count; i++)
-        svc->instances[i] = (instance){.phase = HELD,
+        svc->instances[i] = (instance){.rules = svc->spec.rules,
+                                       .phase = HELD,
                                        .backoff_ms = AGENT_BACKOFF_MIN_MS,
                                        .due_at_ms = UINT64_MAX,
                                        .ready_at_ms = UINT64_MAX};
@@ -109,13 +111,14 @@ static void add_instances(service *svc, uint32_t count) {
 }
 
 int agent_supervisor_add(agent_supervisor *s, const agent_supervised *spec) {
-    if (!is_possible(spec)) return MESH_EINVAL;
+    bool is_count = spec->instances > 0 && spec->instances <= AGENT_INSTANCES_MAX;
+    if (!is_count || !are_possible(&spec->rules)) return MESH_EINVAL;
     if (find(s, spec->service_id) != NULL) return MESH_EEXIST;
     if (s->service_count == AGENT_SERVICES_MAX) return MESH_EQUOTA;
 
     service *svc = mem_alloc(sizeof *svc);
     svc->spec = *spec;
-    set_budget(svc);
+    svc->spec.rules = complete(&spec->rules);
     int err = agent_group_join(s, svc);
     if (err != 0) {
         free(svc);
@@ -130,16 +133,15 @@ int agent_supervisor_add(agent_supervisor *s, const agent_supervised *spec) {
     return 0;
 }
 
-int agent_supervisor_change(agent_supervisor *s, const agent_supervised *spec) {
-    service *svc = find(s, spec->service_id);
-    if (svc == NULL) return MESH_ENOTFOUND;
-    if (!is_possible(spec)) return MESH_EINVAL;
-    agent_supervised before = svc->spec;
-    svc->spec = *spec;
-    svc->spec.instances = before.instances;
-    svc->spec.group_id = before.group_id;
-    svc->spec.strategy = before.strategy;
-    set_budget(svc);
+int agent_supervisor_change(agent_supervisor *s, uint32_t service_id, uint32_t index,
+                            const agent_rules *rules) {
+    service *svc = find(s, service_id);
+    bool is_all = index == AGENT_INSTANCE_ALL;
+    if (svc == NULL || (!is_all && index >= svc->spec.instances)) return MESH_ENOTFOUND;
+    if (!are_possible(rules)) return MESH_EINVAL;
+    if (is_all) svc->spec.rules = complete(rules);
+    for (uint32_t i = 0; i < svc->spec.instances; i++)
+        if (is_all || index == i) svc->instances[i].rules = complete(rules);
     return 0;
 }
 
@@ -273,7 +275,7 @@ bool agent_supervisor_is_awaited(const agent_supervisor *s, uint32_t service_id,
     service *svc;
     const instance *in = find_instance(s, service_id, index, &svc);
     return in != NULL && in->phase == RUNNING && !in->is_ready &&
-           (!agent_life_is_automatic(svc) || svc->known != AGENT_SIGN_NONE);
+           (!agent_life_is_automatic(&in->rules) || svc->known != AGENT_SIGN_NONE);
 }
 
 bool agent_supervisor_is_leaving(const agent_supervisor *s, uint32_t service_id, uint32_t index) {

@@ -34,6 +34,8 @@ enum {
     AGENT_DRAIN_ANSWER_MS = 1000, // more than the time to drain: a loop that turns has answered
 };
 
+enum { AGENT_INSTANCE_ALL = UINT32_MAX };
+
 typedef struct agent_supervisor agent_supervisor;
 
 typedef enum agent_restart {
@@ -69,15 +71,21 @@ typedef struct agent_budget {
     uint32_t restarts, window_ms;
 } agent_budget;
 
-typedef struct agent_supervised {
-    uint32_t service_id; // chosen by the driver, never reused
-    uint32_t instances;
+// What one program asks for. Instances of a service may run different ones for hours, as a new
+// release comes to one after the other: each is held to the rules of its own.
+typedef struct agent_rules {
     agent_restart restart;
     uint32_t grace_ms; // from the stop signal to SIGKILL
     int stop_signal;   // 0: SIGTERM
     agent_ready ready;
     uint32_t start_timeout_ms; // 0: AGENT_START_TIMEOUT_MS
     agent_budget budget;
+} agent_rules;
+
+typedef struct agent_supervised {
+    uint32_t service_id; // chosen by the driver, never reused
+    uint32_t instances;
+    agent_rules rules; // of all instances until agent_supervisor_change
     uint32_t group_id; // chosen by the driver; 0: none
     agent_strategy strategy;
 } agent_supervised;
@@ -94,9 +102,10 @@ void agent_supervisor_destroy(agent_supervisor *supervisor);
 // MESH_EEXIST, MESH_EINVAL (a number out of its bounds, another strategy than the group's),
 // MESH_EQUOTA.
 int agent_supervisor_add(agent_supervisor *supervisor, const agent_supervised *service);
-// Other rules for a service (its number of instances and its group stay), from now on.
+// Other rules from now on, for one instance, or for all that there are and will be.
 // MESH_ENOTFOUND, MESH_EINVAL.
-int agent_supervisor_change(agent_supervisor *supervisor, const agent_supervised *service);
+int agent_supervisor_change(agent_supervisor *supervisor, uint32_t service_id, uint32_t instance,
+                            const agent_rules *rules);
 // So many instances from now on: the last ones finish what they have (drain_ms at most) and are
 // stopped, new ones launched. Those that are no longer wanted keep their numbers and are over in
 // the end. MESH_ENOTFOUND, MESH_EINVAL, MESH_ECLOSED: it is over, and there should be more.
@@ -129,18 +138,17 @@ bool agent_supervisor_is_leaving(const agent_supervisor *supervisor, uint32_t se
 
 // ---- for a reload (reload.h), which brings lives of its own
 
-// Whether this sign makes an instance of the service ready; how many ms a new one has for it, and
+// Whether this sign makes an instance with these rules ready; how many ms a new one has for it, and
 // whether it is ready then without.
 bool agent_supervisor_is_enough(const agent_supervisor *supervisor, uint32_t service_id,
-                                agent_sign sign);
+                                const agent_rules *rules, agent_sign sign);
 uint32_t agent_supervisor_patience(const agent_supervisor *supervisor, uint32_t service_id,
-                                   bool *out_is_ready_then);
-// A life that runs and is ready takes the instance's place; the present one, if there is any, is
-// the caller's from now on. False: it is being stopped, or is on its way.
+                                   const agent_rules *rules, bool *out_is_ready_then);
+// A life that runs and is ready takes the instance's place, under its rules; the present one, if
+// there is any, is the caller's from now on. False: it is being stopped, or is on its way.
 bool agent_supervisor_replace(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
                               uint32_t instance);
 
-enum { AGENT_INSTANCE_ALL = UINT32_MAX };
 // Ends it for good: the stop signal and, after the grace time, SIGKILL; or SIGKILL at once. May be
 // said again.
 void agent_supervisor_stop(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,

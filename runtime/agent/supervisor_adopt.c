@@ -48,7 +48,7 @@ void agent_supervisor_adopt(agent_supervisor *s, uint64_t now_ms, uint32_t servi
     in->how = life->how;
     if (life->backoff_ms >= AGENT_BACKOFF_MIN_MS && life->backoff_ms <= AGENT_BACKOFF_MAX_MS)
         in->backoff_ms = life->backoff_ms;
-    adopt_bookings(&in->bookings, life, svc->spec.budget.restarts);
+    adopt_bookings(&in->bookings, life, in->rules.budget.restarts);
     if (life->is_over) {
         in->phase = OVER; // without a decision: it was told when it happened
         in->leaving = STOPPED;

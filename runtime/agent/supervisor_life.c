@@ -16,13 +16,9 @@ void agent_life_launch(agent_supervisor *s, service *svc, uint32_t index) {
 
 // ---- readiness
 
-bool agent_life_is_automatic(const service *svc) {
-    return svc->spec.ready == AGENT_READY_AUTO;
-}
-
 // What a sign must be at least, or be.
-bool agent_life_is_enough(const service *svc, agent_sign sign) {
-    switch (svc->spec.ready) {
+bool agent_life_is_enough(const service *svc, const agent_rules *rules, agent_sign sign) {
+    switch (rules->ready) {
     case AGENT_READY_MESH: return sign == AGENT_SIGN_MESH;
     case AGENT_READY_LISTEN: return sign == AGENT_SIGN_LISTENS;
     case AGENT_READY_MESSAGE: return sign == AGENT_SIGN_MESSAGE;
@@ -37,30 +33,36 @@ static void become_ready(agent_supervisor *s, service *svc, uint32_t index) {
     agent_decide(s, AGENT_NOW_READY, svc, index);
 }
 
-uint32_t agent_life_start_timeout_ms(const service *svc) {
-    return svc->spec.start_timeout_ms != 0 ? svc->spec.start_timeout_ms : AGENT_START_TIMEOUT_MS;
+static uint32_t start_timeout_ms(const agent_rules *rules) {
+    return rules->start_timeout_ms != 0 ? rules->start_timeout_ms : AGENT_START_TIMEOUT_MS;
+}
+
+uint32_t agent_life_patience_ms(const service *svc, const agent_rules *rules,
+                                bool *out_is_ready_then) {
+    *out_is_ready_then = rules->ready == AGENT_READY_STARTED || agent_life_is_automatic(rules);
+    if (!*out_is_ready_then) return start_timeout_ms(rules);
+    if (rules->ready == AGENT_READY_STARTED) return 0;
+    return svc->known != AGENT_SIGN_NONE ? AGENT_SETTLE_KNOWN_MS : AGENT_SETTLE_MS;
 }
 
 static void await_ready(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
     instance *in = &svc->instances[index];
-    if (svc->spec.ready == AGENT_READY_STARTED)
+    bool is_ready_then;
+    if (in->rules.ready == AGENT_READY_STARTED)
         become_ready(s, svc, index);
-    else if (!agent_life_is_automatic(svc))
-        in->ready_at_ms = now_ms + agent_life_start_timeout_ms(svc);
     else
-        in->ready_at_ms = now_ms + (svc->known != AGENT_SIGN_NONE ? (uint64_t)AGENT_SETTLE_KNOWN_MS
-                                                                  : (uint64_t)AGENT_SETTLE_MS);
+        in->ready_at_ms = now_ms + agent_life_patience_ms(svc, &in->rules, &is_ready_then);
 }
 
 // The time for a sign is over: a program that was not asked for one does its work without.
 static void miss_ready(agent_supervisor *s, service *svc, uint32_t index) {
     instance *in = &svc->instances[index];
-    if (agent_life_is_automatic(svc)) {
+    if (agent_life_is_automatic(&in->rules)) {
         become_ready(s, svc, index);
         return;
     }
     in->is_late = true;
-    agent_decide(s, AGENT_TOO_LATE, svc, index)->delay_ms = agent_life_start_timeout_ms(svc);
+    agent_decide(s, AGENT_TOO_LATE, svc, index)->delay_ms = start_timeout_ms(&in->rules);
     agent_life_kill(s, svc, index);
 }
 
@@ -68,7 +70,7 @@ void agent_life_sign(agent_supervisor *s, service *svc, uint32_t index, agent_si
     const instance *in = &svc->instances[index];
     // A node's channel waits until the driver has said that it is launched.
     if (in->phase != RUNNING) return;
-    bool is_ready = agent_life_is_enough(svc, sign);
+    bool is_ready = agent_life_is_enough(svc, &in->rules, sign);
     if (sign > svc->known) svc->known = sign;
     if (is_ready && !in->is_ready && in->leaving == STAYING && !in->is_killed)
         become_ready(s, svc, index);
@@ -89,10 +91,10 @@ static void terminate(agent_supervisor *s, uint64_t now_ms, service *svc, uint32
     instance *in = &svc->instances[index];
     if (in->is_killed) return;
     in->is_draining = false;
-    in->due_at_ms = now_ms + svc->spec.grace_ms;
+    in->due_at_ms = now_ms + in->rules.grace_ms;
     in->ready_at_ms = UINT64_MAX;
     agent_decide(s, AGENT_SIGNAL, svc, index)->signal =
-        svc->spec.stop_signal != 0 ? svc->spec.stop_signal : SIGTERM;
+        in->rules.stop_signal != 0 ? in->rules.stop_signal : SIGTERM;
 }
 
 void agent_life_leave(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
@@ -223,7 +225,7 @@ void agent_life_finish(agent_supervisor *s, service *svc, uint32_t index, agent_
     agent_decision *decision = agent_decide(s, kind, svc, index);
     decision->how = in->how;
     decision->reason = reason;
-    decision->budget = svc->spec.budget;
+    decision->budget = in->rules.budget;
     if (++svc->over_count == svc->spec.instances)
         agent_decide(s, AGENT_ENDED, svc, 0)->exit_code = exit_code_of(svc);
 }
@@ -287,7 +289,7 @@ static void fail(agent_supervisor *s, service *svc, uint32_t index, agent_failur
 static void judge_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
                       uint64_t life_ms) {
     instance *in = &svc->instances[index];
-    const agent_restart policy = svc->spec.restart;
+    const agent_restart policy = in->rules.restart;
     bool is_first = !in->has_lived;
     bool is_clean = in->how.code == 0 && in->how.signal == 0 && !in->is_late;
     in->has_lived = true;
@@ -304,7 +306,7 @@ static void judge_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32
     if (life_ms >= AGENT_BACKOFF_MAX_MS) in->backoff_ms = AGENT_BACKOFF_MIN_MS;
     // Only failures use up the budget; a program that should run again and again is no failure.
     agent_bookings *bookings = agent_group_is_shared(svc) ? &svc->group->bookings : &in->bookings;
-    if (!is_clean && !book_restart(bookings, &svc->spec.budget, now_ms)) {
+    if (!is_clean && !book_restart(bookings, &in->rules.budget, now_ms)) {
         fail(s, svc, index, AGENT_FAILURE_BUDGET);
         return;
     }
@@ -324,7 +326,7 @@ void agent_life_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t
         agent_life_finish(s, svc, index, AGENT_FAILED, AGENT_FAILURE_GROUP);
     } else if (agent_group_holds(svc)) {
         in->has_lived = true;
-        if (svc->spec.restart == AGENT_RESTART_NEVER)
+        if (in->rules.restart == AGENT_RESTART_NEVER)
             agent_life_finish(s, svc, index, AGENT_OVER, 0);
         else
             hold(s, svc, index); // whatever it ended of: it was to end

@@ -7,20 +7,17 @@ static service *find(const agent_supervisor *s, uint32_t service_id) {
     return NULL;
 }
 
-bool agent_supervisor_is_enough(const agent_supervisor *s, uint32_t service_id, agent_sign sign) {
+bool agent_supervisor_is_enough(const agent_supervisor *s, uint32_t service_id,
+                                const agent_rules *rules, agent_sign sign) {
     const service *svc = find(s, service_id);
-    return svc != NULL && agent_life_is_enough(svc, sign);
+    return svc != NULL && agent_life_is_enough(svc, rules, sign);
 }
 
 uint32_t agent_supervisor_patience(const agent_supervisor *s, uint32_t service_id,
-                                   bool *out_is_ready_then) {
+                                   const agent_rules *rules, bool *out_is_ready_then) {
     const service *svc = find(s, service_id);
     *out_is_ready_then = true;
-    if (svc == NULL || svc->spec.ready == AGENT_READY_STARTED) return 0;
-    if (agent_life_is_automatic(svc))
-        return svc->known != AGENT_SIGN_NONE ? AGENT_SETTLE_KNOWN_MS : AGENT_SETTLE_MS;
-    *out_is_ready_then = false;
-    return agent_life_start_timeout_ms(svc);
+    return svc != NULL ? agent_life_patience_ms(svc, rules, out_is_ready_then) : 0;
 }
 
 // One that waits, for its next life or for its group, has no process: the new one takes its place
@@ -39,7 +36,8 @@ bool agent_supervisor_replace(agent_supervisor *s, uint64_t now_ms, uint32_t ser
     if (!can_be_replaced(svc, in)) return false;
     if (in->phase == OVER) svc->over_count--;
     in->bookings.count = 0;
-    *in = (instance){.phase = RUNNING,
+    *in = (instance){.rules = in->rules,
+                     .phase = RUNNING,
                      .leaving = STAYING,
                      .has_lived = true,
                      .is_ready = true,

@@ -25,6 +25,7 @@ typedef struct agent_bookings { // restarts of the latest time, oldest first
 } agent_bookings;
 
 typedef struct instance {
+    agent_rules rules; // of what it runs
     agent_phase phase;
     agent_leaving leaving;
     bool has_lived; // a first life was launched and has ended
@@ -44,10 +45,10 @@ typedef struct instance {
 typedef struct group group;
 
 typedef struct service {
-    agent_supervised spec;
-    agent_sign known; // the strongest sign that an instance of it ever gave
-    uint32_t wanted;  // of spec.instances, which never shrinks: those after them are over, or on
-                      // their way
+    agent_supervised spec; // its rules: of instances that are added
+    agent_sign known;      // the strongest sign that an instance of it ever gave
+    uint32_t wanted; // of spec.instances, which never shrinks: those after them are over, or on
+                     // their way
     uint32_t over_count;
     group *group; // NULL: none
     instance *instances;
@@ -114,9 +115,13 @@ void agent_life_finish(agent_supervisor *s, service *svc, uint32_t index, agent_
 static inline bool agent_life_is_there(const instance *in) { // a process, or one on its way
     return in->phase == LAUNCHING || in->phase == RUNNING;
 }
-bool agent_life_is_automatic(const service *svc);
-bool agent_life_is_enough(const service *svc, agent_sign sign);
-uint32_t agent_life_start_timeout_ms(const service *svc);
+static inline bool agent_life_is_automatic(const agent_rules *rules) {
+    return rules->ready == AGENT_READY_AUTO;
+}
+bool agent_life_is_enough(const service *svc, const agent_rules *rules, agent_sign sign);
+// For a life that was just launched to become ready; it is then, or never.
+uint32_t agent_life_patience_ms(const service *svc, const agent_rules *rules,
+                                bool *out_is_ready_then);
 
 // ---- supervisor_group.c
 int agent_group_join(agent_supervisor *s, service *svc); // MESH_EINVAL: another strategy

@@ -32,6 +32,7 @@ static const char *const names[SUPERVISOR_BUG_COUNT] = {
     "held-forgotten",
     "wanted-smaller",
     "drain-forgotten",
+    "rules-shared",
 };
 
 const char *supervisor_bug_name(supervisor_bug bug) {
@@ -81,6 +82,8 @@ static void hurt_instance(const sim_world *w, const service *svc, instance *in) 
         in->leaving = RECYCLED;
     if (has(w, SUPERVISOR_BUG_DRAIN_FORGOTTEN)) in->is_draining = false;
     if (has(w, SUPERVISOR_BUG_FIRST_FORGOTTEN)) in->has_lived = true;
+    if (has(w, SUPERVISOR_BUG_POLICY_CHANGED)) in->rules.restart = (in->rules.restart + 1) % 3;
+    if (has(w, SUPERVISOR_BUG_RULES_SHARED)) in->rules = svc->spec.rules;
     if (has(w, SUPERVISOR_BUG_HELD_FORGOTTEN) && in->phase == HELD && svc->group != NULL)
         in->phase = RUNNING;
 }
@@ -111,8 +114,6 @@ void sim_bug_hurt(sim_world *w) {
     if (has(w, SUPERVISOR_BUG_NONE)) return;
     for (uint32_t k = 0; k < w->s->service_count; k++) {
         service *svc = w->s->services[k];
-        if (has(w, SUPERVISOR_BUG_POLICY_CHANGED))
-            svc->spec.restart = (agent_restart)mesh_rng_below(&w->bug_rng, 3);
         if (has(w, SUPERVISOR_BUG_WANTED_SMALLER) && svc->wanted > 1) svc->wanted--;
         for (uint32_t i = 0; i < svc->spec.instances; i++)
             if (mesh_rng_below(&w->bug_rng, 4) == 0) hurt_instance(w, svc, &svc->instances[i]);

@@ -91,13 +91,13 @@ static void check_signal(sim_world *w, const sim_service *svc, const agent_decis
     uint32_t id = svc->spec.service_id;
     if (in->life != LIFE_RUNNING) sim_violate(w, "S2: %u.%u does not run", id, d->instance);
     if (d->signal == SIGKILL) {
-        bool is_due = in->term_at_ms != NEVER && w->now_ms >= in->term_at_ms + svc->spec.grace_ms;
+        bool is_due = in->term_at_ms != NEVER && w->now_ms >= in->term_at_ms + in->rules.grace_ms;
         if (!is_due && !in->is_kill_asked && !in->is_late)
             sim_violate(w, "S2: %u.%u is killed before its grace time is over", id, d->instance);
         in->is_killed = true;
         return;
     }
-    if (d->signal != (svc->spec.stop_signal != 0 ? svc->spec.stop_signal : SIGTERM))
+    if (d->signal != (in->rules.stop_signal != 0 ? in->rules.stop_signal : SIGTERM))
         sim_violate(w, "S2: %u.%u gets signal %d", id, d->instance, d->signal);
     if (in->term_at_ms != NEVER) sim_violate(w, "S2: %u.%u is told twice", id, d->instance);
     in->term_at_ms = w->now_ms;
@@ -112,7 +112,7 @@ static void check_drain(sim_world *w, sim_service *svc, uint32_t index) {
 }
 
 static bool has_given(const sim_service *svc, const sim_instance *in) {
-    switch (svc->spec.ready) {
+    switch (in->rules.ready) {
     case AGENT_READY_MESH: return (in->given & 1u << AGENT_SIGN_MESH) != 0;
     case AGENT_READY_LISTEN: return (in->given & 1u << AGENT_SIGN_LISTENS) != 0;
     case AGENT_READY_MESSAGE: return (in->given & 1u << AGENT_SIGN_MESSAGE) != 0;
@@ -121,14 +121,14 @@ static bool has_given(const sim_service *svc, const sim_instance *in) {
     }
 }
 
-static uint64_t start_timeout_ms(const sim_service *svc) {
-    return svc->spec.start_timeout_ms != 0 ? svc->spec.start_timeout_ms : AGENT_START_TIMEOUT_MS;
+static uint64_t start_timeout_ms(const sim_instance *in) {
+    return in->rules.start_timeout_ms != 0 ? in->rules.start_timeout_ms : AGENT_START_TIMEOUT_MS;
 }
 
 static void check_ready(sim_world *w, sim_service *svc, uint32_t index) {
     sim_instance *in = &svc->instances[index];
     uint64_t age_ms = w->now_ms - in->began_at_ms;
-    bool is_settled = svc->spec.ready == AGENT_READY_AUTO && age_ms >= AGENT_SETTLE_MS;
+    bool is_settled = in->rules.ready == AGENT_READY_AUTO && age_ms >= AGENT_SETTLE_MS;
     if (in->life != LIFE_RUNNING || in->is_ready || !sim_is_wanted(in) ||
         (!has_given(svc, in) && !is_settled))
         sim_violate(w, "S8: %u.%u is not ready", svc->spec.service_id, index);
@@ -139,8 +139,8 @@ static void check_ready(sim_world *w, sim_service *svc, uint32_t index) {
 static void check_late(sim_world *w, const sim_service *svc, const agent_decision *d) {
     sim_instance *in = (sim_instance *)&svc->instances[d->instance];
     if (in->life != LIFE_RUNNING || in->is_ready || has_given(svc, in) ||
-        w->now_ms - in->began_at_ms < start_timeout_ms(svc) ||
-        svc->spec.ready == AGENT_READY_AUTO || d->delay_ms != start_timeout_ms(svc))
+        w->now_ms - in->began_at_ms < start_timeout_ms(in) || in->rules.ready == AGENT_READY_AUTO ||
+        d->delay_ms != start_timeout_ms(in))
         sim_violate(w, "S8: %u.%u is not late", svc->spec.service_id, d->instance);
     in->is_late = true;
     w->result.late++;
@@ -156,7 +156,7 @@ static uint32_t recent_restarts(sim_world *w, sim_service *svc, uint32_t index) 
     const sim_restarts *r = restarts_of(w, svc, index);
     uint32_t recent = 0;
     for (uint32_t i = 0; i < r->count; i++)
-        recent += w->now_ms - r->at_ms[i] < svc->spec.budget.window_ms;
+        recent += w->now_ms - r->at_ms[i] < svc->instances[index].rules.budget.window_ms;
     return recent;
 }
 
@@ -165,14 +165,14 @@ static bool is_failure(const sim_instance *in) {
     return !sim_is_clean(in->how) || in->is_late;
 }
 
-static bool is_bad_start(const sim_service *svc, const sim_instance *in) {
+static bool is_bad_start(const sim_instance *in) {
     return !in->has_lived && in->how.code > 0 && in->how.signal == 0 &&
-           in->life_ms < AGENT_START_MS && svc->spec.restart != AGENT_RESTART_ALWAYS;
+           in->life_ms < AGENT_START_MS && in->rules.restart != AGENT_RESTART_ALWAYS;
 }
 
-static bool is_last(const sim_service *svc, const sim_instance *in) {
-    return svc->spec.restart == AGENT_RESTART_NEVER ||
-           (!is_failure(in) && svc->spec.restart != AGENT_RESTART_ALWAYS);
+static bool is_last(const sim_instance *in) {
+    return in->rules.restart == AGENT_RESTART_NEVER ||
+           (!is_failure(in) && in->rules.restart != AGENT_RESTART_ALWAYS);
 }
 
 static void check_backoff(sim_world *w, sim_service *svc, const agent_decision *d) {
@@ -180,13 +180,13 @@ static void check_backoff(sim_world *w, sim_service *svc, const agent_decision *
     uint32_t id = svc->spec.service_id;
     if (!in->was_wanted && !in->is_late)
         sim_violate(w, "S4: %u.%u was told to end: that is no failure", id, d->instance);
-    if (is_last(svc, in) || is_bad_start(svc, in))
+    if (is_last(in) || is_bad_start(in))
         sim_violate(w, "S4: the policy of %u says no to a restart", id);
     if (d->delay_ms < AGENT_BACKOFF_MIN_MS || d->delay_ms > AGENT_BACKOFF_MAX_MS)
         sim_violate(w, "S5: a backoff of %u ms", d->delay_ms);
     if (is_failure(in)) {
         sim_restarts *r = restarts_of(w, svc, d->instance);
-        if (recent_restarts(w, svc, d->instance) >= svc->spec.budget.restarts)
+        if (recent_restarts(w, svc, d->instance) >= in->rules.budget.restarts)
             sim_violate(w, "S4: the budget of %u.%u is used up", id, d->instance);
         if (r->count < RESTARTS_MAX) r->at_ms[r->count++] = w->now_ms;
         w->result.failures++;
@@ -210,7 +210,7 @@ static void check_held(sim_world *w, sim_service *svc, uint32_t index) {
     if (!sim_is_shared(svc) || (!is_any_held && svc->instances[index].was_wanted))
         sim_violate(w, "S7: %u.%u waits for a group that does nothing", svc->spec.service_id,
                     index);
-    if (svc->spec.restart == AGENT_RESTART_NEVER)
+    if (svc->instances[index].rules.restart == AGENT_RESTART_NEVER)
         sim_violate(w, "S4: the policy of %u says no to a restart", svc->spec.service_id);
     svc->instances[index].is_held = true;
 }
@@ -220,12 +220,12 @@ static void check_failed(sim_world *w, sim_service *svc, const agent_decision *d
     sim_group *g = &w->groups[svc->spec.group_id];
     switch (d->reason) {
     case AGENT_FAILURE_START:
-        if (is_bad_start(svc, in)) return;
+        if (is_bad_start(in)) return;
         break;
     case AGENT_FAILURE_BUDGET:
         g->is_given_up |= sim_is_shared(svc);
         w->result.given_up++;
-        if (is_failure(in) && recent_restarts(w, svc, d->instance) >= svc->spec.budget.restarts)
+        if (is_failure(in) && recent_restarts(w, svc, d->instance) >= in->rules.budget.restarts)
             return;
         break;
     default:
@@ -237,7 +237,7 @@ static void check_failed(sim_world *w, sim_service *svc, const agent_decision *d
 static void check_over(sim_world *w, const sim_service *svc, uint32_t index) {
     const sim_instance *in = &svc->instances[index];
     bool is_ending = w->is_ending && (svc->spec.group_id == 0 || !in->is_stopped);
-    if (!in->is_stopped && !is_ending && !is_last(svc, in))
+    if (!in->is_stopped && !is_ending && !is_last(in))
         sim_violate(w, "S4: %u.%u should run again", svc->spec.service_id, index);
 }
 
@@ -309,11 +309,11 @@ static void check_running(sim_world *w, sim_service *svc, uint32_t index) {
     if (!is_told && !is_draining && (in->is_stopped || in->is_recycled))
         sim_violate(w, "S2: %u.%u was not told to end", id, index);
     if (in->term_at_ms != NEVER && !in->is_killed &&
-        w->now_ms >= in->term_at_ms + svc->spec.grace_ms)
+        w->now_ms >= in->term_at_ms + in->rules.grace_ms)
         sim_violate(w, "S2: %u.%u lives on after its grace time", id, index);
     if (in->is_late && !in->is_killed) sim_violate(w, "S8: %u.%u is late and lives", id, index);
-    uint64_t most_ms = svc->spec.ready == AGENT_READY_AUTO ? (uint64_t)AGENT_SETTLE_KNOWN_MS
-                                                           : start_timeout_ms(svc);
+    uint64_t most_ms = in->rules.ready == AGENT_READY_AUTO ? (uint64_t)AGENT_SETTLE_KNOWN_MS
+                                                           : start_timeout_ms(in);
     if (is_wanted && !in->is_ready && age_ms >= most_ms)
         sim_violate(w, "S8: nobody has noticed that %u.%u is not ready", id, index);
     bool is_ready = is_wanted && in->is_ready;

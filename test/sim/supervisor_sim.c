@@ -52,10 +52,10 @@ static sim_service *find(sim_world *w, uint32_t service_id) {
 }
 
 // What a program does with the signal that asks it to end.
-static void hear_stop(sim_world *w, const sim_service *svc, sim_instance *in) {
+static void hear_stop(sim_world *w, sim_instance *in) {
     static const agent_exit ends[] = {{.code = 0}, {.code = 3}, {-1, SIGTERM}};
     if (chance(w, 20)) return; // it is deaf
-    uint64_t at_ms = w->now_ms + sim_below(w, svc->spec.grace_ms * 2 + 1);
+    uint64_t at_ms = w->now_ms + sim_below(w, in->rules.grace_ms * 2 + 1);
     if (at_ms >= in->exit_at_ms) return;
     in->exit_at_ms = at_ms;
     in->end = ends[sim_below(w, 3)];
@@ -84,7 +84,7 @@ static void carry_out(sim_world *w, const agent_decision *d) {
     } else if (d->kind == AGENT_DRAIN) {
         if (!chance(w, 20)) in->drained_at_ms = w->now_ms + sim_below(w, DRAIN_MS);
     } else if (d->kind == AGENT_SIGNAL) {
-        hear_stop(w, svc, in);
+        hear_stop(w, in);
     }
 }
 
@@ -105,21 +105,47 @@ static void choose_end(sim_world *w, sim_instance *in) {
     in->exit_at_ms = w->now_ms + sim_below(w, chance(w, 30) ? 1500 : 30000);
 }
 
-static void choose_sign(sim_world *w, const sim_service *svc, sim_instance *in) {
+static void choose_sign(sim_world *w, sim_instance *in) {
     static const agent_sign wanted[] = {
         [AGENT_READY_AUTO] = AGENT_SIGN_SERVES,    [AGENT_READY_MESH] = AGENT_SIGN_MESH,
         [AGENT_READY_LISTEN] = AGENT_SIGN_LISTENS, [AGENT_READY_MESSAGE] = AGENT_SIGN_MESSAGE,
         [AGENT_READY_STARTED] = AGENT_SIGN_SERVES,
     };
-    in->sign = wanted[svc->spec.ready];
+    in->sign = wanted[in->rules.ready];
     if (!w->is_calm && chance(w, 30)) in->sign = (agent_sign)(1 + sim_below(w, 4));
     in->sign_at_ms = w->now_ms + sim_below(w, w->is_calm ? 500 : 4000);
     if (!w->is_calm && chance(w, 20)) in->sign_at_ms = NEVER;
 }
 
+static agent_rules choose_rules(sim_world *w, uint32_t group_id) {
+    agent_rules rules = {.restart = (agent_restart)(chance(w, 70) ? 0 : sim_below(w, 3)),
+                         .grace_ms = sim_below(w, 3000),
+                         .stop_signal = chance(w, 30) ? SIGINT : 0,
+                         .ready = (agent_ready)sim_below(w, 5),
+                         .start_timeout_ms = chance(w, 20) ? 0 : 1000 + sim_below(w, 4000),
+                         .budget = w->groups[group_id].budget};
+    if (group_id == 0 && chance(w, 50))
+        rules.budget = (agent_budget){true, sim_below(w, 8), 1000 * (1 + sim_below(w, 60))};
+    return rules;
+}
+
+static agent_rules complete(agent_rules rules) {
+    if (!rules.budget.is_set) rules.budget = (agent_budget){false, 5, 60000};
+    return rules;
+}
+
+// It runs another program from now on.
+static void change(sim_world *w, const sim_service *svc, sim_instance *in) {
+    agent_rules rules = choose_rules(w, svc->spec.group_id);
+    uint32_t index = (uint32_t)(in - svc->instances);
+    CHECK(agent_supervisor_change(w->s, svc->spec.service_id, index, &rules) == 0);
+    in->rules = complete(rules);
+}
+
 static void answer(sim_world *w, sim_service *svc, uint32_t index) {
     sim_instance *in = &svc->instances[index];
     uint32_t id = svc->spec.service_id;
+    if (!w->is_calm && chance(w, 10)) change(w, svc, in);
     bool is_wanted = agent_supervisor_wants(w->s, id, index);
     in->answer_at_ms = NEVER;
     // What is under way already when it is stopped runs all the same.
@@ -139,7 +165,7 @@ static void answer(sim_world *w, sim_service *svc, uint32_t index) {
     in->term_at_ms = in->drain_at_ms = in->drained_at_ms = NEVER;
     in->is_drain_told = in->is_drained = false;
     choose_end(w, in);
-    choose_sign(w, svc, in);
+    choose_sign(w, in);
     agent_supervisor_launched(w->s, w->now_ms, id, index);
 }
 
@@ -171,19 +197,11 @@ static void end(sim_world *w, sim_service *svc, uint32_t index) {
 
 static void choose_spec(sim_world *w, agent_supervised *spec) {
     uint32_t group_id = sim_below(w, GROUPS_MAX + 1);
-    const sim_group *g = &w->groups[group_id];
     *spec = (agent_supervised){.service_id = ++w->next_id,
                                .instances = 1 + sim_below(w, INSTANCES_MAX),
-                               .restart = (agent_restart)(chance(w, 70) ? 0 : sim_below(w, 3)),
-                               .grace_ms = sim_below(w, 3000),
-                               .stop_signal = chance(w, 30) ? SIGINT : 0,
-                               .ready = (agent_ready)sim_below(w, 5),
-                               .start_timeout_ms = chance(w, 20) ? 0 : 1000 + sim_below(w, 4000),
-                               .budget = g->budget,
+                               .rules = choose_rules(w, group_id),
                                .group_id = group_id,
-                               .strategy = g->strategy};
-    if (group_id == 0 && chance(w, 50))
-        spec->budget = (agent_budget){true, sim_below(w, 8), 1000 * (1 + sim_below(w, 60))};
+                               .strategy = w->groups[group_id].strategy};
 }
 
 // Whoever has to run now and was not launched waits for its group.
@@ -210,9 +228,9 @@ static void add(sim_world *w) {
         in->answer_at_ms = in->sign_at_ms = in->exit_at_ms = in->term_at_ms = NEVER;
         in->drain_at_ms = in->drained_at_ms = NEVER;
         in->due_at_ms = NEVER;
+        in->rules = complete(svc->spec.rules);
     }
     CHECK(agent_supervisor_add(w->s, &svc->spec) == 0);
-    if (!svc->spec.budget.is_set) svc->spec.budget = (agent_budget){false, 5, 60000};
     take_all(w);
     note_held(svc);
 }
@@ -401,7 +419,7 @@ static void calm_down(sim_world *w) {
             sim_instance *in = &w->services[k].instances[i];
             if (in->life != LIFE_RUNNING || !sim_is_wanted(in)) continue;
             in->exit_at_ms = NEVER;
-            choose_sign(w, &w->services[k], in);
+            choose_sign(w, in);
         }
 }
 

@@ -36,6 +36,7 @@ typedef enum supervisor_bug {
     SUPERVISOR_BUG_HELD_FORGOTTEN,     // one that waits for its group is taken for running
     SUPERVISOR_BUG_WANTED_SMALLER,     // fewer instances are wanted than somebody asked for
     SUPERVISOR_BUG_DRAIN_FORGOTTEN,    // one that has finished what it had is never told to end
+    SUPERVISOR_BUG_RULES_SHARED,       // an instance is held to the rules of another's program
     SUPERVISOR_BUG_COUNT,
 } supervisor_bug;
 

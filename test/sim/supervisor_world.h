@@ -21,6 +21,7 @@ enum {
 typedef enum sim_life { LIFE_NONE, LIFE_ASKED, LIFE_RUNNING } sim_life;
 
 typedef struct sim_instance {
+    agent_rules rules;
     sim_life life;
     uint64_t asked_at_ms, began_at_ms;
     uint64_t answer_at_ms, sign_at_ms, exit_at_ms; // what the world does next; NEVER

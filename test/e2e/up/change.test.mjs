@@ -91,6 +91,21 @@ test('a new program that fails in the second instance is taken back in the first
   assert.deepEqual(nodes.map(({ name, state }) => `${name} ${state}`), ['api.0 up', 'api.1 up', 'api.2 up'])
 })
 
+test('what a change could not bring back is held to the limits of what it runs, until it runs the old program again', async (t) => {
+  const box = await open(t, { update: { parallel: 1 }, limits: { memory: '400M' } })
+  box.api({ env: { WORD: 'new', FAIL: '1' }, limits: { memory: '300M' } })
+  box.write('broken', '')
+  const end = await box.done(['up', '-d'])
+  assert.equal(end.code, 1, end.stderr)
+  const limits = async () => (await box.nodes()).map(({ name, limits: { memoryBytes } }) => `${name} ${memoryBytes >> 20}`)
+  assert.deepEqual(await limits(), ['api.0 300', 'api.1 400', 'api.2 400'])
+  fs.unlinkSync(box.path('broken'))
+  box.api({ env: { WORD: 'old' } })
+  assert.deepEqual((await box.up()).planned, { api: 'revive' })
+  assert.deepEqual(await limits(), ['api.0 400', 'api.1 400', 'api.2 400'])
+  for (let i = 0; i < 9; i++) assert.match(await get(box.port), /^old /)
+})
+
 test('what a change had replaced when the agent was killed is known to run another program', async (t) => {
   const box = await open(t, { update: { parallel: 1 } })
   box.api({ env: { WORD: 'new', HANG: '1' } })

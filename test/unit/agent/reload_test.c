@@ -7,8 +7,10 @@
 #include "test.h"
 
 static agent_reload *open_reload(uint32_t instances, uint32_t parallel) {
-    agent_reload *r = agent_reload_create(&(agent_reload_options){
-        .instances = instances, .parallel = parallel, .drain_ms = 1000, .grace_ms = 500});
+    agent_reload *r = agent_reload_create(
+        &(agent_reload_options){.instances = instances, .parallel = parallel, .drain_ms = 1000});
+    for (uint32_t i = 0; i < instances; i++)
+        agent_reload_grace(r, i, 500);
     return r;
 }
 

@@ -15,12 +15,13 @@ static agent_supervisor *adopt_first(uint32_t instances, const agent_life *life)
     agent_supervisor *s = agent_supervisor_create(1);
     agent_decision d;
     EXPECT_OK(agent_supervisor_add(
-        s, &(agent_supervised){.service_id = ID,
-                               .instances = instances,
-                               .restart = AGENT_RESTART_ON_FAILURE,
-                               .grace_ms = 1000,
-                               .ready = AGENT_READY_MESH,
-                               .budget = {.is_set = true, .restarts = 2, .window_ms = WINDOW_MS}}));
+        s, &(agent_supervised){
+               .service_id = ID,
+               .instances = instances,
+               .rules.restart = AGENT_RESTART_ON_FAILURE,
+               .rules.grace_ms = 1000,
+               .rules.ready = AGENT_READY_MESH,
+               .rules.budget = {.is_set = true, .restarts = 2, .window_ms = WINDOW_MS}}));
     agent_supervisor_adopt(s, NOW_MS, ID, 0, life);
     signals = 0;
     while (agent_supervisor_poll(s, &d)) {

@@ -10,9 +10,9 @@ static agent_supervisor *start(uint32_t instances, agent_restart restart) {
     agent_supervisor *s = agent_supervisor_create(1);
     EXPECT_OK(agent_supervisor_add(s, &(agent_supervised){.service_id = 7,
                                                           .instances = instances,
-                                                          .restart = restart,
-                                                          .grace_ms = 1000,
-                                                          .ready = AGENT_READY_STARTED}));
+                                                          .rules.restart = restart,
+                                                          .rules.grace_ms = 1000,
+                                                          .rules.ready = AGENT_READY_STARTED}));
     return s;
 }
 
@@ -307,9 +307,9 @@ static agent_supervisor *start_awaited(uint32_t instances, agent_ready ready) {
     agent_supervisor *s = agent_supervisor_create(1);
     EXPECT_OK(agent_supervisor_add(s, &(agent_supervised){.service_id = 7,
                                                           .instances = instances,
-                                                          .grace_ms = 1000,
-                                                          .ready = ready,
-                                                          .start_timeout_ms = 3000}));
+                                                          .rules.grace_ms = 1000,
+                                                          .rules.ready = ready,
+                                                          .rules.start_timeout_ms = 3000}));
     for (uint32_t i = 0; i < instances; i++) {
         expect(s, AGENT_LAUNCH);
         agent_supervisor_launched(s, 0, 7, i);
@@ -430,8 +430,8 @@ TEST(the_budget_can_be_chosen_and_what_is_older_than_its_time_does_not_count) {
     agent_supervisor *s = agent_supervisor_create(1);
     EXPECT_OK(agent_supervisor_add(s, &(agent_supervised){.service_id = 7,
                                                           .instances = 1,
-                                                          .ready = AGENT_READY_STARTED,
-                                                          .budget = {true, 2, 10000}}));
+                                                          .rules.ready = AGENT_READY_STARTED,
+                                                          .rules.budget = {true, 2, 10000}}));
     expect(s, AGENT_LAUNCH);
     const uint64_t ends_at_ms[] = {1000, 10000, 12000, 13000}; // 13000: the first is long forgotten
     for (int i = 0; i < 4; i++) {
@@ -454,7 +454,7 @@ TEST(the_budget_can_be_chosen_and_what_is_older_than_its_time_does_not_count) {
 TEST(a_budget_of_none_makes_the_first_failure_the_last) {
     agent_supervisor *s = agent_supervisor_create(1);
     EXPECT_OK(agent_supervisor_add(
-        s, &(agent_supervised){.service_id = 7, .instances = 1, .budget = {true, 0, 60000}}));
+        s, &(agent_supervised){.service_id = 7, .instances = 1, .rules.budget = {true, 0, 60000}}));
     expect(s, AGENT_LAUNCH);
     agent_supervisor_launched(s, 0, 7, 0);
     agent_supervisor_exited(s, 5000, 7, 0, crash);
@@ -466,9 +466,9 @@ TEST(the_signal_of_a_stop_can_be_chosen) {
     agent_supervisor *s = agent_supervisor_create(1);
     EXPECT_OK(agent_supervisor_add(s, &(agent_supervised){.service_id = 7,
                                                           .instances = 1,
-                                                          .grace_ms = 1000,
-                                                          .ready = AGENT_READY_STARTED,
-                                                          .stop_signal = SIGINT}));
+                                                          .rules.grace_ms = 1000,
+                                                          .rules.ready = AGENT_READY_STARTED,
+                                                          .rules.stop_signal = SIGINT}));
     expect(s, AGENT_LAUNCH);
     agent_supervisor_launched(s, 0, 7, 0);
     agent_supervisor_stop(s, 10, 7, 0, false);
@@ -546,8 +546,8 @@ static agent_supervisor *start_group(uint32_t count, agent_strategy strategy) {
     for (uint32_t id = 1; id <= count; id++) {
         EXPECT_OK(agent_supervisor_add(s, &(agent_supervised){.service_id = id,
                                                               .instances = 1,
-                                                              .grace_ms = 1000,
-                                                              .ready = AGENT_READY_STARTED,
+                                                              .rules.grace_ms = 1000,
+                                                              .rules.ready = AGENT_READY_STARTED,
                                                               .group_id = 1,
                                                               .strategy = strategy}));
         agent_supervisor_launched(s, 0, id, 0);
@@ -846,12 +846,12 @@ TEST(random_lives_keep_the_rules) {
         static world w;
         w = (world){.s = agent_supervisor_create(run)};
         EXPECT_OK(agent_supervisor_add(
-            w.s,
-            &(agent_supervised){.service_id = 7,
-                                .instances = INSTANCES,
-                                .restart = (agent_restart)(run % 3),
-                                .grace_ms = 1000,
-                                .ready = run % 2 == 0 ? AGENT_READY_AUTO : AGENT_READY_STARTED}));
+            w.s, &(agent_supervised){.service_id = 7,
+                                     .instances = INSTANCES,
+                                     .rules.restart = (agent_restart)(run % 3),
+                                     .rules.grace_ms = 1000,
+                                     .rules.ready =
+                                         run % 2 == 0 ? AGENT_READY_AUTO : AGENT_READY_STARTED}));
         take_all(&w);
         for (int i = 0; i < STEPS && !w.is_ended; i++)
             step(&w, &seed);

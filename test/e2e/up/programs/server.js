@@ -1,7 +1,9 @@
 // Answers with a variable of its environment and its pid. FAIL: of those that say ready after it is set, all but the first FAIL fail; with HANG they wait.
+// An old one fails when there is a file `broken`.
 const fs = require('node:fs')
 const http = require('node:http')
 const { PORT, WORD = '', FAIL, HANG } = process.env
+if (WORD === 'old' && fs.existsSync('broken')) process.exit(4)
 if ((FAIL ?? HANG) !== undefined) {
   const mark = `${process.cwd()}/starts`
   fs.appendFileSync(mark, '.')
