@@ -45,6 +45,7 @@ typedef struct agent {
     agent_clients *clients;
     agent_secrets *secrets;
     agent_releases *releases;
+    agent_fetching *fetching;
     agent_cluster *cluster; // NULL: this host is in none
     agent_cluster *opening; // a name is looked up for it
     agent_new_host keys;    // that it will have in its next one
@@ -71,6 +72,7 @@ static void close_all(agent *a) {
     agent_services_destroy(a->services);
     agent_store_destroy(a->store); // before whoever waits for it
     agent_secrets_destroy(a->secrets);
+    agent_fetching_destroy(a->fetching);
     agent_releases_destroy(a->releases);
     agent_keep_quit();
     for (int i = 0; i < SIGNAL_COUNT; i++)
@@ -173,6 +175,7 @@ static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
     agent_cluster_options options = {.loop = &a->loop,
                                      .dir = a->options->dir,
                                      .members = agent_services_members(a->services),
+                                     .fetching = a->fetching,
                                      .on_opened = on_cluster_opened,
                                      .on_closed = on_cluster_closed,
                                      .on_changed = on_hosts_changed,
@@ -407,6 +410,7 @@ static int open_all(agent *a, int listen_fd) {
     make_keys(a);
     a->releases = agent_releases_create(
         &(agent_releases_options){&a->loop, a->options->dir, sign_release, a});
+    a->fetching = agent_fetching_create(&a->loop, a->releases);
     if (!a->options->is_ephemeral) adopt(a);
     on_child(&a->child, SIGCHLD); // those of the program whose place this one took
     agent_clients_options options = {.loop = &a->loop,

@@ -157,7 +157,6 @@ static void finish_close(agent_cluster *c) {
     c->is_lost = true;
     cluster_discovery_close(c);
     cluster_enrol_close(c);
-    cluster_fetch_close(c);
     cluster_links_close(c);
     mesh_resolver_close(c->resolver);
     uv_close((uv_handle_t *)&c->timer, on_closed);
@@ -167,7 +166,8 @@ static void finish_close(agent_cluster *c) {
 void agent_cluster_close(agent_cluster *c) {
     if (c == NULL || c->is_closing) return;
     c->is_closing = true;
-    // The members are freed while the good-bye below is still under way.
+    // Others are freed while the good-bye below is still under way.
+    cluster_fetch_close(c);
     if (c->links != NULL) cluster_links_forget_members(c);
     if (c->replica != NULL) cluster_registry_close(c);
     if (c->is_lost) {

@@ -51,8 +51,7 @@ void cluster_fetch_open(agent_cluster *c) {
     if (c->options.fetching == NULL) return;
     agent_fetch_net net = {c, each_host, send_it, queued, dial};
     c->is_fetching = true;
-    agent_fetch_attach(agent_fetching_core(c->options.fetching), &net);
-    work(c);
+    agent_fetching_attach(c->options.fetching, &net, &c->identity->credentials.trust);
 }
 
 void cluster_fetch_close(agent_cluster *c) {
@@ -62,8 +61,7 @@ void cluster_fetch_close(agent_cluster *c) {
     }
     if (!has_fetch(c)) return;
     c->is_fetching = false;
-    agent_fetch_attach(agent_fetching_core(c->options.fetching), NULL);
-    work(c);
+    agent_fetching_attach(c->options.fetching, NULL, NULL);
 }
 
 int cluster_fetch_take(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN], mesh_bytes message) {

@@ -14,7 +14,7 @@ enum {
     BUSY_MS = 500,
     VAIN_MAX = 3, // answers without anything, then others are asked
     REST_MS = 3000,
-    REST_LATE_MS = 30000,
+    REST_LATE_MS = 10000,
     ENOUGH = 4, // that have something, or may have
     DIALS_MAX = 2,
 };
