@@ -13,6 +13,7 @@
 #include "cli/config_print.h"
 #include "cli/duration.h"
 #include "cli/json.h"
+#include "cli/project.h"
 
 enum { OPTION_ENV, OPTION_OUTPUT, OPTION_FORCE, OPTION_TIMEOUT, OPTION_JSON };
 
@@ -47,24 +48,24 @@ static json_t *warnings_of(const json_t *result) {
 
 // ---- check
 
-static int check(const config_command *command, const json_t *result) {
+// What `up` would say.
+static int check(const config_command *command, json_t *result) {
+    cli_project_judge(result);
     bool is_good = problem_count(result) == 0;
     const json_t *project = json_object_get(result, "project");
     if (command->is_json) {
-        cli_json_print(json_pack("{s:O, s:b, s:O, s:o}", "file", json_object_get(result, "file"),
+        cli_json_print(json_pack("{s:O, s:b, s:O, s:O}", "file", json_object_get(result, "file"),
                                  "ok", is_good, "problems", json_object_get(result, "problems"),
-                                 "warnings", warnings_of(result)));
+                                 "warnings", json_object_get(result, "warnings")));
         return is_good ? CLI_DONE : CLI_USAGE;
     }
     cli_config_print_problems(stdout, result);
     cli_config_print_warnings(stdout, result);
     if (!is_good) return CLI_USAGE;
     size_t count = json_array_size(json_object_get(project, "services"));
-    bool is_refused = json_array_size(json_object_get(result, "planned")) > 0;
-    (void)printf(
-        "%s: %zu %s, %s\n", cli_config_path(json_string_value(json_object_get(result, "file"))),
-        count, count == 1 ? "service" : "services",
-        is_refused ? "but `warren up` refuses it for what is not carried out" : "no problem");
+    (void)printf("%s: %zu %s, no problem\n",
+                 cli_config_path(json_string_value(json_object_get(result, "file"))), count,
+                 count == 1 ? "service" : "services");
     return CLI_DONE;
 }
 
@@ -73,6 +74,7 @@ static int check(const config_command *command, const json_t *result) {
 static int show(const config_command *command, const json_t *result) {
     const json_t *project = json_object_get(result, "project");
     cli_config_print_warnings(stderr, result);
+    cli_config_print_planned(stderr, result);
     if (command->is_json)
         cli_json_print(json_deep_copy(project));
     else
@@ -121,6 +123,7 @@ static int import(const config_command *command, const json_t *result) {
         return CLI_DONE;
     }
     cli_config_print_warnings(stderr, result);
+    cli_config_print_planned(stderr, result);
     (void)printf("wrote %s\n", cli_config_path(path));
     return CLI_DONE;
 }

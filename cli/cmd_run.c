@@ -350,14 +350,11 @@ static int judge(run_request *r) {
     r->body.env = environ;
     while (environ[r->body.n_env] != NULL)
         r->body.n_env++;
-    size_t len = warren__agent__run__get_packed_size(&r->body);
-    if (len <= AGENT_RUN_LEN_MAX && r->body.n_env <= AGENT_RUN_WORDS_MAX &&
-        r->body.n_args <= AGENT_RUN_WORDS_MAX)
-        return CLI_DONE;
+    if (cli_run_fits(&r->body)) return CLI_DONE;
     cli_say("arguments and environment are too long: %zu KiB and %zu words, where %d KiB and %d "
             "words of each fit",
-            len >> 10, r->body.n_env + r->body.n_args, AGENT_RUN_LEN_MAX >> 10,
-            AGENT_RUN_WORDS_MAX);
+            warren__agent__run__get_packed_size(&r->body) >> 10, r->body.n_env + r->body.n_args,
+            AGENT_RUN_LEN_MAX >> 10, AGENT_RUN_WORDS_MAX);
     return CLI_USAGE;
 }
 

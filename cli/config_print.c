@@ -52,6 +52,9 @@ void cli_config_print_problems(FILE *to, const json_t *result) {
 
 void cli_config_print_warnings(FILE *to, const json_t *result) {
     print_list(to, result, "warnings", "warning: ");
+}
+
+void cli_config_print_planned(FILE *to, const json_t *result) {
     print_list(to, result, "planned", "warning: ");
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/services.h"
 #include "cli/args.h"
 #include "cli/config_print.h"
 #include "cli/run_words.h"
@@ -135,19 +136,43 @@ void cli_project_take(cli_project *project, json_t *answer) {
         take_service(&project->services[i], service, project->name);
 }
 
+static void judge_len(json_t *problems, const cli_project *project, const Warren__Agent__Run *run) {
+    char key[128], text[256];
+    if (cli_run_fits(run)) return;
+    (void)snprintf(key, sizeof key, "services.%.100s", run->name);
+    (void)snprintf(text, sizeof text,
+                   "%s: arguments and variables are too long together: %d KiB and %d words of each "
+                   "fit",
+                   key, AGENT_RUN_LEN_MAX >> 10, AGENT_RUN_WORDS_MAX);
+    json_array_append_new(problems,
+                          json_pack("{s:s, s:n, s:n, s:s, s:s, s:n}", "file", project->file, "line",
+                                    "column", "key", key, "text", text, "suggestion"));
+}
+
+void cli_project_judge(json_t *answer) {
+    json_t *problems = json_object_get(answer, "problems");
+    if (json_is_object(json_object_get(answer, "project"))) {
+        cli_project project = {0};
+        cli_project_take(&project, json_incref(answer));
+        for (size_t i = 0; i < project.count; i++)
+            judge_len(problems, &project, &project.services[i].run);
+        cli_project_deinit(&project);
+    }
+    json_array_extend(problems, json_object_get(answer, "planned"));
+}
+
 int cli_project_load(const cli_config_request *request, cli_project *out) {
     *out = (cli_project){.json = cli_config_load(request)};
     if (out->json == NULL) return CLI_USAGE;
+    cli_project_judge(out->json);
     if (json_array_size(json_object_get(out->json, "problems")) > 0) {
         cli_config_print_problems(stderr, out->json);
+        if (json_array_size(json_object_get(out->json, "planned")) > 0)
+            cli_say("what is not carried out would be left out: take it out of the file to go on "
+                    "without it");
         return CLI_USAGE;
     }
     cli_config_print_warnings(stderr, out->json);
-    if (json_array_size(json_object_get(out->json, "planned")) > 0) {
-        cli_say("what is not carried out would be left out: take it out of the file to go on "
-                "without it");
-        return CLI_USAGE;
-    }
     cli_project_take(out, out->json);
     return CLI_DONE;
 }

@@ -22,7 +22,10 @@ typedef struct cli_project {
     size_t count;
 } cli_project;
 
-// Reads it; tells its problems, and what is asked for that cannot be carried out. An exit code.
+// Adds to the problems of an answer of cli_config_load what nobody would run: what is not carried
+// out (its `planned`), and a service that is too long for the agent.
+void cli_project_judge(json_t *answer);
+// Reads it; tells its problems. An exit code.
 int cli_project_load(const cli_config_request *request, cli_project *out);
 // The same of an answer of cli_config_load without problems, which it takes.
 void cli_project_take(cli_project *out, json_t *answer);

@@ -1,10 +1,11 @@
 #include "cli/run_words.h"
 
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "agent/services.h"
 
 const cli_choice cli_run_restarts = {
     "restart", "on-failure, always or never", {"on-failure", "always", "never"}};
@@ -39,4 +40,9 @@ int cli_run_signal(const char *text) {
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
         if (strcasecmp(aliases[i].name, name) == 0) return aliases[i].number;
     return number_of(text);
+}
+
+bool cli_run_fits(const Warren__Agent__Run *run) {
+    return warren__agent__run__get_packed_size(run) <= AGENT_RUN_LEN_MAX &&
+           run->n_env <= AGENT_RUN_WORDS_MAX && run->n_args <= AGENT_RUN_WORDS_MAX;
 }

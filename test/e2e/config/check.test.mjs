@@ -72,12 +72,23 @@ test('what the values mean is judged too: files, signals, ports, groups, times',
   ]) assert.equal(texts.filter((text) => expected.test(text)).length, 1, `${expected} in\n${texts.join('\n')}`)
 })
 
-test('what is not carried out yet is accepted with a warning', async (t) => {
+test('what is not carried out yet is a problem, as it is for `up`', async (t) => {
   const box = await Sandbox.open(t)
   box.config({ services: { api: { entry: 'app.js', health: { http: '/healthz' } } } })
-  const { stdout } = await box.ok(['config', 'check'])
-  assert.match(stdout, /^warren\.config\.mjs:6:9: warning: services\.api\.health\.http is not carried out yet\n/)
-  assert.match(stdout, /\nwarren\.config\.mjs: 1 service, but `warren up` refuses it for what is not carried out\n$/)
+  assert.deepEqual(await box.problems(), ['warren.config.mjs:6:9: services.api.health.http is not carried out yet'])
+})
+
+test('a service that is too long for the agent is a problem, as it is for `up`', async (t) => {
+  const box = await Sandbox.open(t)
+  const args = Array.from({ length: 5 }, () => 'x'.repeat(30000))
+  box.config({ services: { api: { entry: 'app.js', args }, app: { entry: 'app.js' } } })
+  const problem = 'warren.config.mjs: services.api: arguments and variables are too long together: 120 KiB and 4096 words of each fit'
+  assert.deepEqual(await box.problems(), [problem])
+  const { stdout } = await box.done(['config', 'check', '--json'])
+  assert.deepEqual([JSON.parse(stdout).ok, JSON.parse(stdout).problems[0].key], [false, 'services.api'])
+  const up = await box.done(['up', '-d'])
+  assert.deepEqual([up.code, up.stderr], [2, `${problem}\n`])
+  assert.equal((await box.done(['ps'])).code, 4) // no agent was started for it
 })
 
 test('what is said about hosts is judged: what goes together, how much, and names that are meant', async (t) => {
