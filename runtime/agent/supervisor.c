@@ -41,15 +41,15 @@ uint64_t agent_supervisor_random(agent_supervisor *s) {
     return x ^ (x >> 31);
 }
 
-static service *find(const agent_supervisor *s, uint32_t service_id) {
+service *agent_supervisor_find(const agent_supervisor *s, uint32_t service_id) {
     for (uint32_t i = 0; i < s->service_count; i++)
         if (s->services[i]->spec.service_id == service_id) return s->services[i];
     return NULL;
 }
 
-static instance *find_instance(const agent_supervisor *s, uint32_t service_id, uint32_t index,
-                               service **out_service) {
-    service *svc = find(s, service_id);
+instance *agent_supervisor_find_instance(const agent_supervisor *s, uint32_t service_id,
+                                         uint32_t index, service **out_service) {
+    service *svc = agent_supervisor_find(s, service_id);
     if (svc == NULL || index >= svc->spec.instances) return NULL;
     *out_service = svc;
     return &svc->instances[index];
@@ -113,7 +113,7 @@ static void add_instances(service *svc, uint32_t count) {
 int agent_supervisor_add(agent_supervisor *s, const agent_supervised *spec) {
     bool is_count = spec->instances > 0 && spec->instances <= AGENT_INSTANCES_MAX;
     if (!is_count || !are_possible(&spec->rules)) return MESH_EINVAL;
-    if (find(s, spec->service_id) != NULL) return MESH_EEXIST;
+    if (agent_supervisor_find(s, spec->service_id) != NULL) return MESH_EEXIST;
     if (s->service_count == AGENT_SERVICES_MAX) return MESH_EQUOTA;
 
     service *svc = mem_alloc(sizeof *svc);
@@ -135,7 +135,7 @@ int agent_supervisor_add(agent_supervisor *s, const agent_supervised *spec) {
 
 int agent_supervisor_change(agent_supervisor *s, uint32_t service_id, uint32_t index,
                             const agent_rules *rules) {
-    service *svc = find(s, service_id);
+    service *svc = agent_supervisor_find(s, service_id);
     bool is_all = index == AGENT_INSTANCE_ALL;
     if (svc == NULL || (!is_all && index >= svc->spec.instances)) return MESH_ENOTFOUND;
     if (!are_possible(rules)) return MESH_EINVAL;
@@ -147,7 +147,7 @@ int agent_supervisor_change(agent_supervisor *s, uint32_t service_id, uint32_t i
 
 int agent_supervisor_scale(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                            uint32_t instances, uint32_t drain_ms) {
-    service *svc = find(s, service_id);
+    service *svc = agent_supervisor_find(s, service_id);
     if (svc == NULL) return MESH_ENOTFOUND;
     if (instances == 0 || instances > AGENT_INSTANCES_MAX || drain_ms > AGENT_DRAIN_MAX_MS)
         return MESH_EINVAL;
@@ -166,7 +166,7 @@ int agent_supervisor_scale(agent_supervisor *s, uint64_t now_ms, uint32_t servic
 void agent_supervisor_drained(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                               uint32_t index) {
     service *svc;
-    if (find_instance(s, service_id, index, &svc) != NULL)
+    if (agent_supervisor_find_instance(s, service_id, index, &svc) != NULL)
         agent_life_drained(s, now_ms, svc, index);
 }
 
@@ -186,7 +186,7 @@ void agent_supervisor_remove(agent_supervisor *s, uint32_t service_id) {
 void agent_supervisor_launched(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                                uint32_t index) {
     service *svc;
-    const instance *in = find_instance(s, service_id, index, &svc);
+    const instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     if (in == NULL || in->phase != LAUNCHING) return;
     agent_life_begin(s, now_ms, svc, index);
     agent_group_advance(s, now_ms, svc->group);
@@ -195,7 +195,7 @@ void agent_supervisor_launched(agent_supervisor *s, uint64_t now_ms, uint32_t se
 void agent_supervisor_not_launched(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                                    uint32_t index) {
     service *svc;
-    instance *in = find_instance(s, service_id, index, &svc);
+    instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     if (in == NULL || in->phase != LAUNCHING) return;
     // One that was stopped before it could start keeps the end of its life before, if any.
     if (in->leaving == STAYING) in->how = (agent_exit){.code = 1};
@@ -206,7 +206,7 @@ void agent_supervisor_not_launched(agent_supervisor *s, uint64_t now_ms, uint32_
 void agent_supervisor_exited(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                              uint32_t index, agent_exit how) {
     service *svc;
-    instance *in = find_instance(s, service_id, index, &svc);
+    instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     if (in == NULL || in->phase != RUNNING) return;
     in->how = how;
     agent_life_end(s, now_ms, svc, index, now_ms - in->started_at_ms);
@@ -216,7 +216,7 @@ void agent_supervisor_exited(agent_supervisor *s, uint64_t now_ms, uint32_t serv
 void agent_supervisor_sign(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                            uint32_t index, agent_sign sign) {
     service *svc;
-    if (find_instance(s, service_id, index, &svc) == NULL) return;
+    if (agent_supervisor_find_instance(s, service_id, index, &svc) == NULL) return;
     agent_life_sign(s, svc, index, sign);
     agent_group_advance(s, now_ms, svc->group);
 }
@@ -225,7 +225,7 @@ void agent_supervisor_sign(agent_supervisor *s, uint64_t now_ms, uint32_t servic
 
 void agent_supervisor_stop(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                            uint32_t index, bool is_kill) {
-    service *svc = find(s, service_id);
+    service *svc = agent_supervisor_find(s, service_id);
     if (svc == NULL) return;
     for (uint32_t i = 0; i < svc->spec.instances; i++)
         if (index == AGENT_INSTANCE_ALL || index == i) agent_life_stop(s, now_ms, svc, i, is_kill);
@@ -245,7 +245,7 @@ void agent_supervisor_stop_all(agent_supervisor *s, uint64_t now_ms, bool is_kil
 
 void agent_supervisor_restart(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                               uint32_t index) {
-    service *svc = find(s, service_id);
+    service *svc = agent_supervisor_find(s, service_id);
     if (svc == NULL) return;
     for (uint32_t i = 0; i < svc->wanted; i++)
         if (index == AGENT_INSTANCE_ALL || index == i) agent_life_restart(s, now_ms, svc, i);
@@ -254,12 +254,12 @@ void agent_supervisor_restart(agent_supervisor *s, uint64_t now_ms, uint32_t ser
 
 bool agent_supervisor_wants(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
     service *svc;
-    const instance *in = find_instance(s, service_id, index, &svc);
+    const instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     return in != NULL && in->phase == LAUNCHING && in->leaving == STAYING;
 }
 
 bool agent_supervisor_is_over(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
-    const service *svc = find(s, service_id);
+    const service *svc = agent_supervisor_find(s, service_id);
     if (svc == NULL) return true;
     if (index == AGENT_INSTANCE_ALL) return svc->over_count == svc->spec.instances;
     return index >= svc->spec.instances || svc->instances[index].phase == OVER;
@@ -267,20 +267,20 @@ bool agent_supervisor_is_over(const agent_supervisor *s, uint32_t service_id, ui
 
 bool agent_supervisor_is_ready(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
     service *svc;
-    const instance *in = find_instance(s, service_id, index, &svc);
+    const instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     return in != NULL && in->phase == RUNNING && in->is_ready && in->leaving == STAYING;
 }
 
 bool agent_supervisor_is_awaited(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
     service *svc;
-    const instance *in = find_instance(s, service_id, index, &svc);
+    const instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     return in != NULL && in->phase == RUNNING && !in->is_ready &&
            (!agent_life_is_automatic(&in->rules) || svc->known != AGENT_SIGN_NONE);
 }
 
 bool agent_supervisor_is_leaving(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
     service *svc;
-    const instance *in = find_instance(s, service_id, index, &svc);
+    const instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     return in != NULL && in->phase == RUNNING && in->leaving != STAYING;
 }
 

@@ -2,21 +2,10 @@
 #include "agent/supervisor_state.h"
 #include "core/mem.h"
 
-static instance *find(const agent_supervisor *s, uint32_t service_id, uint32_t index,
-                      service **out_service) {
-    for (uint32_t i = 0; i < s->service_count; i++) {
-        service *svc = s->services[i];
-        if (svc->spec.service_id != service_id) continue;
-        *out_service = svc;
-        return index < svc->spec.instances ? &svc->instances[index] : NULL;
-    }
-    return NULL;
-}
-
 bool agent_supervisor_look(const agent_supervisor *s, uint32_t service_id, uint32_t index,
                            agent_life *out) {
     service *svc;
-    const instance *in = find(s, service_id, index, &svc);
+    const instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     if (in == NULL) return false;
     *out = (agent_life){.is_running = in->phase == RUNNING,
                         .is_over = in->phase == OVER,
@@ -42,7 +31,7 @@ static void adopt_bookings(agent_bookings *b, const agent_life *life, uint32_t m
 void agent_supervisor_adopt(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                             uint32_t index, const agent_life *life) {
     service *svc;
-    instance *in = find(s, service_id, index, &svc);
+    instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     if (in == NULL || in->phase == OVER || in->phase == RUNNING) return;
     in->has_lived = life->has_lived;
     in->how = life->how;

@@ -1,21 +1,15 @@
 // What a reload asks and tells: it brings lives of its own.
 #include "agent/supervisor_state.h"
 
-static service *find(const agent_supervisor *s, uint32_t service_id) {
-    for (uint32_t i = 0; i < s->service_count; i++)
-        if (s->services[i]->spec.service_id == service_id) return s->services[i];
-    return NULL;
-}
-
 bool agent_supervisor_is_enough(const agent_supervisor *s, uint32_t service_id,
                                 const agent_rules *rules, agent_sign sign) {
-    const service *svc = find(s, service_id);
+    const service *svc = agent_supervisor_find(s, service_id);
     return svc != NULL && agent_life_is_enough(svc, rules, sign);
 }
 
 uint32_t agent_supervisor_patience(const agent_supervisor *s, uint32_t service_id,
                                    const agent_rules *rules, bool *out_is_ready_then) {
-    const service *svc = find(s, service_id);
+    const service *svc = agent_supervisor_find(s, service_id);
     *out_is_ready_then = true;
     return svc != NULL ? agent_life_patience_ms(svc, rules, out_is_ready_then) : 0;
 }
@@ -30,7 +24,7 @@ static bool can_be_replaced(const service *svc, const instance *in) {
 
 bool agent_supervisor_replace(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                               uint32_t index) {
-    service *svc = find(s, service_id);
+    service *svc = agent_supervisor_find(s, service_id);
     if (svc == NULL || index >= svc->wanted) return false;
     instance *in = &svc->instances[index];
     if (!can_be_replaced(svc, in)) return false;

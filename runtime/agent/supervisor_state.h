@@ -86,6 +86,9 @@ struct agent_supervisor {
 };
 
 // ---- supervisor.c
+service *agent_supervisor_find(const agent_supervisor *s, uint32_t service_id); // NULL: none
+instance *agent_supervisor_find_instance(const agent_supervisor *s, uint32_t service_id,
+                                         uint32_t index, service **out_service); // the same
 agent_decision *agent_decide(agent_supervisor *s, agent_decision_kind kind, const service *svc,
                              uint32_t index);
 uint64_t agent_supervisor_random(agent_supervisor *s);
