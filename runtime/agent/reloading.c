@@ -373,6 +373,22 @@ void agent_reloading_drained(agent_reloading *r, uint32_t at, uint32_t connectio
 
 // ---- begin and end
 
+// One that is over stays so, unless it has failed, or gets another program.
+static int judge_instance(const agent_service *service, const agent_reload_request *request,
+                          agent_refusal *refusal) {
+    uint32_t instance = request->instance;
+    if (instance == AGENT_INSTANCE_ALL || request->run != NULL ||
+        agent_service_has_failed(service, instance) ||
+        !agent_supervisor_is_over(service->services->supervisor, service->id, instance))
+        return 0;
+    char name[AGENT_NODE_NAME_LEN_MAX];
+    agent_service_node_name(service, instance, name);
+    (void)snprintf(refusal->text, sizeof refusal->text,
+                   "%s does not run, so there is nothing to reload (`warren restart %s` starts it)",
+                   name, name);
+    return agent_refuse(refusal, 1, MESH_ENOTFOUND);
+}
+
 static int judge(const agent_service *service, const agent_reload_request *request,
                  agent_refusal *refusal) {
     if (service->services->is_closed) {
@@ -398,7 +414,7 @@ static int judge(const agent_service *service, const agent_reload_request *reque
                        service->name);
         return agent_refuse(refusal, 1, MESH_ENOTFOUND);
     }
-    return 0;
+    return judge_instance(service, request, refusal);
 }
 
 // One that has done its work gets no other chance. Of another program, each that should run is

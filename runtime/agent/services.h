@@ -95,8 +95,8 @@ typedef struct agent_reload_request {
     uint32_t parallel; // 0: all at once
     uint32_t drain_ms; // 0: the default
     // The new ones run this from now on, also when they are started again. Of all instances: when
-    // one fails, all run again what they ran. NULL: each what it runs. Its name, number of
-    // instances and group are not looked at.
+    // one fails, all run again what they ran. NULL: each what it runs. It is judged like
+    // any other, its group is the present one; its name and number of instances change nothing.
     Warren__Agent__Run *run; // taken, also on failure
     pid_t by;                // who asks for it
 } agent_reload_request;

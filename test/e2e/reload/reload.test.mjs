@@ -245,10 +245,23 @@ test('no call through the mesh fails while those that serve it are replaced, and
 })
 
 test('what cannot be reloaded is said', async (t) => {
-  const { box } = await openWeb(t, 1)
+  const { box } = await openWeb(t, 2)
   const unknown = await box.done(['reload', 'wbe'])
   assert.equal(unknown.code, 3)
   assert.match(unknown.stderr, /did you mean web/)
   assert.equal((await box.done(['reload'])).code, 2)
   assert.equal((await box.done(['reload', 'web', '--parallel', '0'])).code, 2)
+})
+
+test('one that was stopped is not reloaded: alone, that is refused, and what would start it is said', async (t) => {
+  const { box } = await openWeb(t, 2)
+  assert.equal((await box.done(['stop', 'web.1'])).code, 0)
+  const refused = await box.done(['reload', 'web.1'])
+  assert.deepEqual([refused.code, refused.stdout], [1, ''])
+  assert.equal(refused.stderr, 'warren: web.1 does not run, so there is nothing to reload (`warren restart web.1` starts it)\n')
+  const whole = await box.done(['reload', 'web'])
+  assert.equal(whole.code, 0)
+  assert.match(whole.stdout, /\nreloaded web: 1 instance in/)
+  assert.equal((await box.done(['restart', 'web.1'])).code, 0)
+  assert.equal((await box.done(['reload', 'web.1'])).code, 0)
 })
