@@ -141,19 +141,26 @@ static const agent_elders_events elders_events = {on_exited, agent_launcher_stop
 
 // ---- adopting
 
+// What it runs; NULL: it cannot be read, or would be refused.
+static Warren__Agent__Run *judged_run(const agent_services *s,
+                                      const Warren__Keeper__Service *state) {
+    Warren__Agent__Run *run = warren__agent__run__unpack(NULL, state->run.len, state->run.data);
+    agent_refusal refusal = {.text = "it cannot be read"};
+    if (run != NULL && agent_run_judge(s, run, &refusal) == 0) return run;
+    agent_say("%s cannot be adopted, and its instances end: %s", state->name, refusal.text);
+    if (run != NULL) warren__agent__run__free_unpacked(run, NULL);
+    return NULL;
+}
+
 static void adopt_service(agent_services *s, const thing *t) {
     Warren__Keeper__Service *state =
         warren__keeper__service__unpack(NULL, t->state.len, t->state.data);
-    if (state == NULL) return;
-    Warren__Agent__Run *run = warren__agent__run__unpack(NULL, state->run.len, state->run.data);
-    agent_refusal refusal;
-    s->next_id = (uint32_t)t->id - 1;
-    if (run != NULL && agent_run_judge(s, run, &refusal) != 0) {
-        agent_say("%s cannot be adopted: %s", state->name, refusal.text);
-        warren__agent__run__free_unpacked(run, NULL);
-        run = NULL;
-    }
-    if (run != NULL) {
+    Warren__Agent__Run *run = state != NULL ? judged_run(s, state) : NULL;
+    s->next_id = (uint32_t)t->id;
+    if (run == NULL) {
+        agent_keep_drop(WARREN__KEEPER__KIND__SERVICE, t->id);
+    } else {
+        s->next_id--; // it keeps its id
         uint32_t instances = run->instances, slots = state->slots;
         if (state->instances > 0 && state->instances <= AGENT_INSTANCES_MAX)
             instances = state->instances;
@@ -164,7 +171,14 @@ static void adopt_service(agent_services *s, const thing *t) {
         service->exit_code = state->exit_code;
         if (agent_service_supervise(service) != 0) agent_service_remove(s, service);
     }
-    warren__keeper__service__free_unpacked(state, NULL);
+    if (state != NULL) warren__keeper__service__free_unpacked(state, NULL);
+}
+
+// Nobody looks after it any more: it ends when the keeper lets it go too.
+static bool is_orphan(const agent_services *s, const thing *t) {
+    bool is_of_service =
+        t->kind == WARREN__KEEPER__KIND__SLOT || t->kind == WARREN__KEEPER__KIND__SOCKET;
+    return is_of_service && agent_service_find(s, (uint32_t)(t->id >> 32)) == NULL;
 }
 
 static void adopt_socket(agent_services *s, thing *t) {
@@ -336,6 +350,7 @@ void agent_services_adopt(agent_services *s, agent_adoption *a) {
     if (a->count > 0) qsort(a->things, a->count, sizeof *a->things, by_kind_and_id);
     for (size_t i = 0; i < a->count; i++) { // services come before what they have
         thing *t = &a->things[i];
+        if (is_orphan(s, t)) agent_keep_drop((Warren__Keeper__Kind)t->kind, t->id);
         switch (t->kind) {
         case WARREN__KEEPER__KIND__SERVICE: adopt_service(s, t); break;
         case WARREN__KEEPER__KIND__SLOT: adopt_slot(s, a, t, &node_count); break;

@@ -1,6 +1,8 @@
 // kill -9 of the agent.
 import assert from 'node:assert/strict'
 import http from 'node:http'
+import path from 'node:path'
+import { POKE } from '../agent/harness.mjs'
 import { freePort } from '../supervision/sandbox.mjs'
 import { figure } from '../hosts/figure.mjs'
 import { ask, Sandbox, test } from './sandbox.mjs'
@@ -137,6 +139,30 @@ test('an agent that is killed while it adopts leaves nothing behind that harms t
   assert.deepEqual((await box.nodes()).map((node) => node.joined), [true, true, true])
   const report = await ask(caller, 'stop')
   assert.deepEqual([report.errors, report.wrong, report.lost], [[], 0, 0])
+})
+
+test('what the next agent cannot read ends with what belongs to it, and is not found again', async (t) => {
+  const box = await Sandbox.open(t)
+  let agent = await box.agent()
+  await box.ok(['run', '-d', 'server.js', '-i', '2', '--name', 'lost'])
+  const lost = await box.probes.take(2)
+  await box.ok(['run', '-d', 'server.js', '--name', 'other'])
+  const other = await box.probes.next()
+  await box.killAgent(agent)
+  // keeper.proto: Put, the first service under its name, and a Run of nothing; what else is kept stays.
+  const put = '0a15' + '0802' + '110100000000000000' + '1a06' + '0a04' + Buffer.from('lost').toString('hex') + '2001'
+  const poked = box.start(POKE, [path.join(box.state, 'keeper.sock'), put])
+  agent = await box.agent()
+  assert.match((await poked.ended).stdout, /closed\n$/)
+  assert.match(agent.output, /lost cannot be adopted, and its instances end: cannot run 0 instances/)
+  await Promise.all(lost.map(({ gone }) => gone))
+  assert.deepEqual((await box.nodes()).map(({ name, pid }) => [name, pid]), [['other.0', other.pid]])
+  await box.ok(['run', '-d', 'server.js', '-i', '1', '--name', 'lost'])
+  const found = await box.probes.next()
+  await box.killAgent(agent)
+  agent = await box.agent()
+  assert.deepEqual((await box.nodes()).map(({ name, pid }) => [name, pid]), [['other.0', other.pid], ['lost.0', found.pid]])
+  assert.doesNotMatch(agent.output, /cannot be adopted/)
 })
 
 test('a keeper whose nodes have ended, and that has no agent, ends', async (t) => {
