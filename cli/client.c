@@ -169,7 +169,8 @@ struct cli_session {
     void *user;
     int exit_code; // of the question that was answered last
     bool is_answered;
-    int over_code; // there are no more answers but this one; 0: there are
+    bool is_end_told; // to people
+    int over_code;    // there are no more answers but this one; 0: there are
 };
 
 static void answer(cli_session *s, int exit_code) {
@@ -187,6 +188,7 @@ static void on_answer(const Warren__Agent__Reply *reply, void *user) {
     cli_session *s = user;
     if (reply == NULL) {
         if (s->on_reply != NULL) cli_say("the agent ended before it answered");
+        s->is_end_told = s->on_reply != NULL;
         end(s, CLI_NO_AGENT);
         return;
     }
@@ -220,16 +222,37 @@ int cli_session_open(cli_session **out) {
     return 0;
 }
 
+// There are no more answers: said once.
+static int refuse(cli_session *s) {
+    if (s->over_code == CLI_NO_AGENT && !s->is_end_told) cli_say("the agent has ended");
+    s->is_end_told = true;
+    return s->over_code;
+}
+
+int cli_session_look(cli_session *s) {
+    if (s->over_code == 0) uv_run(&s->loop, UV_RUN_NOWAIT);
+    return s->over_code;
+}
+
 int cli_session_ask(cli_session *s, const Warren__Agent__Request *request, cli_answer_cb on_reply,
                     void *user) {
-    if (s->over_code != 0) return s->over_code;
+    if (s->over_code != 0) return refuse(s);
+    if (cli_client_send(s->client, request, -1) != 0) {
+        cli_say("the request is too long");
+        return CLI_USAGE;
+    }
+    return cli_session_await(s, on_reply, user);
+}
+
+void cli_session_send(cli_session *s, const Warren__Agent__Request *request) {
+    if (s->over_code == 0) CHECK(cli_client_send(s->client, request, -1) == 0);
+}
+
+int cli_session_await(cli_session *s, cli_answer_cb on_reply, void *user) {
+    if (s->over_code != 0) return refuse(s);
     s->on_reply = on_reply;
     s->user = user;
     s->is_answered = false;
-    if (cli_client_send(s->client, request, -1) != 0) {
-        cli_say("the request is too long");
-        answer(s, CLI_USAGE);
-    }
     while (!s->is_answered && uv_run(&s->loop, UV_RUN_ONCE) != 0)
         continue;
     return s->exit_code;

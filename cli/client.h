@@ -40,4 +40,10 @@ typedef struct cli_session cli_session;
 int cli_session_open(cli_session **out);
 int cli_session_ask(cli_session *session, const Warren__Agent__Request *request,
                     cli_answer_cb on_reply, void *user); // after a Ctrl-C 130 at once
-void cli_session_close(cli_session *session);            // NULL is fine
+// Sends one whose answers whoever waits next gets; it must fit in a packet.
+void cli_session_send(cli_session *session, const Warren__Agent__Request *request);
+int cli_session_await(cli_session *session, cli_answer_cb on_reply, void *user); // as after an ask
+// For who does something else for a while: 0, or what the next question would end with (130: Ctrl-C
+// was pressed).
+int cli_session_look(cli_session *session);
+void cli_session_close(cli_session *session); // NULL is fine

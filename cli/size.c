@@ -46,3 +46,16 @@ bool cli_size_parse(const char *option, const char *text, uint64_t min, uint64_t
             least, most, text);
     return false;
 }
+
+void cli_size_print(uint64_t size, char out[CLI_SIZE_MAX]) {
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    double number = (double)size / 1024;
+    int unit = 0;
+    if (size < 1024) {
+        (void)snprintf(out, CLI_SIZE_MAX, "%d %s", (int)size, size == 1 ? "byte" : "bytes");
+        return;
+    }
+    for (; number >= 1023.95 && unit < 3; unit++) // what would be shown as 1024.0
+        number /= 1024;
+    (void)snprintf(out, CLI_SIZE_MAX, "%.1f %s", number, units[unit]);
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Warren needs from Debian 12, and only what is missing: tools/setup.sh [test] [nodes] [bench] [lint] [dev]
 #   (nothing)    what the build needs           lint  also clang-format, shellcheck
-#   test         also npm, dnsmasq, etcd, nats-server, faketime, ip, nft, systemd-analyze, wrk, redis, python3, Node.js 18
+#   test         also npm, dnsmasq, git, etcd, nats-server, faketime, ip, nft, systemd-analyze, wrk, redis, python3, Node.js 18
 #                and 20, headers of Node.js 20 to 26
 #   nodes        also Node.js 22, 24 and 26     dev   also clang with its fuzzer, clang-tidy
 #   bench        also npm, serf
@@ -89,7 +89,7 @@ choose_packages() {
     for set in "${wanted[@]}"; do
         case $set in
             test)
-                packages+=(dnsmasq-base redis-tools python3-cryptography python3-protobuf iproute2 libfaketime nftables systemd wrk)
+                packages+=(dnsmasq-base git redis-tools python3-cryptography python3-protobuf iproute2 libfaketime nftables systemd wrk)
                 has_etcd || need_etcd=true
                 has_nats || need_nats=true
                 need_nodes "$node_18" "$node_20"

@@ -271,6 +271,7 @@ static int put_record(release_job *job) {
         job->len = deploy_record_sign(&job->record, &job->signer, signed_here);
         free(job->bytes);
         job->bytes = mem_copy(signed_here, job->len);
+        CHECK(deploy_record_open((mesh_bytes){job->bytes, job->len}, NULL, &job->record) == 0);
     }
     (void)snprintf(name, sizeof name, "manifests/%s", job->result.id);
     return releases_write(job->releases, name, (mesh_bytes){job->bytes, job->len}, true);
