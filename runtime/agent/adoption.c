@@ -280,9 +280,9 @@ static bool adopt_life(agent_service *service, uint32_t instance, thing *t,
                                   .service = service->name,
                                   .instance = instance,
                                   .pid = state->pid};
-    if (state->has_control)
-        (void)agent_members_adopt(s->members, take_fd(t, AGENT_NODE_FDS), &identity,
-                                  state->has_spoken, &sl->member);
+    (void)agent_members_adopt(s->members, state->has_control ? take_fd(t, AGENT_NODE_FDS) : -1,
+                              &identity, state->has_spoken, &sl->member);
+    sl->is_control_kept = state->has_control;
     return true;
 }
 

@@ -74,7 +74,7 @@ static size_t list_fds(const slot *sl, Warren__Keeper__Slot *state, int out[LIFE
 }
 
 static void keep_slot(agent_service *service, uint32_t instance, bool keeps_fds) {
-    const slot *sl = &service->slots[instance];
+    slot *sl = &service->slots[instance];
     agent_life life;
     if (!service->is_kept) return;
     if (!agent_supervisor_look(service->services->supervisor, service->id, instance, &life)) return;
@@ -111,6 +111,10 @@ static void keep_slot(agent_service *service, uint32_t instance, bool keeps_fds)
     }
     int fds[LIFE_FDS_MAX];
     size_t fd_count = list_fds(sl, &state, fds);
+    // Its connection may have been closed since: what is said of descriptors fits those that are
+    // there.
+    keeps_fds = keeps_fds && state.has_control == sl->is_control_kept;
+    sl->is_control_kept = state.has_control;
     if (keeps_fds)
         agent_keep_put_state(WARREN__KEEPER__KIND__SLOT, id_of(service, instance), &state.base);
     else

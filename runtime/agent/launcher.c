@@ -456,7 +456,7 @@ void agent_launcher_take_end(agent_service *service, slot *sl, agent_exit how) {
     if (agent_node_has_exited(sl->node)) return;
     agent_member_end end = {.reason = reason_of(how), .code = how.code, .signal = how.signal};
     // The others learn it at once, whatever may hold up its output.
-    agent_members_end(s->members, sl->member, &end);
+    if (sl->member != NULL) agent_members_end(s->members, sl->member, &end);
     sl->member = NULL;
     agent_sockets_forget(service->sockets, (uint32_t)agent_node_pid(sl->node));
     agent_node_exited(sl->node, how, uv_now(s->loop));

@@ -80,11 +80,12 @@ void agent_member_send(agent_member *member, const Warren__Node__ToNode *message
     agent_member_send_fds(member, message, &fd, fd >= 0 ? 1 : 0);
 }
 
-// One that was adopted and is silent may have no use for the mesh, and read nothing: no news pile
-// up.
+// One that was adopted and never spoke may have no use for the mesh, and read nothing: no news pile
+// up. One that did spoke may only be busy, and would never hear of an end that is not said now.
 static bool hears_news(const agent_member *m) {
     return m->channel != NULL &&
-           (m->is_joined || (m->is_adopted && mesh_channel_queued(m->channel) == 0));
+           (m->is_joined ||
+            (m->is_adopted && (m->has_spoken || mesh_channel_queued(m->channel) == 0)));
 }
 
 // To all who have joined, except the one it is about (NULL: to all).
@@ -397,16 +398,17 @@ int agent_member_fd(const agent_member *member) {
     return member->channel != NULL ? mesh_channel_fd(member->channel) : -1;
 }
 
-// Takes fd. It has said and heard nothing yet.
+// Takes fd (-1: none). It has said and heard nothing yet.
 static int add(agent_members *members, int fd, const agent_member_info *identity,
                agent_member **out) {
     if (members->count == AGENT_MEMBERS_MAX) {
-        close(fd);
+        if (fd >= 0) close(fd);
         return MESH_EQUOTA;
     }
     agent_member *member = mem_alloc(sizeof *member);
-    int err = mesh_channel_open(members->loop, fd, agent_member_on_packet, on_end, member,
-                                &member->channel);
+    int err = fd < 0 ? 0
+                     : mesh_channel_open(members->loop, fd, agent_member_on_packet, on_end, member,
+                                         &member->channel);
     if (err != 0) {
         free(member);
         return err;

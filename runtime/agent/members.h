@@ -53,7 +53,8 @@ void agent_members_number(const agent_members *members, agent_member_info *out);
 int agent_members_add(agent_members *members, int fd, const agent_member_info *identity,
                       agent_member **out);
 // One that another agent began: it knows its name and the others, and says anew what it wants.
-// Until it has, it counts as a member. Takes fd.
+// Until it has, it counts as a member. Takes fd; -1: its connection is closed, so that it never
+// does.
 int agent_members_adopt(agent_members *members, int fd, const agent_member_info *identity,
                         bool has_spoken, agent_member **out);
 int agent_member_fd(const agent_member *member); // its socket, borrowed; -1: it is closed

@@ -141,6 +141,21 @@ test('an agent that is killed while it adopts leaves nothing behind that harms t
   assert.deepEqual([report.errors, report.wrong, report.lost], [[], 0, 0])
 })
 
+test('one whose connection to the agent was closed is adopted, and started again when it ends', async (t) => {
+  const box = await Sandbox.open(t)
+  let agent = await box.agent()
+  await box.ok(['run', '-d', 'garbled.js'])
+  const first = await box.probes.next()
+  await agent.until(/garbled\.0 \(pid \d+\): it sent a message that cannot be read; its connection is closed/)
+  await agent.until(/garbled\.0 is ready/) // which is kept
+  await box.killAgent(agent)
+  agent = await box.agent()
+  assert.deepEqual((await box.nodes()).map(({ name, pid }) => [name, pid]), [['garbled.0', first.pid]])
+  process.kill(first.pid, 'SIGKILL')
+  assert.notEqual((await box.probes.next()).pid, first.pid)
+  await agent.until(/garbled\.0 crashed \(signal SIGKILL\), restarting/)
+})
+
 test('what the next agent cannot read ends with what belongs to it, and is not found again', async (t) => {
   const box = await Sandbox.open(t)
   let agent = await box.agent()

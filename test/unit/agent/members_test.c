@@ -315,6 +315,74 @@ TEST(an_end_is_told_once_and_to_all) {
     tear_down();
 }
 
+// One that does not read: its socket is full.
+static end adopt_busy(uint64_t id, bool has_spoken) {
+    int fds[2], err;
+    uint8_t bytes[64];
+    end e = {.id = id};
+    to_node filler = WARREN__NODE__TO_NODE__INIT;
+    Warren__Node__Joined joined = WARREN__NODE__JOINED__INIT;
+    filler.kind_case = TO_NODE(JOINED);
+    filler.joined = &joined;
+    size_t len = warren__node__to_node__pack(&filler, bytes);
+    EXPECT_OK(mesh_packet_pair(fds));
+    EXPECT_OK(fcntl(fds[0], F_SETFL, O_NONBLOCK));
+    while ((err = mesh_packet_send(fds[0], (mesh_bytes){bytes, len}, NULL, 0)) == 0)
+        continue;
+    EXPECT_EQ(-EAGAIN, err);
+    agent_member_info identity = {.node_id = id, .name = "app.9", .service = "app", .pid = 9};
+    EXPECT_OK(agent_members_adopt(members, fds[0], &identity, has_spoken, &e.member));
+    e.fd = fds[1];
+    return e;
+}
+
+static to_node *next_but_fillers(end *e) {
+    for (;;) {
+        to_node *message = receive(e);
+        if (message != NULL && message->kind_case != TO_NODE(JOINED)) return message;
+        if (message == NULL)
+            uv_run(&loop, UV_RUN_ONCE);
+        else
+            warren__node__to_node__free_unpacked(message, NULL);
+    }
+}
+
+TEST(one_that_is_adopted_and_busy_hears_of_an_end_and_one_that_never_spoke_of_nothing) {
+    set_up();
+    end busy = adopt_busy(1, true), silent = adopt_busy(2, false), other = add_joined(3);
+    kill_member(&other, "crash", 9);
+    to_node *m = next_but_fillers(&busy);
+    EXPECT_EQ(TO_NODE(ADOPT), m->kind_case);
+    warren__node__to_node__free_unpacked(m, NULL);
+    do // news of the other one
+        m = next_but_fillers(&busy);
+    while (m->kind_case == TO_NODE(REGISTRY));
+    EXPECT_EQ(TO_NODE(DOWN), m->kind_case);
+    EXPECT_TRUE(m->down->node_id == 3);
+    warren__node__to_node__free_unpacked(m, NULL);
+    kill_member(&busy, "normal", 0);
+    m = next_but_fillers(&silent);
+    EXPECT_EQ(TO_NODE(ADOPT), m->kind_case);
+    warren__node__to_node__free_unpacked(m, NULL);
+    EXPECT_TRUE(receive(&silent) == NULL);
+    kill_member(&silent, "normal", 0);
+    tear_down();
+}
+
+TEST(one_whose_connection_was_closed_is_adopted_without_and_its_end_is_told) {
+    set_up();
+    end other = add_joined(1), gone = {.id = 2};
+    agent_member_info identity = {.node_id = 2, .name = "app.2", .service = "app", .pid = 102};
+    EXPECT_OK(agent_members_adopt(members, -1, &identity, true, &gone.member));
+    EXPECT_EQ(-1, agent_member_fd(gone.member));
+    agent_members_end(members, gone.member, &(agent_member_end){.reason = "crash", .code = 9});
+    to_node *m = next(&other, TO_NODE(DOWN));
+    EXPECT_TRUE(m->down->node_id == 2);
+    warren__node__to_node__free_unpacked(m, NULL);
+    kill_member(&other, "normal", 0);
+    tear_down();
+}
+
 static void expect_stalled(end *e, uint64_t id, bool is_stalled) {
     for (bool is_found = false; !is_found;) {
         to_node *m = receive(e);

@@ -1,5 +1,5 @@
 // Publishes numbers to all of its service, itself included, and counts what comes from each, in which order. `go N` publishes so many at once;
-// `report N` says what has come once all numbers below N are there from everybody, and what was lost.
+// `downs N` waits for so many ends of others; `report N` says what has come once all numbers below N are there from everybody, and what was lost.
 const net = require('node:net')
 const { join } = require('warren')
 const socket = net.connect(process.env.PROBE)
@@ -9,7 +9,11 @@ const COUNT = Number(process.argv[2])
 join().then(async (mesh) => {
   const next = new Map(), disorder = []
   const subject = `talk.${mesh.self.service}`
-  let published = 0, changed = () => {}
+  let published = 0, downs = 0, changed = () => {}
+  mesh.on('peer:down', () => {
+    downs++
+    changed()
+  })
   const subscription = mesh.subscribe(subject)
   await subscription.ready
   while (mesh.peers.size < COUNT - 1) await new Promise((resolve) => mesh.once('peer:up', resolve))
@@ -18,6 +22,10 @@ join().then(async (mesh) => {
     go(count) {
       for (let i = 0; i < Number(count); i++) mesh.publish(subject, { from: process.pid, number: published++ })
       say({ published })
+    },
+    async downs(count) {
+      while (downs < Number(count)) await new Promise((resolve) => (changed = resolve))
+      say({ downs })
     },
     async report(count) {
       while (next.size < COUNT || [...next.values()].some((n) => n < Number(count))) await new Promise((resolve) => (changed = resolve))
