@@ -412,7 +412,7 @@ TEST(etcd_is_asked_with_certificates_and_a_login_that_is_renewed) {
 static daemon_process members[MEMBERS];
 
 static void start_members(void) {
-    static char names[MEMBERS][8], client[MEMBERS][64], peer[MEMBERS][64], data[MEMBERS][200];
+    static char names[MEMBERS][16], client[MEMBERS][64], peer[MEMBERS][64], data[MEMBERS][200];
     static char all[300], log[200];
     uint16_t ports[MEMBERS];
     int len = 0, at = snprintf(place, sizeof place, "etcd://");
