@@ -39,10 +39,11 @@ void releases_fail(release_job *job, int err, const char *what, const char *name
     bool is_full = err == -ENOSPC || err == -EDQUOT;
     job->result.err = is_full ? -ENOSPC : err;
     if (is_full)
-        (void)snprintf(text, AGENT_RELEASES_TEXT_MAX,
-                       "cannot %s %s: the disk with %s is full (make room, then run this again: "
-                       "what came already stays)",
-                       what, name, releases_dir(job));
+        (void)snprintf(
+            text, AGENT_RELEASES_TEXT_MAX,
+            "cannot %s %s: the disk with %s is full (make room, perhaps by `warren bundles "
+            "--collect 1G`, then run this again: what came already stays)",
+            what, name, releases_dir(job));
     else
         (void)snprintf(text, AGENT_RELEASES_TEXT_MAX, "cannot %s %s in %s: %s", what, name,
                        releases_dir(job), err > -10000 ? strerror(-err) : mesh_error_text(err));

@@ -45,11 +45,11 @@ export function tree(dir, below = '') {
   return out
 }
 
-// Resolves when `count` names have been made, or have gone, in a directory.
+// Resolves when names have been made in a directory, or have gone, `count` times.
 export function names(dir, count) {
   return new Promise((resolve) => {
-    const watcher = fs.watch(dir, () => {
-      if (--count > 0) return
+    const watcher = fs.watch(dir, { persistent: false }, (type) => {
+      if (type !== 'rename' || --count > 0) return
       watcher.close()
       resolve()
     })
