@@ -239,6 +239,7 @@ static void on_agent(mesh_member_agent_event kind, uint32_t id, int status, cons
         [MESH_MEMBER_JOINED] = BINDING_EV_JOINED,
         [MESH_MEMBER_ANNOUNCED] = BINDING_EV_ANNOUNCED,
         [MESH_MEMBER_LISTENING] = BINDING_EV_LISTENING,
+        [MESH_MEMBER_LEASE] = BINDING_EV_LEASE,
         [MESH_MEMBER_DRAIN] = BINDING_EV_RETIRE,
         [MESH_MEMBER_REFUSED] = BINDING_EV_REFUSED,
         [MESH_MEMBER_LOST] = BINDING_EV_LOST,
@@ -250,6 +251,13 @@ static void on_agent(mesh_member_agent_event kind, uint32_t id, int status, cons
         e.extra = status < 0 ? 0 : (uint32_t)status;
         e.peer = b->listening_memory;
         b->listening_memory = 0;
+    }
+    char token[24];
+    if (kind == MESH_MEMBER_LEASE) {
+        e.arg = (uint32_t)status;
+        (void)snprintf(token, sizeof token, "%llu",
+                       (unsigned long long)mesh_member_lease_token(b->w, id));
+        e.payload = mesh_bytes_text(token);
     }
     if (kind == MESH_MEMBER_DRAIN) e.arg = id;
     if (kind == MESH_MEMBER_CLOSED) b->state[BINDING_WORD_IS_CLOSED] = 1;
@@ -338,6 +346,12 @@ static int run_hold(binding *b, const command *c) {
     return 0;
 }
 
+static int run_lease(binding *b, const command *c) {
+    mesh_lease_ask ask = {
+        .id = c->id, .name = c->name, .ttl_s = c->arg, .is_waiting = c->extra == 1};
+    return mesh_member_ask_lease(b->w, &ask);
+}
+
 static int run_command(binding *b, const command *c, uint64_t now_ms) {
     mesh_node *node = mesh_member_node(b->w);
     switch ((binding_command)c->kind) {
@@ -369,7 +383,14 @@ static int run_command(binding *b, const command *c, uint64_t now_ms) {
     case BINDING_TAKE: mesh_node_take(node, now_ms, c->id, c->arg); return 0;
     case BINDING_RETIRE: mesh_member_retire(b->w, c->id); return 0;
     case BINDING_RETIRED: mesh_member_drained(b->w, c->arg); return 0;
-    case BINDING_READY: mesh_member_ready(b->w, c->arg == 1); return 0;
+    case BINDING_READY:
+        if (c->arg == 2)
+            mesh_member_stands_by(b->w);
+        else
+            mesh_member_ready(b->w, c->arg == 1);
+        return 0;
+    case BINDING_LEASE: return run_lease(b, c);
+    case BINDING_UNLEASE: mesh_member_end_lease(b->w, c->id); return 0;
     default: return MESH_EINVAL;
     }
 }
@@ -459,6 +480,17 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
     run_commands(b);
     mesh_member_close(b->w, timeout_ms);
     return NULL;
+}
+
+static napi_value js_is_lease_valid(napi_env env, napi_callback_info info) {
+    size_t argc = 1;
+    napi_value argv[1], value;
+    uint32_t id = 0;
+    binding *b = binding_of(env, info, &argc, argv);
+    bool is_valid = b->w != NULL && napi_get_value_uint32(env, argv[0], &id) == napi_ok &&
+                    mesh_member_is_lease_valid(b->w, id);
+    napi_get_boolean(env, is_valid, &value);
+    return value;
 }
 
 static napi_value js_stats(napi_env env, napi_callback_info info) {
@@ -594,9 +626,13 @@ napi_value binding_init(napi_env env, napi_value exports) {
     const struct {
         const char *name;
         napi_callback function;
-    } functions[] = {{"open", js_open},   {"hasControl", js_has_control},
-                     {"flush", js_flush}, {"ref", js_ref},
-                     {"close", js_close}, {"stats", js_stats}};
+    } functions[] = {{"open", js_open},
+                     {"hasControl", js_has_control},
+                     {"flush", js_flush},
+                     {"ref", js_ref},
+                     {"close", js_close},
+                     {"stats", js_stats},
+                     {"isLeaseValid", js_is_lease_valid}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         napi_value function;
         napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL,

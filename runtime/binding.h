@@ -22,6 +22,7 @@
 //   hasControl()      boolean: launched by an agent (and not opened yet)
 //   flush()           carries out the outbox and writes to the links; calls no JavaScript
 //   ref(boolean)      keep the process alive
+//   isLeaseValid(id)  boolean, by the clock, now
 //   close(timeoutMs)  leave the mesh: BINDING_EV_CLOSED follows
 //   stats()           {queuedBytes, unsentBytes, lateReplies, lostPublications, unknownTargets,
 //   sentMessages, receivedMessages}
@@ -61,9 +62,11 @@ typedef enum binding_command {
     BINDING_GRANT,     // id slot, arg bytes
     BINDING_INPUT,     // id slot, payload (none: its end)
     BINDING_TAKE,      // id serve slot, arg bytes (0: no more is read)
-    BINDING_READY,     // arg 1: by process.send
+    BINDING_READY,     // arg 1: by process.send; 2: it stands by
     BINDING_RETIRE,    // id entry_id (mesh_member_retire)
     BINDING_RETIRED,   // the answer to BINDING_EV_RETIRE; arg: connections that are left
+    BINDING_LEASE,     // id lease, arg seconds, name, extra 1: waits until it is free
+    BINDING_UNLEASE,   // id lease
 } binding_command;
 
 // Events (inbox). flags bit 0: payload begins with headers; bit 1 of word 1's flags: is_up /
@@ -95,6 +98,8 @@ typedef enum binding_event {
     BINDING_EV_INPUT,  // id serve slot, peer, arg cost, payload (none: the end)
     BINDING_EV_TAKE,   // id slot, arg bytes (0: no more is read)
     BINDING_EV_RETIRE, // arg timeout_ms: finish what is there, then RETIRED
+    BINDING_EV_LEASE,  // id lease, arg mesh_lease_state | mesh_lease_why << 8, name text, payload
+                       // the token as text
 } binding_event;
 
 enum { BINDING_FLAG_HEADERS = 1, BINDING_FLAG_BOOL = 2, BINDING_FLAG_BULK = 4 };

@@ -29,6 +29,8 @@ enum {
     MESH_SHAPES_MAX = 1024,
     MESH_SHAPE_KEYS_MAX = 32,
     MESH_ENTRIES_MAX = 4096,    // services and subscriptions of one node
+    MESH_LEASES_MAX = 256,      // of one node, had or waited for
+    MESH_LEASE_KEY_CAP = 320,   // what the agent knows one by, with its end
     MESH_CALLS_MAX = 65536,     // open calls a node made; also: open calls it serves
     MESH_QUEUE_HIGH = 1 << 20,  // bytes waiting in a lane of one peer: publish() says false above
     MESH_QUEUE_LOW = 256 << 10, // 'drain' below

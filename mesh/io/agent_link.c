@@ -84,6 +84,23 @@ void mesh_agent_link_failed(mesh_channel *channel, uint64_t node_id, const char 
     SEND(channel, LINK_FAILED, link_failed, &failed);
 }
 
+void mesh_agent_link_ask_lease(mesh_channel *channel, const Warren__Node__LeaseAsk *ask) {
+    SEND(channel, LEASE_ASK, lease_ask, (Warren__Node__LeaseAsk *)(uintptr_t)ask);
+}
+
+void mesh_agent_link_saw_lease(mesh_channel *channel, uint32_t lease_id, uint64_t until_ms) {
+    Warren__Node__LeaseSeen seen = WARREN__NODE__LEASE_SEEN__INIT;
+    seen.lease_id = lease_id;
+    seen.until_ms = until_ms;
+    SEND(channel, LEASE_SEEN, lease_seen, &seen);
+}
+
+void mesh_agent_link_end_lease(mesh_channel *channel, uint32_t lease_id) {
+    Warren__Node__LeaseEnd end = WARREN__NODE__LEASE_END__INIT;
+    end.lease_id = lease_id;
+    SEND(channel, LEASE_END, lease_end, &end);
+}
+
 void mesh_agent_link_ask_credentials(mesh_channel *channel,
                                      const uint8_t link_key[MESH_LINK_KEY_LEN]) {
     Warren__Node__CredentialsRequest request = WARREN__NODE__CREDENTIALS_REQUEST__INIT;

@@ -15,6 +15,9 @@ void mesh_agent_link_announce(mesh_channel *channel, const mesh_entry *entry);
 void mesh_agent_link_withdraw(mesh_channel *channel, uint32_t entry_id);
 // `links` is how many Link messages came so far (node.proto, Connect).
 void mesh_agent_link_connect(mesh_channel *channel, uint64_t node_id, uint32_t links);
+void mesh_agent_link_ask_lease(mesh_channel *channel, const Warren__Node__LeaseAsk *ask);
+void mesh_agent_link_saw_lease(mesh_channel *channel, uint32_t lease_id, uint64_t until_ms);
+void mesh_agent_link_end_lease(mesh_channel *channel, uint32_t lease_id);
 void mesh_agent_link_failed(mesh_channel *channel, uint64_t node_id, const char *text);
 
 void mesh_agent_link_ask_credentials(mesh_channel *channel,

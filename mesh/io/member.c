@@ -41,11 +41,15 @@ static void on_timer(uv_timer_t *timer) {
     mesh_member *me = timer->data;
     me->armed_at_ms = UINT64_MAX;
     mesh_node_tick(me->node, now_ms(me));
+    mesh_leases_tick(me->leases);
     mesh_member_deliver(me);
 }
 
 static void arm_timer(mesh_member *me) {
     uint64_t wake_at_ms = mesh_node_wake_at_ms(me->node);
+    uint64_t lease_ms = mesh_leases_wait_ms(me->leases);
+    if (lease_ms < UINT64_MAX && now_ms(me) + lease_ms < wake_at_ms)
+        wake_at_ms = now_ms(me) + lease_ms;
     if (me->is_closing && !me->is_closed && me->close_at_ms < wake_at_ms)
         wake_at_ms = me->close_at_ms;
     if (wake_at_ms == me->armed_at_ms) return;
@@ -64,6 +68,7 @@ static void leave(mesh_member *me) {
     me->is_leaving = true;
     mesh_node_close(me->node, now_ms(me));
     mesh_statement_leave(me->said);
+    mesh_leases_drop(me->leases);
     mesh_agent_link_leave(me->control);
 }
 
@@ -211,6 +216,10 @@ static void take_listening(mesh_member *me, const Warren__Node__Listening *liste
     tell(me, MESH_MEMBER_LISTENING, listening->request_id, status, "");
 }
 
+static void on_lease(const mesh_lease_news *news, void *user) {
+    tell(user, MESH_MEMBER_LEASE, news->id, (int)news->state | (int)news->why << 8, news->text);
+}
+
 static void take_message(mesh_member *me, const Warren__Node__ToNode *m, mesh_packet *packet) {
     switch (m->kind_case) {
     case WARREN__NODE__TO_NODE__KIND_JOINED:
@@ -220,7 +229,9 @@ static void take_message(mesh_member *me, const Warren__Node__ToNode *m, mesh_pa
         mesh_statement_say(
             me->said, me->control, m->adopt->number,
             &(mesh_statement_links){me->links_received, me->connecting, me->connecting_count});
+        mesh_leases_say(me->leases);
         break;
+    case WARREN__NODE__TO_NODE__KIND_LEASE: mesh_leases_receive(me->leases, m->lease); break;
     case WARREN__NODE__TO_NODE__KIND_REGISTRY: take_registry(me, m->registry); break;
     case WARREN__NODE__TO_NODE__KIND_DOWN:
         mesh_member_hold(me, m->down->node_id, false); // it is read to its end
@@ -266,6 +277,7 @@ static void on_control_end(mesh_channel *channel, int err, void *user) {
     mesh_member *me = user;
     (void)channel;
     me->is_agent_lost = true;
+    mesh_leases_drop(me->leases);
     mesh_member_links_agent_lost(me);
     tell(me, MESH_MEMBER_LOST, 0, err, mesh_error_text(err));
     mesh_member_deliver(me);
@@ -370,6 +382,7 @@ int mesh_member_open(uv_loop_t *loop, const mesh_member_options *options,
         return err;
     }
     mesh_channel_ref(me->control, false);
+    me->leases = mesh_leases_create(me->control, on_lease, me);
     *out = me;
     return 0;
 }
@@ -425,6 +438,24 @@ int mesh_member_listen(mesh_member *me, uint32_t request_id, const char *address
     return 0;
 }
 
+int mesh_member_ask_lease(mesh_member *me, const mesh_lease_ask *ask) {
+    if (me->is_agent_lost || me->is_leaving) return MESH_EGONE;
+    if (mesh_channel_queued(me->control) > CONTROL_QUEUE_MAX) return MESH_EQUOTA;
+    return mesh_leases_ask(me->leases, ask);
+}
+
+void mesh_member_end_lease(mesh_member *me, uint32_t id) {
+    mesh_leases_end(me->leases, id);
+}
+
+bool mesh_member_is_lease_valid(const mesh_member *me, uint32_t id) {
+    return mesh_leases_is_valid(me->leases, id);
+}
+
+uint64_t mesh_member_lease_token(const mesh_member *me, uint32_t id) {
+    return mesh_leases_token(me->leases, id);
+}
+
 void mesh_member_retire(mesh_member *me, uint32_t entry_id) {
     if (me->is_agent_lost) return;
     mesh_statement_withdraw(me->said, entry_id);
@@ -437,12 +468,18 @@ void mesh_member_drained(mesh_member *me, uint32_t connections) {
     mesh_agent_link_drained(me->control, connections);
 }
 
-void mesh_member_ready(mesh_member *me, bool is_message) {
+static void say_ready(mesh_member *me, Warren__Node__Ready__Way way) {
     if (me->is_agent_lost) return;
-    Warren__Node__Ready__Way way =
-        is_message ? WARREN__NODE__READY__WAY__MESSAGE : WARREN__NODE__READY__WAY__MESH;
     mesh_statement_ready(me->said, way);
     mesh_agent_link_ready(me->control, way);
+}
+
+void mesh_member_ready(mesh_member *me, bool is_message) {
+    say_ready(me, is_message ? WARREN__NODE__READY__WAY__MESSAGE : WARREN__NODE__READY__WAY__MESH);
+}
+
+void mesh_member_stands_by(mesh_member *me) {
+    say_ready(me, WARREN__NODE__READY__WAY__STANDS_BY);
 }
 
 void mesh_member_flush(mesh_member *me) {
@@ -475,6 +512,7 @@ void mesh_member_destroy(mesh_member *me) {
     mesh_channel_close(me->control);
     mesh_node_destroy(me->node);
     mesh_statement_destroy(me->said);
+    mesh_leases_destroy(me->leases);
     for (size_t i = 0; i < 3; i++)
         free(me->self_text[i]);
     free(me->tags);

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "core/node.h"
+#include "io/leases.h"
 
 typedef struct mesh_member mesh_member;
 
@@ -35,6 +36,7 @@ typedef enum mesh_member_agent_event {
     MESH_MEMBER_BALANCE,   // id = request_id of the LISTENING that follows, status = memory (gives;
                            // runtime/balance.h)
     MESH_MEMBER_LISTENING, // id = request_id, status = a listening socket (gives), or -errno
+    MESH_MEMBER_LEASE,     // id = lease id, status = mesh_lease_state | mesh_lease_why << 8, text
     MESH_MEMBER_DRAIN,     // id = timeout_ms: finish what is there, then mesh_member_drained
     MESH_MEMBER_REFUSED,   // text: why; MESH_MEMBER_LOST follows
     MESH_MEMBER_LOST,      // the agent is gone; links and messages go on
@@ -73,6 +75,14 @@ int mesh_member_listen(mesh_member *me, uint32_t request_id, const char *address
 // Tells the agent that the program can do its work now; `is_message`: it said so by
 // process.send('ready'). Without an agent nobody waits for that.
 void mesh_member_ready(mesh_member *me, bool is_message);
+// It would serve if another node did not: for whoever waits until it can do its work, the same.
+void mesh_member_stands_by(mesh_member *me);
+// As mesh_leases_ask (io/leases.h), MESH_EGONE too: news come as MESH_MEMBER_LEASE. When the agent
+// is lost, or the member leaves, all are over untold.
+int mesh_member_ask_lease(mesh_member *me, const mesh_lease_ask *ask);
+void mesh_member_end_lease(mesh_member *me, uint32_t id);
+bool mesh_member_is_lease_valid(const mesh_member *me, uint32_t id); // now
+uint64_t mesh_member_lease_token(const mesh_member *me, uint32_t id);
 // Writes to every link what it takes now, without calling back: for a caller that is deep in its
 // own work.
 void mesh_member_write(mesh_member *me);

@@ -16,6 +16,7 @@ struct mesh_member {
                      // go on in the next turn
     mesh_channel *control;
     mesh_statement *said; // to the agent
+    mesh_leases *leases;
     mesh_node *node;
     mesh_member_self self;
     char *self_text[3];

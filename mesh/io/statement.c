@@ -20,7 +20,7 @@ typedef struct said_listen {
 
 struct mesh_statement {
     bool is_joining, is_joined, is_drained, has_left;
-    bool is_ready[2];     // by way
+    bool is_ready[3];     // by way
     uint32_t connections; // when it was drained
     said_entry **entries;
     size_t entry_count, entry_cap;
@@ -113,7 +113,7 @@ bool mesh_statement_listening(mesh_statement *s, uint32_t request_id) {
 }
 
 void mesh_statement_ready(mesh_statement *s, Warren__Node__Ready__Way way) {
-    if (way <= WARREN__NODE__READY__WAY__MESSAGE) s->is_ready[way] = true;
+    if (way <= WARREN__NODE__READY__WAY__STANDS_BY) s->is_ready[way] = true;
 }
 
 void mesh_statement_drained(mesh_statement *s, uint32_t connections) {
@@ -137,7 +137,7 @@ void mesh_statement_say(const mesh_statement *s, mesh_channel *channel, uint64_t
         mesh_agent_link_listen(channel, &s->listens[i].request);
     for (uint32_t i = 0; i < links->connecting_count; i++)
         mesh_agent_link_connect(channel, links->connecting[i], links->received);
-    for (int way = 0; way < 2; way++)
+    for (int way = 0; way < 3; way++)
         if (s->is_ready[way]) mesh_agent_link_ready(channel, (Warren__Node__Ready__Way)way);
     if (s->is_drained) mesh_agent_link_drained(channel, s->connections);
     if (s->has_left) mesh_agent_link_leave(channel);

@@ -17,6 +17,7 @@
 #include "agent/events.h"
 #include "agent/keep.h"
 #include "agent/kept.h"
+#include "agent/leases.h"
 #include "agent/place.h"
 #include "agent/place_watch.h"
 #include "agent/replacing.h"
@@ -44,6 +45,7 @@ typedef struct agent {
     agent_services *services;
     agent_clients *clients;
     agent_secrets *secrets;
+    agent_leases *leases;
     agent_releases *releases;
     agent_fetching *fetching;
     agent_cluster *cluster; // NULL: this host is in none
@@ -69,6 +71,7 @@ static void close_all(agent *a) {
     agent_clients_close(a->clients);
     agent_cluster_close(a->cluster); // before the members that it tells of
     agent_cluster_close(a->opening);
+    agent_leases_destroy(a->leases);
     agent_services_destroy(a->services);
     agent_store_destroy(a->store); // before whoever waits for it
     agent_secrets_destroy(a->secrets);
@@ -98,9 +101,10 @@ static void on_idle(uv_timer_t *timer) {
     agent *a = timer->data;
     if (a->is_over) return;
     if (a->is_cluster_lost) leave_cluster(a);
-    bool is_needed = a->is_stopping ? agent_services_running_count(a->services) > 0
-                                    : !a->options->is_ephemeral || has_work(a) ||
-                                          agent_clients_accept_waiting(a->clients);
+    bool is_needed =
+        a->is_stopping
+            ? agent_services_running_count(a->services) > 0 || agent_leases_is_busy(a->leases)
+            : !a->options->is_ephemeral || has_work(a) || agent_clients_accept_waiting(a->clients);
     if (is_needed) return;
     agent_say("the agent ends: %s", a->is_stopping ? "it was stopped" : "nothing is left to run");
     close_all(a);
@@ -111,6 +115,11 @@ static void on_changed(void *user) {
     agent *a = user;
     if (!a->is_over && (a->is_stopping || (a->options->is_ephemeral && !has_work(a))))
         uv_timer_start(&a->idle, on_idle, 0, 0);
+}
+
+static bool is_in_cluster(void *user) {
+    const agent *a = user;
+    return a->cluster != NULL || a->opening != NULL || a->cluster_trouble[0] != '\0';
 }
 
 // ---- the cluster
@@ -381,6 +390,16 @@ static agent_services *make_services(agent *a) {
     return agent_services_create(&options);
 }
 
+static agent_leases *make_leases(agent *a) {
+    agent_leases_options options = {.loop = &a->loop,
+                                    .store = a->store,
+                                    .members = agent_services_members(a->services),
+                                    .is_in_cluster = is_in_cluster,
+                                    .on_idle = on_changed,
+                                    .user = a};
+    return agent_leases_create(&options);
+}
+
 static int open_all(agent *a, int listen_fd) {
     static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGHUP};
     (void)signal(SIGPIPE, SIG_IGN);
@@ -407,6 +426,7 @@ static int open_all(agent *a, int listen_fd) {
     if (err != 0) return err;
     agent_events_open(a->options->dir);
     a->services = make_services(a);
+    a->leases = make_leases(a);
     make_keys(a);
     a->releases = agent_releases_create(
         &(agent_releases_options){&a->loop, a->options->dir, sign_release, a});

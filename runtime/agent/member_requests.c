@@ -249,8 +249,15 @@ static void take_drained(const agent_member *member, uint32_t connections) {
 }
 
 static void take_ready(const agent_member *member, Warren__Node__Ready__Way way) {
-    agent_member_give_sign(member, way == WARREN__NODE__READY__WAY__MESSAGE ? AGENT_SIGN_MESSAGE
-                                                                            : AGENT_SIGN_MESH);
+    switch (way) {
+    case WARREN__NODE__READY__WAY__MESSAGE:
+        agent_member_give_sign(member, AGENT_SIGN_MESSAGE);
+        return;
+    case WARREN__NODE__READY__WAY__STANDS_BY:
+        agent_member_give_sign(member, AGENT_SIGN_SERVES);
+        return;
+    default: agent_member_give_sign(member, AGENT_SIGN_MESH); return;
+    }
 }
 
 // What it said before was for the agent that is gone, and comes again now. An agent may also have
@@ -264,6 +271,40 @@ static void take_restated(agent_member *member, const Warren__Node__Restated *re
     for (size_t i = 0; i < member->unseen_count; i++)
         member->unseen[i].number += links;
     member->link_count += links;
+}
+
+static void ask_lease(agent_member *member, const Warren__Node__LeaseAsk *ask) {
+    const agent_members *members = member->members;
+    const char *fault = NULL;
+    if (member->has_left) {
+        fault = "it asked for a lease after it had left";
+    } else if (members->leases != NULL) {
+        fault = members->leases->on_ask(member, ask, members->leases_user);
+    } else {
+        Warren__Node__Lease over = WARREN__NODE__LEASE__INIT;
+        over.lease_id = ask->lease_id;
+        over.state = WARREN__NODE__LEASE__STATE__OVER;
+        over.why = WARREN__NODE__LEASE__WHY__NO_QUORUM;
+        over.text = (char *)(uintptr_t) "this agent gives no leases";
+        agent_member_say_lease(member, &over);
+    }
+    if (fault != NULL) agent_member_refuse(member, fault);
+}
+
+static void leave(agent_member *member) {
+    const agent_members *members = member->members;
+    if (members->leases != NULL) members->leases->on_gone(member, true, members->leases_user);
+    agent_member_leave(member, &(agent_member_end){.reason = "left"});
+}
+
+static void see_lease(agent_member *member, const Warren__Node__LeaseSeen *seen) {
+    const agent_members *members = member->members;
+    if (members->leases != NULL) members->leases->on_seen(member, seen, members->leases_user);
+}
+
+static void end_lease(agent_member *member, uint32_t lease_id) {
+    const agent_members *members = member->members;
+    if (members->leases != NULL) members->leases->on_end(member, lease_id, members->leases_user);
 }
 
 void agent_member_on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet *packet,
@@ -288,9 +329,10 @@ void agent_member_on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet
     case WARREN__NODE__TO_AGENT__KIND_READY: take_ready(member, m->ready->way); break;
     case WARREN__NODE__TO_AGENT__KIND_DRAINED: take_drained(member, m->drained->connections); break;
     case WARREN__NODE__TO_AGENT__KIND_RESTATED: take_restated(member, m->restated); break;
-    case WARREN__NODE__TO_AGENT__KIND_LEAVE:
-        agent_member_leave(member, &(agent_member_end){.reason = "left"});
-        break;
+    case WARREN__NODE__TO_AGENT__KIND_LEAVE: leave(member); break;
+    case WARREN__NODE__TO_AGENT__KIND_LEASE_ASK: ask_lease(member, m->lease_ask); break;
+    case WARREN__NODE__TO_AGENT__KIND_LEASE_SEEN: see_lease(member, m->lease_seen); break;
+    case WARREN__NODE__TO_AGENT__KIND_LEASE_END: end_lease(member, m->lease_end->lease_id); break;
     case WARREN__NODE__TO_AGENT__KIND_LINK_FAILED: say_link_failed(member, m->link_failed); break;
     case WARREN__NODE__TO_AGENT__KIND_CREDENTIALS_REQUEST:
         request_credentials(member, m->credentials_request->link_key);

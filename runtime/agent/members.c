@@ -301,7 +301,24 @@ static void free_member(agent_member *member) {
     free(member);
 }
 
+void agent_members_set_leases(agent_members *members, const agent_members_leases *leases,
+                              void *user) {
+    members->leases = leases;
+    members->leases_user = user;
+}
+
+void agent_member_say_lease(agent_member *member, const Warren__Node__Lease *lease) {
+    AGENT_TO_NODE(message, LEASE, lease, (Warren__Node__Lease *)(uintptr_t)lease);
+    agent_member_send(member, &message, -1);
+}
+
+static void drop_leases(agent_member *member, bool is_dead) {
+    const agent_members *members = member->members;
+    if (members->leases != NULL) members->leases->on_gone(member, is_dead, members->leases_user);
+}
+
 void agent_members_end(agent_members *members, agent_member *member, const agent_member_end *end) {
+    drop_leases(member, true);
     agent_member_leave(member, end);
     for (agent_member **at = &members->first; *at != NULL; at = &(*at)->next) {
         if (*at != member) continue;
@@ -333,6 +350,7 @@ void agent_member_refuse(agent_member *member, const char *text) {
     refused.text = (char *)(uintptr_t)text;
     AGENT_TO_NODE(message, REFUSED, refused, &refused);
     agent_member_send(member, &message, -1);
+    drop_leases(member, false);
     agent_member_leave(member, &(agent_member_end){.reason = "left", .code = -1});
     close_socket(member);
 }
@@ -350,6 +368,7 @@ void agent_members_turn_away(int fd, const char *text) {
 static void on_end(mesh_channel *channel, int err, void *user) {
     agent_member *member = user;
     (void)channel;
+    drop_leases(member, err == MESH_EGONE);
     if (err != MESH_EGONE) {
         agent_say("%s (pid %u): its connection is closed: %s", member->identity.name,
                   member->identity.pid, err < -10000 ? mesh_error_text(err) : strerror(-err));
@@ -381,6 +400,10 @@ void agent_members_set_host(agent_members *members, const char *host) {
 
 static void on_timer_closed(uv_handle_t *timer) {
     free(timer);
+}
+
+const char *agent_members_host(const agent_members *members) {
+    return members->host;
 }
 
 void agent_members_destroy(agent_members *members) {

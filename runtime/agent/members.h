@@ -111,6 +111,24 @@ void agent_member_refuse_link(agent_member *member, uint64_t node_id, const char
 void agent_member_give_credentials(agent_member *member, const mesh_credentials *host,
                                    mesh_bytes cert);
 
+// ---- leases (leases.h)
+
+typedef struct agent_members_leases {
+    // NULL, or what is wrong with what it asks: it is refused then.
+    const char *(*on_ask)(agent_member *member, const Warren__Node__LeaseAsk *ask, void *user);
+    void (*on_seen)(agent_member *member, const Warren__Node__LeaseSeen *seen, void *user);
+    void (*on_end)(agent_member *member, uint32_t lease_id, void *user);
+    // It hears and says nothing more. `is_dead`: it has nothing any more, either; else it may
+    // believe in what it was told last.
+    void (*on_gone)(agent_member *member, bool is_dead, void *user);
+} agent_members_leases;
+
+// From now on; NULL: no longer, and no lease is given. `leases` is borrowed.
+void agent_members_set_leases(agent_members *members, const agent_members_leases *leases,
+                              void *user);
+void agent_member_say_lease(agent_member *member, const Warren__Node__Lease *lease);
+const char *agent_members_host(const agent_members *members); // its name
+
 agent_member *agent_members_find(agent_members *members,
                                  uint64_t node_id); // NULL: not on this host
 

@@ -43,6 +43,8 @@ struct agent_members {
     void *user;
     const agent_members_abroad *abroad; // NULL: there are no other hosts
     void *abroad_user;
+    const agent_members_leases *leases; // NULL: none are given
+    void *leases_user;
     agent_member *first, **last;
     uint32_t count, attached_count;
 };

@@ -8,6 +8,7 @@ const { MeshError } = require('./errors.js')
 const { Calls } = require('./calls.js')
 const { Inbox } = require('./inbox.js')
 const inherited = require('./inherited.js')
+const { Leases } = require('./leases.js')
 const { Monitors } = require('./monitor.js')
 const { Name, NONE } = require('./names.js')
 const { Outbox } = require('./outbox.js')
@@ -79,6 +80,7 @@ class Channel {
     this.peers = new Peers({ ...opened, pid: process.pid }, (event, ...args) => this.tell(event, ...args))
     this.calls = new Calls(this)
     this.monitors = new Monitors(this)
+    this.leases = new Leases(this, (id) => this.#native.isLeaseValid(id))
   }
 
   // ---- life
@@ -196,6 +198,11 @@ class Channel {
     this.outbox.flush()
   }
 
+  // It would serve if another node did not: as good as to serve, for who waits until it can do its work.
+  standsBy() {
+    this.outbox.command(COMMAND.READY, 0, 0, 2)
+  }
+
   // A listening socket that the agent shares: {status, fd, memory}, status 0 or -errno; memory: a descriptor or -1. Rejects with MeshError.
   listen({ address, port, backlog, isIpv6Only }) {
     const id = this.nextId()
@@ -267,6 +274,7 @@ class Channel {
       case EVENT.JOINED: return this.#joined?.resolve()
       case EVENT.ANNOUNCED: return this.#settle(this.#announced, event.id)
       case EVENT.LISTENING: return this.#listened(event)
+      case EVENT.LEASE: return this.leases.take(event)
       case EVENT.RETIRE: return require('./drain.js').drain(this, event.arg)
       case EVENT.REFUSED: return this.#refused(event)
       case EVENT.LOST: return this.#agentLost()
@@ -327,6 +335,7 @@ class Channel {
     for (const map of [this.#announced, this.#listening]) {
       for (const id of [...map.keys()]) this.#settle(map, id, err)
     }
+    this.leases.close(err)
     if (this.mesh !== null && !this.isClosed) this.tellError(err)
   }
 
@@ -336,6 +345,7 @@ class Channel {
     for (const endpoint of [...this.endpoints.values()]) endpoint.leave()
     this.calls.close()
     this.monitors.close()
+    this.leases.close(new MeshError('ERR_WARREN_CLOSED', 'the mesh is closed'))
     this.peers.close()
     this.#closed.resolve()
   }
@@ -355,6 +365,7 @@ class Channel {
       case COMMAND.INPUT: return this.calls.refuseInput(event.id, err)
       case COMMAND.ANNOUNCE: return this.#announceFailed(event.id, behind(err))
       case COMMAND.LISTEN: return this.#settle(this.#listening, event.id, behind(err))
+      case COMMAND.LEASE: return this.leases.refuse(event.id, behind(err))
       default: return this.tellError(err)
     }
   }

@@ -34,6 +34,8 @@ const COMMAND = {
   READY: 19,
   RETIRE: 20,
   RETIRED: 21,
+  LEASE: 22,
+  UNLEASE: 23,
 }
 
 const EVENT = {
@@ -60,6 +62,7 @@ const EVENT = {
   INPUT: 21,
   TAKE: 22,
   RETIRE: 23,
+  LEASE: 24,
 }
 
 const ENTRY = { SERVICE: 0, SUBSCRIPTION: 1 }
@@ -84,6 +87,9 @@ const LIMIT = {
   MESSAGE_LEN_MAX: 16 << 20,
   CALLS: 65536,
   ENTRIES: 4096, // subscriptions and services
+  LEASES: 256, // had or waited for
+  LEASE_TTL_MIN_S: 2, // STORE_TTL_MIN_S
+  LEASE_TTL_MAX_S: 3600,
   WAITS: 65536, // of a kind: monitors, next() of one reader, available(), calls between two tries
   HOOKS: 4096, // of onClose()
   METHODS: 1024, // of one client that are kept as its properties

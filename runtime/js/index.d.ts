@@ -172,8 +172,12 @@ export interface Mesh extends EventEmitter<MeshEvents> {
    * run in the AsyncLocalStorage context of this call, each in one of its own.
    * Resolves when the agent has told every peer. What means something to JavaScript is no name of a method: `then`,
    * `toJSON`, and what every object has. ERR_WARREN_OVERLOADED: this node has 4,096 subscriptions and services.
+   *
+   * `exclusive`: one node of the cluster serves the name, who has its lease (`ttl` as of a lease); the others stand by, and
+   * one takes its place when it ends or loses it. Resolves when this node serves or stands by; ERR_WARREN_NO_QUORUM: it can
+   * do neither.
    */
-  serve<H extends Handlers>(name: string, handlers: H, options?: { tags?: Tags }): Promise<Service<H>>
+  serve<H extends Handlers>(name: string, handlers: H, options?: ServeOptions): Promise<Service<H>>
   /**
    * Functions of a service, typed from its handlers. Each call goes to one instance (Route says which). It need not
    * be there yet.
@@ -186,6 +190,15 @@ export interface Mesh extends EventEmitter<MeshEvents> {
    * waits for ever.
    */
   available(name: string, options?: { count?: number; timeout?: number; signal?: AbortSignal }): Promise<Peer[]>
+
+  /**
+   * Resolves when this node is the only one that has `name`: in the whole cluster with etcd, else on this host. It is kept
+   * alive until it is released or lost, and keeps the process alive so long (docs/leases.md says what is promised, and what the
+   * token is for). Rejects with ERR_WARREN_LEASE_HELD (somebody has it, and `wait` is false or over), _NO_QUORUM (this host
+   * is in a cluster without etcd, or the store did not answer in time), _CANCELLED (`signal`), _LEASE_LOST (it ended before it
+   * came here), _BAD_NAME, _CLOSED, _AGENT_LOST, and _OVERLOADED when 256 are had or awaited.
+   */
+  lease(name: string, options?: LeaseOptions): Promise<Lease>
 
   /**
    * Fires once, after the last message of that peer was handed over. For a peer that is gone already: at once, reason
@@ -303,13 +316,48 @@ export interface Context {
   readonly headers: Headers
   /** Milliseconds the caller will still wait; Infinity without a deadline. */
   readonly timeLeft: number
+  /** Of an exclusive service: the lease by which it answers this call. */
+  readonly lease?: Lease
+}
+export interface ServeOptions {
+  tags?: Tags
+  exclusive?: boolean | { ttl?: number | string }
 }
 export interface Service<H extends Handlers = Handlers> {
   readonly name: string
   readonly handlers: H
+  /** Of an exclusive service: the lease by which this node serves; undefined while it stands by. */
+  readonly lease?: Lease
   readonly stats: { requests: number; errors: number; inFlight: number }
   /** Takes no new calls (those that still come fail with ERR_WARREN_NO_RESPONDERS) and waits for the running ones. */
   close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface LeaseOptions {
+  /**
+   * How long others wait at most when this node, its agent or its host stands still: milliseconds, or a text as '10s' (the
+   * default), '2m', '1h'; from 2 s to an hour, whole seconds.
+   */
+  ttl?: number | string
+  /** Default true: until it is free. false: not at all. A number: so many milliseconds. */
+  wait?: boolean | number
+  /** Aborted: no longer waits. Once the lease is had it does nothing. */
+  signal?: AbortSignal
+}
+export interface Lease extends AsyncDisposable {
+  readonly name: string
+  /** Larger than that of whoever had it before: for the resource, which refuses a smaller one than it has seen. */
+  readonly token: bigint
+  /**
+   * Whether it is still had, by the clock, now: ask right before what must not be done twice. False for a moment after
+   * this process stood still, until it is known whether it was kept alive.
+   */
+  readonly valid: boolean
+  /** Aborted when it is lost; its reason is a MeshError, ERR_WARREN_LEASE_LOST. */
+  readonly signal: AbortSignal
+  /** Not valid from now on. Resolves when others can have it. */
+  release(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -447,6 +495,7 @@ export type MeshErrorCode =
   | 'ERR_WARREN_PEER_LOST' | 'ERR_WARREN_OVERLOADED' | 'ERR_WARREN_CLOSED' | 'ERR_WARREN_TOO_LARGE'
   | 'ERR_WARREN_NOT_CLONEABLE' | 'ERR_WARREN_BAD_SUBJECT' | 'ERR_WARREN_BAD_NAME' | 'ERR_WARREN_PROTOCOL'
   | 'ERR_WARREN_NO_AGENT' | 'ERR_WARREN_NO_ADDON' | 'ERR_WARREN_AGENT_LOST' | 'ERR_WARREN_FORBIDDEN'
+  | 'ERR_WARREN_LEASE_HELD' | 'ERR_WARREN_LEASE_LOST' | 'ERR_WARREN_NO_QUORUM'
 
 /**
  * Errors of the mesh itself. What handlers throw arrives as the same kind of Error (code, cause and own properties

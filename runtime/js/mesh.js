@@ -11,6 +11,7 @@ const { begin, outgoing } = require('./inherited.js')
 const { NONE, names, patterns, subjects } = require('./names.js')
 const { laneOf, optionsOf, timeoutOf } = require('./options.js')
 const { pickOf } = require('./pick.js')
+const { Exclusive } = require('./exclusive.js')
 const { Service } = require('./service.js')
 const { Subscription } = require('./subscription.js')
 const { CHANNELS, changeable, sent } = require('./tracing.js')
@@ -115,8 +116,10 @@ class Mesh extends EventEmitter {
     this.#mustTakeWork()
     const nameBytes = names.of(name)
     if (this.#services.has(name)) throw new MeshError('ERR_WARREN_BAD_NAME', `this node serves ${name} already`)
-    const tags = pickOf({ tags: optionsOf(options).tags })
+    const { tags: given, exclusive } = optionsOf(options)
+    const tags = pickOf({ tags: given })
     this.#channel.mustHaveRoom(name)
+    if (exclusive) return this.#serveAlone(name, handlers, { tags, exclusive })
     const entryId = this.#channel.nextId()
     const service = new Service(this.#channel, entryId, { name, handlers, onClose: () => this.#services.delete(name) })
     this.#services.set(name, service)
@@ -127,6 +130,23 @@ class Mesh extends EventEmitter {
       throw err
     }
     return service
+  }
+
+  async #serveAlone(name, handlers, options) {
+    const service = new Exclusive(this.#channel, name, { handlers, ...options, onClose: () => this.#services.delete(name) })
+    this.#services.set(name, service)
+    try {
+      await service.open()
+    } catch (err) {
+      await service.close()
+      throw err
+    }
+    return service
+  }
+
+  async lease(name, options) {
+    this.#mustTakeWork()
+    return this.#channel.leases.ask(name, options)
   }
 
   client(name, defaults) {
@@ -161,7 +181,10 @@ class Mesh extends EventEmitter {
   [RETIRE]() {
     if (this.#state !== 'open') return
     this.#beginClosing()
-    for (const name of this.#services.keys()) this.#channel.peers.withdrawOwn(name)
+    for (const [name, service] of this.#services) {
+      this.#channel.peers.withdrawOwn(name)
+      service.retire?.()
+    }
     for (const [entryId, endpoint] of this.#channel.endpoints) {
       if (endpoint.isChosen) this.#channel.retire(entryId)
     }
@@ -195,6 +218,7 @@ class Mesh extends EventEmitter {
     for (const endpoint of [...this.#channel.endpoints.values()]) endpoint.drain?.()
     await this.#runHooks(deadline)
     await within(deadline, Promise.all(draining))
+    await within(deadline, this.#channel.leases.releaseAll())
     await this.#channel.close(Math.max(0, Math.ceil(deadline - performance.now())))
     this.#state = 'closed'
     this.#channel.tell('close')

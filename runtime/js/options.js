@@ -1,16 +1,28 @@
 // Options that several calls take: judged before anything is begun.
 'use strict'
 
-const { LANE } = require('./contract.js')
+const { LANE, LIMIT } = require('./contract.js')
 
 const TIMEOUT_DEFAULT_MS = 5000
 const TIMEOUT_MAX_MS = 0xffffffff
+const TTL_DEFAULT_S = 10
+const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 // As C takes it: whole milliseconds, 0 for no limit.
 function timeoutOf(timeout) {
   if (timeout === undefined) return TIMEOUT_DEFAULT_MS
   if (typeof timeout !== 'number' || !(timeout >= 0)) throw new RangeError('timeout must be milliseconds, 0 for no limit')
   return timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), TIMEOUT_MAX_MS)
+}
+
+// As C and the store take it: whole seconds.
+function secondsOf(ttl) {
+  if (ttl === undefined) return TTL_DEFAULT_S
+  const { LEASE_TTL_MIN_S: min, LEASE_TTL_MAX_S: max } = LIMIT
+  const [, count, unit] = /^(\d+)(ms|s|m|h)$/.exec(typeof ttl === 'number' ? `${ttl}ms` : ttl) ?? []
+  const seconds = Math.ceil((count * UNIT_MS[unit]) / 1000)
+  if (seconds >= min && seconds <= max) return seconds
+  throw new RangeError(`ttl must be milliseconds or a text as '10s', from ${min} s to ${max / 60} minutes`)
 }
 
 function laneOf(lane) {
@@ -38,4 +50,4 @@ function signalOf(signal) {
   return signal
 }
 
-module.exports = { laneOf, optionsOf, signalOf, timeoutOf }
+module.exports = { laneOf, optionsOf, secondsOf, signalOf, timeoutOf }

@@ -29,9 +29,10 @@ class Context {
   #input = null // Reading, and
   #sending = null // Sending: what is a stream of the two
 
-  constructor({ from, headers, deadline }) {
+  constructor({ from, headers, deadline, lease }) {
     this.from = from
     this.headers = headers
+    if (lease !== undefined) this.lease = lease
     this.#deadline = deadline
   }
 
@@ -129,7 +130,8 @@ class Service {
     return true
   }
 
-  constructor(channel, entryId, { name, handlers, onClose }) {
+  // `lease`: by which it is the only one; `stats` of those before it.
+  constructor(channel, entryId, { name, handlers, lease, stats = { requests: 0, errors: 0, inFlight: 0 }, onClose }) {
     this.#channel = channel
     this.#onClose = onClose
     this.#entryId = entryId
@@ -138,7 +140,8 @@ class Service {
     this.#scope = new AsyncResource('WARREN_SERVICE', RESOURCE_OPTIONS)
     this.name = name
     this.handlers = handlers
-    this.stats = { requests: 0, errors: 0, inFlight: 0 }
+    this.stats = stats
+    this.lease = lease
   }
 
   // A REQUEST event.
@@ -148,6 +151,7 @@ class Service {
     const method = event.name
     const handler = this.#methods.get(method)
     if (handler === undefined) return outbox.refuse(slot, CODE.NO_METHOD)
+    if (this.lease !== undefined && !this.lease.valid) return outbox.refuse(slot, CODE.NO_RESPONDERS)
     this.stats.requests++
     let input
     try {
@@ -158,7 +162,7 @@ class Service {
     }
     const from = this.#channel.peers.get(event.peer)
     const deadline = event.arg === 0 ? Infinity : this.#channel.batchTime + event.arg
-    const context = new Context({ from, headers: event.headers, deadline })
+    const context = new Context({ from, headers: event.headers, deadline, lease: this.lease })
     if (context.isExpired) return outbox.refuse(slot, CODE.TIMEOUT)
     this.#channel.running[slot] = context
     if (event.bool) context.reads((input = this.#reading(method, slot, event.arg)))
@@ -274,4 +278,4 @@ function methodsOf(handlers) {
   return found
 }
 
-module.exports = { Service }
+module.exports = { Service, methodsOf }

@@ -298,6 +298,10 @@ save('members', 'connect', joined, said(2, 4, join(fixed64(1, 2), field(2, 1))),
   said(3, 7, join(fixed64(1, 1), field(2, 'no'))))
 save('members', 'listen', joined, said(2, 5, join(field(1, 1), field(3, 80))), said(2, 5, join(field(1, 2), field(2, '127.0.0.1'), field(3, 8080))),
   said(3, 5, field(1, 3)))
+const leaseAsk = join(field(1, 1), field(2, 'job'), field(3, 10), field(4, 1))
+const leaseTicket = join(field(1, 'leases/job 00112233445566ff'), fixed64(2, 7), fixed64(3, 9), field(4, 10), fixed64(5, 1))
+save('members', 'lease', said(2, 250, leaseAsk), said(3, 250, leaseAsk), said(2, 251, join(field(1, 1), fixed64(2, 5))), said(2, 252, field(1, 1)),
+  said(3, 250, join(field(1, 2), field(2, 'job'), field(3, 10), field(6, leaseTicket))), said(3, 252, field(1, 1)))
 save('members', 'junk', said(2, 0, Buffer.from('junk')), said(3, 0, field(1, '')), said(2, 8, field(1, 'abc')))
 
 // ---- files of an agent's cluster: which, and 64: as it is, 128: changes to the one that is there

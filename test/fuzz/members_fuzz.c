@@ -1,26 +1,37 @@
 // What nodes say to their agent, on their control sockets (node.proto). The input is a list of
 // packets: u8 who, u8 what it is, u16 length, that many bytes. What it is: a whole ToAgent, or the
 // inside of one of its messages, so that the search need not find the frame around it. Two members
-// are there, one launched and one attached; who is turned away comes again.
+// are there, one launched and one attached; who is turned away comes again. Leases are of a file.
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/leases.h"
 #include "agent/members.h"
 #include "core/be.h"
 #include "core/limits.h"
 #include "core/mem.h"
 #include "fuzz.h"
 #include "io/packet.h"
+#include "io/steady.h"
 #include "node.pb-c.h"
 
 enum { MEMBERS = 2, HEAD_LEN = 4, PACKET_MAX = 2048, KINDS = 8, HOST_STARTED_MS = 1000 };
+enum {
+    LEASE_KINDS_FROM = 250,
+    LEASE_KINDS = 3,
+    LEASE_FIELD = 20
+}; // ToAgent.lease_ask and after it
 
 static uv_loop_t loop;
 static agent_members *members;
 static int fds[MEMBERS];
 static agent_member *launched; // the other one is forgotten by itself
 static uint64_t next_id;
+static agent_leases *leases;
+static agent_store *store;
+static char dir[32]; // its file's
 
 static int on_listen(const agent_member *member, const agent_listen *request, void *user) {
     (void)member;
@@ -74,11 +85,30 @@ static void turn(void) {
     }
 }
 
-// `kind` 0: as it is; else the field of ToAgent with that number around it.
+// LeaseAsk.clock, which is of this machine; the last one counts.
+static size_t put_clock(uint8_t *to) {
+    uint64_t left = mesh_steady_clock_number();
+    size_t len = 0;
+    to[len++] = 5 << 3;
+    for (; left >= 0x80; left >>= 7)
+        to[len++] = (uint8_t)(left | 0x80);
+    to[len++] = (uint8_t)left;
+    return len;
+}
+
+// `kind` 0: as it is; else the field of ToAgent with that number around it, or one of leases.
 static void say(int fd, uint8_t kind, mesh_bytes body) {
-    uint8_t packet[PACKET_MAX + 8], *at = packet;
-    if (kind % (KINDS + 1) != 0) {
-        *at++ = (uint8_t)(kind % (KINDS + 1) << 3 | 2);
+    uint8_t packet[PACKET_MAX + 8], inside[PACKET_MAX + 16], *at = packet;
+    if (kind == LEASE_KINDS_FROM && body.len < PACKET_MAX - 16) {
+        if (body.len > 0) memcpy(inside, body.data, body.len);
+        body = (mesh_bytes){inside, body.len + put_clock(inside + body.len)};
+    }
+    uint32_t field = kind % (KINDS + 1);
+    if (kind >= LEASE_KINDS_FROM) field = LEASE_FIELD + (kind - LEASE_KINDS_FROM) % LEASE_KINDS;
+    if (field != 0) {
+        uint32_t tag = field << 3 | 2;
+        if (tag >= 0x80) *at++ = (uint8_t)(0x80 | tag);
+        *at++ = (uint8_t)(tag >= 0x80 ? tag >> 7 : tag);
         *at++ = (uint8_t)(0x80 | (body.len & 0x7f));
         *at++ = (uint8_t)(body.len >> 7);
     }
@@ -87,12 +117,46 @@ static void say(int fd, uint8_t kind, mesh_bytes body) {
     if (len > 0) (void)mesh_packet_send(fd, (mesh_bytes){packet, len}, NULL, 0);
 }
 
+static bool is_in_cluster(void *user) {
+    (void)user;
+    return false;
+}
+
+static void on_idle(void *user) {
+    (void)user;
+}
+
+static void remove_store(void) {
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const ends[] = {"/store.db", "/store.db-wal", ""};
+        char path[64];
+        (void)snprintf(path, sizeof path, "%s%s", dir, ends[i]);
+        (void)remove(path);
+    }
+}
+
+static void open_leases(void) {
+    char text[AGENT_VAULT_TEXT_MAX];
+    if (dir[0] == '\0') {
+        (void)snprintf(dir, sizeof dir, "/tmp/warren-fuzz-XXXXXX");
+        CHECK(mkdtemp(dir) != NULL);
+        (void)atexit(remove_store);
+    }
+    CHECK(agent_store_create(&loop, dir, NULL, &store, text) == 0);
+    leases = agent_leases_create(&(agent_leases_options){.loop = &loop,
+                                                         .store = store,
+                                                         .members = members,
+                                                         .is_in_cluster = is_in_cluster,
+                                                         .on_idle = on_idle});
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     agent_members_events events = {.on_listen = on_listen, .on_attached_end = on_attached_end};
     mesh_bytes input = {data, size};
     next_id = 1;
     CHECK(uv_loop_init(&loop) == 0);
     members = agent_members_create(&loop, "host", HOST_STARTED_MS, &events, NULL);
+    open_leases();
     for (int at = 0; at < MEMBERS; at++)
         add(at);
     while (input.len >= HEAD_LEN) {
@@ -107,7 +171,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     turn();
     for (int at = 0; at < MEMBERS; at++)
         close(fds[at]);
+    agent_leases_destroy(leases);
     agent_members_destroy(members);
+    agent_store_destroy(store);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     CHECK(uv_loop_close(&loop) == 0);
     return 0;

@@ -50,6 +50,7 @@ const CLASSES = {
   Context: ['service.js', 'Context', ['isAborted', 'isExpired', 'abort', 'reads', 'item', 'sends', 'grant', 'refuse', 'close']],
   StreamReader: ['reading.js', 'Reading', ['take', 'finish', 'fail', 'stop', 'drop']],
   Monitor: ['monitor.js', 'Monitor', []],
+  Lease: ['leases.js', 'Lease', []],
   TestCluster: ['testing.js', 'TestCluster', ['env', 'remove']],
   TestNode: ['testing.js', 'Node', ['ask', 'signal', 'pause', 'resume', 'kill', 'isPaused', 'mesh']],
   MeshError: ['errors.js', 'MeshError', []],

@@ -27,7 +27,7 @@ typedef struct fixture {
     int agent, peer; // our ends
     int fd_count;
     bool is_over; // destroyed in a callback
-    uint32_t told[8];
+    uint32_t told[MESH_MEMBER_CLOSED + 1];
     uint32_t peer_handle, batches, replies, errors, error_code, messages;
     char payloads[8]; // of the messages, one byte of each
     bool is_maybe;
