@@ -354,9 +354,8 @@ TEST(one_that_is_adopted_and_busy_hears_of_an_end_and_one_that_never_spoke_of_no
     to_node *m = next_but_fillers(&busy);
     EXPECT_EQ(TO_NODE(ADOPT), m->kind_case);
     warren__node__to_node__free_unpacked(m, NULL);
-    do // news of the other one
-        m = next_but_fillers(&busy);
-    while (m->kind_case == TO_NODE(REGISTRY));
+    while ((m = next_but_fillers(&busy))->kind_case == TO_NODE(REGISTRY)) // of the other one
+        warren__node__to_node__free_unpacked(m, NULL);
     EXPECT_EQ(TO_NODE(DOWN), m->kind_case);
     EXPECT_TRUE(m->down->node_id == 3);
     warren__node__to_node__free_unpacked(m, NULL);
