@@ -10,12 +10,12 @@
 #include "agent/spawn.h"
 #include "core/mem.h"
 
-enum { LOOK_MS = 500, TAIL_LEN = 700, OUT_FD = 1 };
+enum { LOOK_MS = 500, TAIL_LEN = 16 << 10, SHOWN_LEN = 700, OUT_FD = 1 };
 
 // The agent takes the ends of all its children, so that a shell tells how npm's went. What npm
 // writes comes first.
 static const char script[] = "cd \"$1\" && npm ci --omit=dev --no-audit --no-fund </dev/null 2>&1; "
-                             "echo; echo \"npm-ended-with $?\"";
+                             "code=$?; echo; echo \"npm-ended-with $code\"";
 
 typedef struct npm {
     pid_t pid;
@@ -45,7 +45,7 @@ static int start(npm *n, const char *path) {
 
 // Only the end of it is kept.
 static bool take(npm *n) {
-    char piece[TAIL_LEN];
+    char piece[4096];
     ssize_t got = read(n->fd, piece, sizeof piece);
     if (got < 0 && errno == EINTR) return true;
     if (got <= 0) return false;
@@ -69,7 +69,15 @@ static bool hear(const release_job *job, npm *n) {
     }
 }
 
-// What it said last, as one line for people.
+// Where npm says what was wrong: a page about its options may come behind that.
+static char *find_error(char *text, size_t len) {
+    char *at = strstr(text, "npm error");
+    if (at == NULL) at = strstr(text, "npm ERR!"); // before npm 10
+    if (at != NULL) return at;
+    return len > SHOWN_LEN ? text + len - SHOWN_LEN : text;
+}
+
+// What it said, as one line for people; NULL: all went well.
 static const char *judge(npm *n, bool has_ended) {
     static const char mark[] = "\nnpm-ended-with ";
     n->tail[n->len] = '\0';
@@ -77,11 +85,14 @@ static const char *judge(npm *n, bool has_ended) {
     for (char *at = n->tail; (at = strstr(at, mark)) != NULL; at++)
         end = at;
     if (has_ended && end != NULL && strcmp(end + sizeof mark - 1, "0\n") == 0) return NULL;
-    if (end != NULL) *end = '\0';
-    for (char *at = n->tail; *at != '\0'; at++)
-        if (*at == '\n') *at = ' ';
     if (!has_ended) return "it took longer than 15 minutes, or the agent ended";
-    return end != NULL ? n->tail : "it was killed";
+    if (end == NULL) return "it was killed";
+    *end = '\0';
+    char *shown = find_error(n->tail, (size_t)(end - n->tail));
+    if (strlen(shown) > SHOWN_LEN) shown[SHOWN_LEN] = '\0';
+    for (char *at = shown; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 127) *at = ' ';
+    return shown;
 }
 
 void releases_install(release_job *job) {
