@@ -297,6 +297,7 @@ static void adopt_slot(agent_services *s, const agent_adoption *a, thing *t, uin
         sl->number = state->number;
         sl->starts = state->starts;
         sl->is_cold = state->is_cold;
+        sl->ordered_attempt = state->ordered_attempt;
         sl->is_draining = (state->is_stopped || state->is_recycled) && !is_over;
         sl->is_stopped_by_hand = state->phase == WARREN__KEEPER__SLOT__PHASE__STOPPED;
         adopt_program(service, state->runs, a, &sl->runs);

@@ -82,10 +82,14 @@ void agent_changing_end(agent_service *service, bool is_good) {
 }
 
 void agent_changing_settle(agent_service *service) {
-    agent_program *program = service->slots[0].program;
-    for (uint32_t i = 0; i < service->instances; i++)
-        if (service->slots[i].program != program) return;
-    if (program == service->program) return;
+    agent_program *program = NULL;
+    for (uint32_t i = 0; i < service->instances; i++) {
+        const slot *sl = &service->slots[i];
+        if (sl->is_stopped_by_hand && sl->node == NULL) continue;
+        if (program != NULL && sl->program != program) return;
+        program = sl->program;
+    }
+    if (program == NULL || program == service->program) return;
     take(service, program);
     for (uint32_t i = 0; i < service->slot_cap; i++)
         agent_kept_state(service, i);

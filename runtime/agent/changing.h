@@ -9,5 +9,5 @@ int agent_changing_begin(agent_service *service, Warren__Agent__Run *run, agent_
                          agent_refusal *refusal);
 // All of the service has been brought to service->trying, or nothing of it is wanted any more.
 void agent_changing_end(agent_service *service, bool is_good);
-// One instance was: the service runs that program when all of its instances do.
+// One instance was: the service runs that program when all of its instances that run do.
 void agent_changing_settle(agent_service *service);

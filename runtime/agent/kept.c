@@ -85,6 +85,7 @@ static void keep_slot(agent_service *service, uint32_t instance, bool keeps_fds)
     // What a change brings is not the next agent's before all of it is through.
     if (sl->program != service->trying) state.program = keep_program(service, sl->program);
     state.is_next = state.runs != 0;
+    state.ordered_attempt = sl->ordered_attempt;
     state.starts = sl->starts;
     state.is_cold = sl->is_cold;
     state.reason = (char *)(uintptr_t)sl->reason;

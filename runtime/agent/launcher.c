@@ -87,7 +87,7 @@ static void on_node_over(agent_node *node, void *user) {
     agent_node_close(node);
     sl->node = NULL;
     if (agent_service_is_beside(service, instance))
-        agent_reloading_exited(service->reloading, instance, how);
+        agent_reloading_exited(service, instance, how);
     else
         agent_supervisor_exited(s->supervisor, ended_at_ms, service->id, instance, how);
     agent_services_carry_out(s);
@@ -240,7 +240,7 @@ static void fail_launch(agent_service *service, uint32_t instance, const char *w
     (void)snprintf(sl->reason, sizeof sl->reason, "%s", why);
     (void)snprintf(sl->trouble, sizeof sl->trouble, "%s", why);
     if (agent_service_is_beside(service, instance))
-        agent_reloading_not_launched(service->reloading, instance, why);
+        agent_reloading_not_launched(service, instance, why);
     else
         agent_supervisor_not_launched(s->supervisor, uv_now(s->loop), service->id, instance);
 }
@@ -305,14 +305,14 @@ void agent_launcher_renumber(agent_services *s, uint32_t service_id, uint32_t fr
 static bool is_wanted(const agent_services *s, waiting_launch w) {
     const agent_service *service = agent_service_find(s, w.service_id);
     if (service != NULL && agent_service_is_beside(service, w.instance))
-        return agent_reloading_wants(service->reloading, w.instance);
+        return agent_reloading_wants(service, w.instance);
     return agent_supervisor_wants(s->supervisor, w.service_id, w.instance);
 }
 
 static void drop_waiting(agent_services *s, waiting_launch w) {
-    const agent_service *service = agent_service_find(s, w.service_id);
+    agent_service *service = agent_service_find(s, w.service_id);
     if (service != NULL && agent_service_is_beside(service, w.instance))
-        agent_reloading_not_launched(service->reloading, w.instance, "it is not wanted any more");
+        agent_reloading_not_launched(service, w.instance, "it is not wanted any more");
     else
         agent_supervisor_not_launched(s->supervisor, uv_now(s->loop), w.service_id, w.instance);
 }
@@ -424,7 +424,7 @@ static void on_launched(void *user, uint64_t node_id, pid_t pid, int pidfd, cons
         (void)snprintf(sl->reason, sizeof sl->reason, "%s", cold_reason);
         tell_started(service, instance, pid);
         if (agent_service_is_beside(service, instance))
-            agent_reloading_launched(service->reloading, instance);
+            agent_reloading_launched(service, instance);
         else
             agent_supervisor_launched(s->supervisor, uv_now(s->loop), service->id, instance);
         sl->zygote_pid = sl->zygote != NULL ? agent_zygote_pid(sl->zygote) : 0;

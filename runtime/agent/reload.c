@@ -148,6 +148,12 @@ bool agent_reload_fails_with(const agent_reload *r, uint32_t index) {
     return !r->is_failed && (is_in(in, LAUNCHING) || is_in(in, STARTING)) && !in->is_stopped;
 }
 
+bool agent_reload_is_to_come(const agent_reload *r, uint32_t index) {
+    const instance *in = find(r, index);
+    return is_in(in, WAITING) || is_in(in, LAUNCHING) || is_in(in, STARTING) ||
+           is_in(in, GIVING_UP);
+}
+
 bool agent_reload_is_failed(const agent_reload *r) {
     return r->is_failed;
 }

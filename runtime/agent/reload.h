@@ -44,6 +44,8 @@ void agent_reload_refused(agent_reload *reload, uint64_t now_ms, uint32_t instan
 // True: were the life beside to end now, the reload would fail for it. Of one that is given up for
 // another's failure, or for a stop, the end is no news.
 bool agent_reload_fails_with(const agent_reload *reload, uint32_t instance);
+// Its new life has not taken the place yet, and may still do so; or is on its way out for that.
+bool agent_reload_is_to_come(const agent_reload *reload, uint32_t instance);
 bool agent_reload_is_failed(const agent_reload *reload);
 // The service ends: nothing is waited for any more, and SIGKILL is not either with `is_kill`.
 void agent_reload_stop(agent_reload *reload, uint64_t now_ms, bool is_kill);

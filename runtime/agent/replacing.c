@@ -46,7 +46,7 @@ void agent_replacing_forget(const void *user) {
 static int judge_services(const agent_services *s, bool is_forced,
                           char text[AGENT_SUCCESSOR_TEXT_MAX]) {
     for (const agent_service *service = s->first; service != NULL; service = service->next) {
-        if (service->reloading != NULL) {
+        if (service->reloadings != NULL) {
             (void)snprintf(text, AGENT_SUCCESSOR_TEXT_MAX,
                            "%s is being reloaded: try again when that is over", service->name);
             return -EBUSY;

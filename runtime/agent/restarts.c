@@ -2,16 +2,17 @@
 #include <stdio.h>
 
 #include "agent/kept.h"
+#include "agent/reloading.h"
 #include "agent/say.h"
 #include "agent/service.h"
 #include "core/error.h"
 
 // It may be over: then it has given up what it listened on, and what it wrote to is at rest.
-static void revive(agent_services *s, agent_service *service) {
-    service->is_over = false;
+void agent_service_revive(agent_service *service) {
+    service->is_over = service->has_ended = false;
     service->exit_code = 0;
     service->sockets = agent_sockets_create();
-    s->running_count++;
+    service->services->running_count++;
     agent_kept_service(service);
 }
 
@@ -22,7 +23,9 @@ int agent_services_restart(agent_services *s, uint32_t service_id, uint32_t inst
         return agent_refuse(refusal, 4, MESH_ECLOSED);
     }
     for (const agent_service *service = s->first; service != NULL; service = service->next) {
-        if ((service_id != 0 && service->id != service_id) || service->reloading == NULL) continue;
+        if ((service_id != 0 && service->id != service_id) ||
+            !agent_reloading_is_on(service, instance))
+            continue;
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%s is being reloaded: wait until that is over", service->name);
         return agent_refuse(refusal, 1, MESH_EEXIST);
@@ -31,7 +34,7 @@ int agent_services_restart(agent_services *s, uint32_t service_id, uint32_t inst
         if (service_id != 0 && service->id != service_id) continue;
         agent_supervisor_restart(s->supervisor, uv_now(s->loop), service->id, instance);
         bool is_over = agent_supervisor_is_over(s->supervisor, service->id, AGENT_INSTANCE_ALL);
-        if (service->is_over && !is_over) revive(s, service);
+        if (service->is_over && !is_over) agent_service_revive(service);
     }
     agent_services_carry_out(s);
     return 0;

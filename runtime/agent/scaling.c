@@ -42,7 +42,7 @@ static int judge(const agent_service *service, int64_t count, uint32_t drain_ms,
                        "%u ms to drain are too many: an hour is the most", drain_ms);
         return agent_refuse(refusal, 2, MESH_EINVAL);
     }
-    if (service->reloading != NULL) {
+    if (service->reloadings != NULL) {
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "%s is being reloaded: wait until that is over", service->name);
         return agent_refuse(refusal, 1, MESH_EEXIST);

@@ -28,6 +28,7 @@ typedef struct slot { // one instance through all its lives
     uint64_t node_id, number; // of the last life
     pid_t zygote_pid;         // which one started the last life
     uint32_t starts, attempts;
+    uint32_t ordered_attempt;   // whoever brought this life by a number knows it again by that
     const agent_zygote *zygote; // that launched it
     bool is_cold, is_draining;
     bool is_control_kept;    // the keeper has the life's control socket
@@ -58,7 +59,7 @@ typedef struct agent_service {
     agent_sockets *sockets;
     uint32_t group_id; // of those with the same run->group; 0: none
     bool is_over, is_forgotten, is_paused;
-    bool has_ended; // but for the lives of a reload
+    bool has_ended; // but for the lives of reloads
     bool is_kept;   // it outlives this agent (kept.h)
     uint32_t kept_sockets;
     int exit_code;
@@ -66,7 +67,7 @@ typedef struct agent_service {
     // reloaded. Instances that are no longer wanted keep theirs.
     slot *slots;
     uint32_t slot_cap;
-    struct agent_reloading *reloading; // NULL: it is not
+    struct agent_reloading *reloadings; // of some of its instances each, or of all; NULL: none
     struct agent_service *next;
 } agent_service;
 
@@ -156,6 +157,10 @@ agent_strategy agent_run_strategy(const agent_services *services, Warren__Agent_
 // scaling.c
 // So many are wanted; those that have a slot beyond them are on their way out.
 void agent_service_want(agent_service *service, uint32_t instances, uint32_t drain_ms);
+
+// restarts.c
+// It was over, and an instance of it is to run again.
+void agent_service_revive(agent_service *service);
 
 // launcher.c
 // The slots beside those of the instances have moved.

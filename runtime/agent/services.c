@@ -128,7 +128,7 @@ static void tell_over(agent_service *service) {
 // ---- the end of a service
 
 static void free_service(agent_service *service) {
-    agent_reloading_destroy(service->reloading);
+    agent_reloading_destroy_all(service);
     for (uint32_t i = 0; i < agent_service_slot_count(service); i++) {
         agent_launcher_drop(service->services, &service->slots[i]);
         agent_last_lines_clear(&service->slots[i].stderr_lines);
@@ -346,11 +346,11 @@ static int on_listen(const agent_member *member, const agent_listen *request, vo
 static void on_sign(const agent_member *member, agent_sign sign, void *user) {
     agent_services *s = user;
     const agent_member_info *who = agent_member_identity(member);
-    const agent_service *service = agent_service_find_name(s, who->service);
+    agent_service *service = agent_service_find_name(s, who->service);
     uint32_t at = service != NULL ? agent_service_slot_of(service, member) : UINT32_MAX;
     if (at == UINT32_MAX) return;
     if (agent_service_is_beside(service, at)) {
-        agent_reloading_sign(service->reloading, at, sign);
+        agent_reloading_sign(service, at, sign);
         return;
     }
     agent_supervisor_sign(s->supervisor, uv_now(s->loop), service->id, at, sign);
@@ -369,12 +369,11 @@ bool agent_services_is_ready(const agent_services *s, uint32_t service_id, uint3
 
 static void on_drained(const agent_member *member, uint32_t connections, void *user) {
     agent_services *s = user;
-    const agent_service *service =
-        agent_service_find_name(s, agent_member_identity(member)->service);
+    agent_service *service = agent_service_find_name(s, agent_member_identity(member)->service);
     uint32_t at = service != NULL ? agent_service_slot_of(service, member) : UINT32_MAX;
     if (at == UINT32_MAX) return;
     if (agent_service_is_beside(service, at)) {
-        agent_reloading_drained(service->reloading, at, connections);
+        agent_reloading_drained(service, at, connections);
         return;
     }
     agent_supervisor_drained(s->supervisor, uv_now(s->loop), service->id, at);

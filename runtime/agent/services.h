@@ -98,6 +98,7 @@ typedef struct agent_reload_request {
     // one fails, all run again what they ran. NULL: each what it runs. It is judged like
     // any other, its group is the present one; its name and number of instances change nothing.
     Warren__Agent__Run *run; // taken, also on failure
+    uint32_t attempt;        // the new ones keep this number (instances.h)
     pid_t by;                // who asks for it
 } agent_reload_request;
 
@@ -114,6 +115,7 @@ typedef struct agent_reload_outcome {
     const char *service;
     uint32_t wanted, replaced;
     bool is_failed, is_stopped; // it failed, for the service was stopped meanwhile
+    bool is_refused;            // ... for one was ready while that before it was being started
     bool is_change;         // to another program; it failed: `replaced` run that one all the same
     const char *why;        // it failed
     mesh_bytes last_stderr; // lines of the instance that is named there

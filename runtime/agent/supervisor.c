@@ -163,6 +163,14 @@ int agent_supervisor_scale(agent_supervisor *s, uint64_t now_ms, uint32_t servic
     return 0;
 }
 
+void agent_supervisor_retire(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
+                             uint32_t index, uint32_t drain_ms) {
+    service *svc;
+    if (agent_supervisor_find_instance(s, service_id, index, &svc) == NULL) return;
+    agent_life_retire(s, now_ms, svc, index, drain_ms);
+    agent_group_advance(s, now_ms, svc->group);
+}
+
 void agent_supervisor_drained(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
                               uint32_t index) {
     service *svc;

@@ -111,6 +111,10 @@ int agent_supervisor_change(agent_supervisor *supervisor, uint32_t service_id, u
 // the end. MESH_ENOTFOUND, MESH_EINVAL, MESH_ECLOSED: it is over, and there should be more.
 int agent_supervisor_scale(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
                            uint32_t instances, uint32_t drain_ms);
+// Stops one as that does; it may be started again. What is not undisturbed at its work is stopped
+// at once.
+void agent_supervisor_retire(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
+                             uint32_t instance, uint32_t drain_ms);
 void agent_supervisor_drained(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
                               uint32_t instance);
 // Forgets a service that has ended; others stay.

@@ -1,0 +1,91 @@
+#include "agent/instances.h"
+
+#include "agent/changing.h"
+#include "agent/kept.h"
+#include "agent/reloading.h"
+
+static agent_instance_state state_of(const agent_service *service, uint32_t instance) {
+    const agent_supervisor *supervisor = service->services->supervisor;
+    agent_life life;
+    if (!agent_supervisor_look(supervisor, service->id, instance, &life))
+        return AGENT_INSTANCE_NONE;
+    if (life.is_over)
+        return agent_service_has_failed(service, instance) ? AGENT_INSTANCE_FAILED
+                                                           : AGENT_INSTANCE_NONE;
+    if (life.is_stopped) return AGENT_INSTANCE_LEAVING;
+    bool is_leaving = agent_supervisor_is_leaving(supervisor, service->id, instance);
+    if (is_leaving && !life.is_recycled) return AGENT_INSTANCE_LEAVING;
+    return life.is_running && life.is_ready && !is_leaving ? AGENT_INSTANCE_READY
+                                                           : AGENT_INSTANCE_STARTING;
+}
+
+// What its life runs, or ran; of one whose next life is on its way, that one's.
+static const agent_program *program_of(const agent_service *service, uint32_t instance,
+                                       agent_instance_state state) {
+    const slot *sl = &service->slots[instance];
+    const agent_supervisor *supervisor = service->services->supervisor;
+    bool is_next =
+        state == AGENT_INSTANCE_STARTING &&
+        (sl->node == NULL || agent_supervisor_is_leaving(supervisor, service->id, instance));
+    return is_next ? sl->program : sl->runs;
+}
+
+agent_instance agent_instance_look(const agent_service *service, uint32_t instance) {
+    const slot *sl = &service->slots[instance];
+    agent_instance out = {.state = state_of(service, instance),
+                          .attempt = sl->ordered_attempt,
+                          .is_stopped = sl->is_stopped_by_hand,
+                          .reason = sl->reason};
+    const agent_program *program = program_of(service, instance, out.state);
+    if (program != NULL) out.release = program->run->release;
+    if (sl->node != NULL) out.pid = (uint32_t)agent_node_pid(sl->node);
+    if (out.state == AGENT_INSTANCE_FAILED)
+        out.last_stderr = agent_last_lines_text(&sl->report.stderr_lines);
+    // Before it takes the place it is the new one that is beside, and after it the old one.
+    out.is_brought = agent_reloading_is_to_come(service, instance, &program, &out.brought_attempt);
+    if (out.is_brought) out.brought_release = program->run->release;
+    out.is_draining = !out.is_brought && agent_reloading_is_on(service, instance);
+    return out;
+}
+
+int agent_instance_set(agent_service *service, uint32_t instance, Warren__Agent__Run *run,
+                       uint32_t attempt, agent_refusal *refusal) {
+    slot *sl = &service->slots[instance];
+    agent_program *program;
+    int err = agent_changing_begin(service, run, &program, refusal);
+    if (err != 0) return err;
+    agent_program_set(&sl->program, program);
+    agent_program_release(program);
+    sl->ordered_attempt = attempt;
+    sl->is_stopped_by_hand = false;
+    agent_changing_settle(service);
+    return 0;
+}
+
+int agent_instance_start(agent_service *service, uint32_t instance, Warren__Agent__Run *run,
+                         uint32_t attempt, agent_refusal *refusal) {
+    agent_services *s = service->services;
+    int err = agent_instance_set(service, instance, run, attempt, refusal);
+    if (err != 0) return err;
+    service->slots[instance].starts = 0; // of this program
+    agent_supervisor_restart(s->supervisor, uv_now(s->loop), service->id, instance);
+    if (service->is_over) agent_service_revive(service);
+    agent_kept_state(service, instance);
+    agent_services_carry_out_soon(s);
+    return 0;
+}
+
+void agent_instance_retire(agent_service *service, uint32_t instance, uint32_t drain_ms) {
+    agent_services *s = service->services;
+    agent_instance_cancel(service, instance);
+    service->slots[instance].is_stopped_by_hand = true;
+    agent_supervisor_retire(s->supervisor, uv_now(s->loop), service->id, instance, drain_ms);
+    agent_services_carry_out_soon(s);
+}
+
+void agent_instance_cancel(agent_service *service, uint32_t instance) {
+    const agent_program *program;
+    uint32_t attempt;
+    if (agent_reloading_is_to_come(service, instance, &program, &attempt))
+        agent_reloading_stop_all(service->services, service->id, instance, false);
+}
