@@ -22,7 +22,8 @@ enum { END_TRIES = 500 };
 
 static const cli_option options[] = {
     {0, "store", "PLACE",
-     "what must be agreed upon is there: etcd://HOST:2379,HOST:2379, or sqlite:/FILE "
+     "what must be agreed upon is there: etcd://HOST:2379,HOST:2379, host:NAME or "
+     "sqlite:/FILE "
      "(docs/store.md); "
      "kept in the state directory"},
     {0, "stop", NULL, "stop all services, then the agent that is running"},

@@ -48,6 +48,7 @@ typedef struct agent {
     agent_leases *leases;
     agent_releases *releases;
     agent_fetching *fetching;
+    agent_store_links *store_links;
     agent_cluster *cluster; // NULL: this host is in none
     agent_cluster *opening; // a name is looked up for it
     agent_new_host keys;    // that it will have in its next one
@@ -73,7 +74,9 @@ static void close_all(agent *a) {
     agent_cluster_close(a->opening);
     agent_leases_destroy(a->leases);
     agent_services_destroy(a->services);
+    agent_store_links_stop(a->store_links);
     agent_store_destroy(a->store); // before whoever waits for it
+    agent_store_links_destroy(a->store_links);
     agent_secrets_destroy(a->secrets);
     agent_fetching_destroy(a->fetching);
     agent_releases_destroy(a->releases);
@@ -185,6 +188,7 @@ static int open_cluster(void *user, char text[AGENT_VAULT_TEXT_MAX]) {
                                      .dir = a->options->dir,
                                      .members = agent_services_members(a->services),
                                      .fetching = a->fetching,
+                                     .store_links = a->store_links,
                                      .on_opened = on_cluster_opened,
                                      .on_closed = on_cluster_closed,
                                      .on_changed = on_hosts_changed,
@@ -409,6 +413,7 @@ static int open_all(agent *a, int listen_fd) {
     uv_loop_init(&a->loop);
     agent_say_open(&a->loop);
     if (a->options->is_ephemeral) agent_say_to_file(a->options->dir);
+    a->store_links = agent_store_links_create(&a->loop, a->store);
     agent_store_start(a->store);
     a->secrets = agent_secrets_create(&a->loop, a->options->dir, a->store);
     agent_secrets_load(a->secrets); // runs the loop: before signals, which need what comes below

@@ -168,6 +168,7 @@ void agent_cluster_close(agent_cluster *c) {
     c->is_closing = true;
     // Others are freed while the good-bye below is still under way.
     cluster_fetch_close(c);
+    cluster_store_close(c);
     if (c->links != NULL) cluster_links_forget_members(c);
     if (c->replica != NULL) cluster_registry_close(c);
     if (c->is_lost) {

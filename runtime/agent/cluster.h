@@ -8,6 +8,7 @@
 #include "agent/fetching.h"
 #include "agent/identity.h"
 #include "agent/members.h"
+#include "agent/store_links.h"
 #include "discovery/discovery.h"
 
 typedef struct agent_cluster agent_cluster;
@@ -18,7 +19,8 @@ typedef struct agent_cluster_options {
     uv_loop_t *loop;
     const char *dir; // the state directory
     agent_members *members;
-    agent_fetching *fetching;      // attached while it is open; or NULL
+    agent_fetching *fetching; // both are attached while it is open; or NULL
+    agent_store_links *store_links;
     void (*on_closed)(void *user); // it is gone, and writes nothing any more
     // After AGENT_CLUSTER_OPENING, from the loop: 0, or a negative error and a sentence (close it).
     void (*on_opened)(void *user, int err, const char *text);

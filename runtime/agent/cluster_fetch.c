@@ -20,7 +20,7 @@ static void work(const agent_cluster *c) {
 
 // ---- what the core asks for
 
-static void each_host(void *user, agent_fetch_host_cb each, void *each_user) {
+static void each_host(void *user, agent_link_host_cb each, void *each_user) {
     const agent_cluster *c = user;
     mesh_minors ours = mesh_minors_spoken();
     mesh_swim_host host;
@@ -47,9 +47,13 @@ static void dial(void *user, const uint8_t host_id[MESH_ID_LEN]) {
 
 // ---- what happens
 
+agent_link_net cluster_fetch_net(agent_cluster *c) {
+    return (agent_link_net){c, each_host, send_it, queued, dial};
+}
+
 void cluster_fetch_open(agent_cluster *c) {
     if (c->options.fetching == NULL) return;
-    agent_fetch_net net = {c, each_host, send_it, queued, dial};
+    agent_link_net net = cluster_fetch_net(c);
     c->is_fetching = true;
     agent_fetching_attach(c->options.fetching, &net, &c->identity->credentials.trust);
 }
@@ -102,6 +106,7 @@ void cluster_fetch_down(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
 // ---- links that are in use
 
 static bool is_busy(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
+    if (cluster_store_is_busy(c, host_id)) return true;
     return has_fetch(c) && agent_fetch_is_busy(agent_fetching_core(c->options.fetching), host_id);
 }
 

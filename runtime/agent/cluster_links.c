@@ -21,6 +21,7 @@ enum {
     MESSAGE_RENEW,   // my certificate is old: an issuer answers with RENEWED
     MESSAGE_RENEWED, // two certificates, each u16 len | bytes
     MESSAGE_FETCH,   // chunks of releases
+    MESSAGE_STORE,   // the store of one host
 };
 
 enum { CERT_COUNT = 2 };
@@ -51,6 +52,11 @@ void cluster_links_send(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN], me
 bool cluster_links_send_fetch(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN],
                               mesh_bytes message) {
     return send_message(c, host_id, MESSAGE_FETCH, message) == 0;
+}
+
+bool cluster_links_send_store(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN],
+                              mesh_bytes message) {
+    return send_message(c, host_id, MESSAGE_STORE, message) == 0;
 }
 
 bool cluster_links_has(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]) {
@@ -161,6 +167,7 @@ static void on_up(const mesh_identity *peer, void *user) {
     mesh_replica_neighbour_up(c->replica, now_ms, id_of(peer));
     mesh_swim_probed(c->swim, now_ms, id_of(peer), true);
     cluster_fetch_up(c, id_of(peer));
+    cluster_store_up(c, id_of(peer));
     if (cluster_is_renewal_due(c))
         (void)send_message(c, id_of(peer), MESSAGE_RENEW, (mesh_bytes){0});
     c->are_hosts_changed = true;
@@ -215,6 +222,7 @@ static int take_message(agent_cluster *c, const mesh_identity *peer, mesh_bytes 
     case MESSAGE_RENEW: renew(c, peer); return 0;
     case MESSAGE_RENEWED: return take_renewed(c, body);
     case MESSAGE_FETCH: return cluster_fetch_take(c, id_of(peer), body);
+    case MESSAGE_STORE: return cluster_store_take(c, id_of(peer), body);
     default: return 0; // of a later minor
     }
 }
@@ -235,6 +243,7 @@ static void on_down(const mesh_identity *peer, const char *why, void *user) {
     (void)why; // that a host is gone is said by membership; a link comes again
     mesh_replica_neighbour_down(c->replica, id_of(peer));
     cluster_fetch_down(c, id_of(peer));
+    cluster_store_down(c, id_of(peer));
     mesh_overlay_unlinked(c->overlay, cluster_now_ms(c), id_of(peer));
     c->are_hosts_changed = true;
     cluster_work(c);

@@ -103,6 +103,7 @@ static int open_all(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]) {
     if (err != 0) return err;
     c->is_lost = false;
     cluster_fetch_open(c);
+    cluster_store_open(c);
     agent_say("this host is %s in its cluster, generation %llu", c->identity->host.cert.name,
               (unsigned long long)c->identity->generation);
     cluster_work(c);

@@ -1,7 +1,7 @@
 // The inside of agent_cluster: cluster_open.c, cluster.c (life and time), cluster_hosts.c (what
 // membership says), cluster_datagrams.c, cluster_links.c (links
-// to other agents), cluster_fetch.c (chunks over these), cluster_enrol.c (letting hosts in),
-// cluster_registry.c (members here and there).
+// to other agents), cluster_fetch.c and cluster_store.c (what uses these), cluster_enrol.c (letting
+// hosts in), cluster_registry.c (members here and there).
 #pragma once
 
 #include "agent/cluster.h"
@@ -42,7 +42,7 @@ struct agent_cluster {
     uint32_t enrolment_count;
     cluster_spared *spared; // links that end once no chunk goes over them
     uint64_t spared_at_ms;  // when they are looked at
-    bool is_fetching;
+    bool is_fetching, is_storing;
     uint32_t handles; // libuv's, still open, and work on its threads
     bool is_working, is_closing;
     bool is_lost;           // not open yet, or nothing is done any more: it waits to be closed
@@ -115,10 +115,22 @@ void cluster_links_send(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN], me
 // A message of fetch.h; false: there is no link.
 bool cluster_links_send_fetch(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN],
                               mesh_bytes message);
+// Of store_links.h.
+bool cluster_links_send_store(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN],
+                              mesh_bytes message);
 bool cluster_links_has(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
 void cluster_links_ask_renewal(agent_cluster *c); // of our certificate, by whoever is an issuer
 
+// ---- cluster_store.c
+void cluster_store_open(agent_cluster *c);
+void cluster_store_close(agent_cluster *c);
+int cluster_store_take(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN], mesh_bytes message);
+void cluster_store_up(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
+void cluster_store_down(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]); // or not dialled
+bool cluster_store_is_busy(const agent_cluster *c, const uint8_t host_id[MESH_ID_LEN]);
+
 // ---- cluster_fetch.c
+agent_link_net cluster_fetch_net(agent_cluster *c); // for others, too: they send otherwise
 void cluster_fetch_open(agent_cluster *c);
 void cluster_fetch_close(agent_cluster *c);
 int cluster_fetch_take(agent_cluster *c, const uint8_t host_id[MESH_ID_LEN], mesh_bytes message);

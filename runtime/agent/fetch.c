@@ -143,7 +143,7 @@ void agent_fetch_cancel(agent_fetch *f, uint64_t id) {
     }
 }
 
-void agent_fetch_attach(agent_fetch *f, const agent_fetch_net *net) {
+void agent_fetch_attach(agent_fetch *f, const agent_link_net *net) {
     if (net != NULL) {
         f->net = *net;
         f->is_attached = true;

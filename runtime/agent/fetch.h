@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "agent/fetch_wire.h"
-#include "secure/cert.h"
+#include "agent/link_net.h"
 
 enum {
     AGENT_FETCH_JOBS_MAX = 64,         // that wait or are under way
@@ -29,19 +29,6 @@ enum {
 
 typedef struct agent_fetch agent_fetch;
 
-typedef void (*agent_fetch_host_cb)(const uint8_t host_id[MESH_ID_LEN], const char *name,
-                                    bool is_linked, void *user);
-
-typedef struct agent_fetch_net {
-    void *user;
-    // Each host that is up, but this one.
-    void (*each_host)(void *user, agent_fetch_host_cb each, void *each_user);
-    bool (*send)(void *user, const uint8_t host_id[MESH_ID_LEN], mesh_bytes message);
-    size_t (*queued)(void *user, const uint8_t host_id[MESH_ID_LEN]);
-    // agent_fetch_linked or agent_fetch_unlinked follows, later.
-    void (*dial)(void *user, const uint8_t host_id[MESH_ID_LEN]);
-} agent_fetch_net;
-
 // Each request has a number, under which its answer comes back, later.
 typedef struct agent_fetch_chunks {
     void *user;
@@ -56,7 +43,7 @@ agent_fetch *agent_fetch_create(const agent_fetch_chunks *chunks, uint64_t seed)
 void agent_fetch_destroy(agent_fetch *fetch); // calls nobody back; NULL is fine
 
 // This host is in a cluster now, or (NULL) no longer: then all jobs fail.
-void agent_fetch_attach(agent_fetch *fetch, const agent_fetch_net *net);
+void agent_fetch_attach(agent_fetch *fetch, const agent_link_net *net);
 
 // ---- jobs
 

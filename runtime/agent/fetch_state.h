@@ -110,7 +110,7 @@ typedef struct fetch_question { // which of these are here?
 
 struct agent_fetch {
     agent_fetch_chunks chunks;
-    agent_fetch_net net;
+    agent_link_net net;
     bool is_attached;
     mesh_rng rng;
     uint32_t last_number;

@@ -1,5 +1,6 @@
 #include "agent/fetch_wire.h"
 
+#include "core/budget.h"
 #include "core/error.h"
 #include "core/mem.h"
 #include "fetch.pb-c.h"
@@ -66,8 +67,10 @@ static bool is_in_bounds(const agent_fetch_message *m) {
 }
 
 int agent_fetch_read(mesh_bytes wire, agent_fetch_message *out) {
+    mesh_budget budget;
     if (wire.len > AGENT_FETCH_LEN_MAX) return MESH_EPROTO;
-    fetch *m = warren__fetch__fetch__unpack(NULL, wire.len, wire.data);
+    mesh_budget_init(&budget, MESH_BUDGET_DEFAULT);
+    fetch *m = warren__fetch__fetch__unpack(&budget.allocator, wire.len, wire.data);
     if (m == NULL) return MESH_EPROTO;
     agent_fetch_message message = {.owned = m};
     take(m, &message);

@@ -140,7 +140,7 @@ agent_fetch *agent_fetching_core(agent_fetching *f) {
     return f->core;
 }
 
-void agent_fetching_attach(agent_fetching *f, const agent_fetch_net *net, const mesh_trust *trust) {
+void agent_fetching_attach(agent_fetching *f, const agent_link_net *net, const mesh_trust *trust) {
     f->trust = trust;
     agent_fetch_attach(f->core, net);
     agent_fetching_work(f);

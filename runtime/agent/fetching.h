@@ -14,7 +14,7 @@ agent_fetch *agent_fetching_core(agent_fetching *fetching); // borrowed
 void agent_fetching_work(agent_fetching *fetching);
 
 // This host is in a cluster with these roots (borrowed until then) now, or (NULLs) no longer.
-void agent_fetching_attach(agent_fetching *fetching, const agent_fetch_net *net,
+void agent_fetching_attach(agent_fetching *fetching, const agent_link_net *net,
                            const mesh_trust *trust);
 const mesh_trust *agent_fetching_trust(const agent_fetching *fetching); // NULL: in none
 

@@ -7,12 +7,14 @@
 #include "agent/say.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "store/remote.h"
 
 struct agent_store {
     uv_loop_t *loop;
     char text[STORE_PLACE_TEXT_LEN_MAX + 1];
     store_place place;
     char local_path[STORE_PATH_LEN_MAX + 1];
+    store_link link;      // of the store of a host
     store_db *db, *local; // NULL: not open; the same when the store is a file
     bool is_lost;         // said so
 };
@@ -121,7 +123,12 @@ static void on_status(const store_status *status, void *user) {
 }
 
 store_db *agent_store_get(agent_store *s) {
-    if (s->db == NULL) s->db = store_open(&(store_options){s->loop, &s->place, on_status, s});
+    if (s->db == NULL)
+        s->db = store_open(&(store_options){.loop = s->loop,
+                                            .place = &s->place,
+                                            .link = &s->link,
+                                            .on_status = on_status,
+                                            .user = s});
     return s->db;
 }
 
@@ -153,7 +160,15 @@ const char *agent_store_local_path(const agent_store *s) {
 }
 
 bool agent_store_is_shared(const agent_store *s) {
-    return s->place.type == STORE_ETCD;
+    return s->place.type != STORE_SQLITE;
+}
+
+const char *agent_store_host(const agent_store *s) {
+    return s->place.type == STORE_HOST ? s->place.host : NULL;
+}
+
+void agent_store_set_link(agent_store *s, const store_link *link) {
+    s->link = *link;
 }
 
 const char *agent_store_text(const agent_store *s) {

@@ -1,6 +1,7 @@
 // The one store of this agent (docs/store.md): where it is, and the one handle by which all parts
 // of the agent use it. A file of SQLite is opened when somebody needs it, so that an agent that
-// needs none makes no file and no thread; etcd at once, so that the agent knows whether it answers.
+// needs none makes no file and no thread; another at once, so that the agent knows whether it
+// answers.
 #pragma once
 
 #include <stdbool.h>
@@ -22,6 +23,8 @@ int agent_store_create(uv_loop_t *loop, const char *dir, const char *wanted, age
                        char text[AGENT_VAULT_TEXT_MAX]);
 // Whether what STATE/store.conf says can be used; writes nothing.
 int agent_store_check(const char *dir, char text[AGENT_VAULT_TEXT_MAX]);
+// Of the store of a host: by which it is reached. Before start; copies.
+void agent_store_set_link(agent_store *store, const store_link *link);
 void agent_store_start(agent_store *store); // the loop is there
 // No call back of a request, a watch or a hold follows; the rest later, from the loop. NULL is
 // fine.
@@ -32,8 +35,11 @@ store_db *agent_store_get(agent_store *store); // borrowed
 store_db *agent_store_local(agent_store *store); // borrowed
 const char *agent_store_local_path(const agent_store *store);
 
-// Other hosts may have the same one, so that what it promises holds for all of them: etcd.
+// Other hosts may have the same one, so that what it promises holds for all of them: etcd, or the
+// store of one host.
 bool agent_store_is_shared(const agent_store *store);
+// Whose store it is, by the name in its cluster (this host's own, too); NULL: not a host's.
+const char *agent_store_host(const agent_store *store);
 const char *agent_store_text(const agent_store *store); // as it was named
 bool agent_store_is_open(const agent_store *store);
 // Why it cannot be used now, and what to do; "": it can, or nobody has tried.

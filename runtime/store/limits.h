@@ -14,10 +14,11 @@ enum {
     STORE_HISTORY_LEN_MAX = 16 << 20,    // and their bytes
     STORE_BATCH_MAX = 256,               // changes that a watch is told at once
     STORE_BATCH_LEN_MAX = 1 << 20,       // and their bytes, but one change always
-    STORE_WATCHES_MAX = 64,
-    STORE_REQUESTS_MAX = 1024, // that wait for an answer
-    STORE_LEASES_MAX = 4096,   // SQLite
-    STORE_TTL_MIN_S = 2,       // etcd gives no shorter lease
+    STORE_WATCHES_MAX = 64,              // of one host
+    STORE_SERVED_WATCHES_MAX = 1024,     // with those of other hosts
+    STORE_REQUESTS_MAX = 1024,           // that wait for an answer
+    STORE_LEASES_MAX = 4096,             // SQLite
+    STORE_TTL_MIN_S = 2,                 // etcd gives no shorter lease
     STORE_TTL_MAX_S = 3600,
     STORE_REQUEST_MS = 5000, // etcd: then it counts as unreachable
     STORE_ENDPOINTS_MAX = 8, // etcd

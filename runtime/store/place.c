@@ -1,5 +1,6 @@
 #include "store/place.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -40,6 +41,18 @@ static int read_path(reader *r, mesh_bytes text) {
         return refuse(r, "a path of more than %d bytes: choose a shorter one",
                       STORE_PATH_LEN_MAX - 32);
     memcpy(r->place.path, text.data, text.len);
+    return 0;
+}
+
+static int read_host(reader *r, mesh_bytes text) {
+    r->place.type = STORE_HOST;
+    bool is_name = text.len > 0 && text.len <= STORE_HOST_LEN_MAX;
+    for (size_t i = 0; i < text.len && is_name; i++)
+        is_name = isalnum(text.data[i]) || strchr("-_.", text.data[i]) != NULL;
+    if (!is_name)
+        return refuse(r, "host: needs the name of a host of the cluster, as `warren hosts` shows "
+                         "it: write host:NAME");
+    memcpy(r->place.host, text.data, text.len);
     return 0;
 }
 
@@ -137,11 +150,14 @@ int store_place_parse(const char *text, store_place *out,
     int err = MESH_EINVAL;
     if (starts_with(rest, "sqlite:")) {
         err = read_path(&r, mesh_bytes_skip(rest, 7));
+    } else if (starts_with(rest, "host:")) {
+        err = read_host(&r, mesh_bytes_skip(rest, 5));
     } else if (starts_with(rest, "etcd://") || starts_with(rest, "etcds://")) {
         r.place.is_tls = rest.data[4] == 's';
         err = read_etcd(&r, mesh_bytes_skip(rest, r.place.is_tls ? 8 : 7));
     } else {
-        (void)refuse(&r, "a store is sqlite:PATH, etcd://HOST:2379,HOST:2379 or etcds://HOST:2379");
+        (void)refuse(&r, "a store is sqlite:PATH, host:NAME, etcd://HOST:2379,HOST:2379 or "
+                         "etcds://HOST:2379");
     }
     if (err == 0) *out = r.place;
     return err;

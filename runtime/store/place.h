@@ -1,17 +1,18 @@
 // Where a store is: "sqlite:PATH", "etcd://HOST:2379,HOST:2379/prefix?login=/FILE",
-// "etcds://HOST/prefix?ca=/FILE&cert=/FILE&key=/FILE&login=/FILE". Pure.
+// "etcds://HOST/prefix?ca=/FILE&cert=/FILE&key=/FILE&login=/FILE", "host:NAME". Pure.
 #pragma once
 
 #include "discovery/endpoint.h"
 #include "store/limits.h"
 
-enum { STORE_PLACE_TEXT_LEN_MAX = 4096, STORE_PREFIX_LEN_MAX = 128 };
+enum { STORE_PLACE_TEXT_LEN_MAX = 4096, STORE_PREFIX_LEN_MAX = 128, STORE_HOST_LEN_MAX = 63 };
 
-typedef enum store_place_type { STORE_SQLITE, STORE_ETCD } store_place_type;
+typedef enum store_place_type { STORE_SQLITE, STORE_ETCD, STORE_HOST } store_place_type;
 
 typedef struct store_place {
     store_place_type type;
     char path[STORE_PATH_LEN_MAX + 1]; // SQLITE
+    char host[STORE_HOST_LEN_MAX + 1]; // HOST: its name in the cluster, whose store it is
     bool is_tls;                       // all below: ETCD
     mesh_endpoint endpoints[STORE_ENDPOINTS_MAX];
     size_t endpoint_count;

@@ -1,4 +1,4 @@
-// What store.c and the two kinds of store share: a request with all that it was given and what came
+// What store.c and the kinds of store share: a request with all that it was given and what came
 // of it, and the face of a kind.
 #pragma once
 
@@ -62,7 +62,7 @@ typedef struct store_kind {
     void (*close)(store_db *db); // store_closed follows from the loop, and nothing else
 } store_kind;
 
-extern const store_kind store_kind_sqlite, store_kind_etcd;
+extern const store_kind store_kind_sqlite, store_kind_etcd, store_kind_remote;
 
 struct store_watch {
     store_db *db;
@@ -73,8 +73,10 @@ struct store_watch {
     size_t prefix_len;
     store_cursor cursor;
     bool is_over;         // nothing follows
+    bool is_own;          // of this process, not of another host
     store_request *asked; // SQLite
     void *stream;         // etcd
+    uint32_t number;      // of another host; 0: it was not told
 };
 
 struct store_db { // the first member of each kind's
@@ -85,7 +87,7 @@ struct store_db { // the first member of each kind's
     void *user;
     store_watch *watches;
     struct store_hold *holds;
-    size_t watch_count, request_count;
+    size_t watch_count, own_watch_count, request_count;
     bool is_closing;
     void (*on_closed)(void *user);
     void *closed_user;
@@ -98,6 +100,9 @@ void store_lost(store_db *db, const char *sentence);     // it does not
 void store_closed(store_db *db);                         // the last; frees `db`
 void store_hold_drop_all(store_db *db);                  // hold.c
 void store_tell(store_watch *watch, const store_news *news);
+// A watch for another host, from a place in the midst of a revision; more of them may be open.
+store_watch *store_watch_open_at(store_db *db, const store_watch_options *options,
+                                 store_cursor cursor);
 
 void store_request_free(store_request *request);
 // Wherever it is. The reply's sentence, cut to fit.

@@ -59,8 +59,10 @@ void store_closed(store_db *db) {
 // ---- its life
 
 store_db *store_open(const store_options *options) {
-    const store_kind *kind =
-        options->place->type == STORE_SQLITE ? &store_kind_sqlite : &store_kind_etcd;
+    static const store_kind *const kinds[] = {[STORE_SQLITE] = &store_kind_sqlite,
+                                              [STORE_ETCD] = &store_kind_etcd,
+                                              [STORE_HOST] = &store_kind_remote};
+    const store_kind *kind = kinds[options->place->type];
     store_db *db = kind->open(options);
     db->kind = kind;
     db->loop = options->loop;
@@ -264,21 +266,34 @@ void store_backup(store_db *db, const char *path, store_cb cb, void *user) {
 
 // ---- watches
 
-store_watch *store_watch_open(store_db *db, const store_watch_options *options) {
-    if (db->watch_count == STORE_WATCHES_MAX || options->prefix.len > STORE_KEY_LEN_MAX)
-        return NULL;
+static store_watch *open_watch(store_db *db, const store_watch_options *options,
+                               store_cursor cursor, bool is_own) {
+    bool is_over = db->watch_count == STORE_SERVED_WATCHES_MAX ||
+                   (is_own && db->own_watch_count == STORE_WATCHES_MAX);
+    if (is_over || options->prefix.len > STORE_KEY_LEN_MAX) return NULL;
     store_watch *watch = mem_alloc(sizeof *watch);
     watch->db = db;
     watch->cb = options->cb;
     watch->user = options->user;
     if (options->prefix.len > 0) memcpy(watch->prefix, options->prefix.data, options->prefix.len);
     watch->prefix_len = options->prefix.len;
-    watch->cursor = (store_cursor){options->after, INT32_MAX};
+    watch->cursor = cursor;
+    watch->is_own = is_own;
     watch->next = db->watches;
     db->watches = watch;
     db->watch_count++;
+    db->own_watch_count += is_own;
     db->kind->watch(watch);
     return watch;
+}
+
+store_watch *store_watch_open(store_db *db, const store_watch_options *options) {
+    return open_watch(db, options, (store_cursor){options->after, INT32_MAX}, true);
+}
+
+store_watch *store_watch_open_at(store_db *db, const store_watch_options *options,
+                                 store_cursor cursor) {
+    return open_watch(db, options, cursor, false);
 }
 
 void store_watch_close(store_watch *watch) {
@@ -289,6 +304,7 @@ void store_watch_close(store_watch *watch) {
         at = &(*at)->next;
     *at = watch->next;
     db->watch_count--;
+    db->own_watch_count -= watch->is_own;
     db->kind->unwatch(watch);
     free(watch);
 }

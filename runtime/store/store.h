@@ -1,5 +1,6 @@
 // The store: small pairs of a key and a value that must be agreed upon and must not be lost. A file
-// of SQLite on one host, etcd for several; the same promises from both, and the same tests:
+// of SQLite on one host, that file for other hosts too, or etcd; the same promises from each, and
+// the same tests:
 // - A transaction is done whole or not at all, and what was said to be done is not lost.
 // - Every change has a revision, and revisions only grow: what is later has the larger one.
 // - A watch is told every change once and in order, or that it has to read anew.
@@ -29,6 +30,7 @@ enum store_error {
 };
 
 typedef struct store_db store_db;
+typedef struct store_link store_link; // store/remote.h
 
 typedef struct store_pair {
     mesh_bytes key, value;
@@ -61,6 +63,7 @@ typedef struct store_status {
 typedef struct store_options {
     uv_loop_t *loop;
     const store_place *place;                            // copies
+    const store_link *link;                              // of a HOST, copies; else NULL
     void (*on_status)(const store_status *, void *user); // it has changed; or NULL
     void *user;
 } store_options;

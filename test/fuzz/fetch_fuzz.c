@@ -21,7 +21,7 @@ typedef struct harness {
     size_t asked_count;
 } harness;
 
-static void each_host(void *user, agent_fetch_host_cb each, void *each_user) {
+static void each_host(void *user, agent_link_host_cb each, void *each_user) {
     each(other, "other", ((harness *)user)->is_linked, each_user);
 }
 
@@ -144,7 +144,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < HASHES; i++)
         store_be32(hashes[i], (uint32_t)i);
     agent_fetch_chunks chunks = {&h, missing, get, put, queued_puts};
-    agent_fetch_net net = {&h, each_host, send_it, queued, dial};
+    agent_link_net net = {&h, each_host, send_it, queued, dial};
     h.fetch = agent_fetch_create(&chunks, 1);
     agent_fetch_attach(h.fetch, &net);
     CHECK(agent_fetch_begin(h.fetch, h.now_ms,

@@ -377,3 +377,17 @@ save('fetch', 'lies', tells(1, [0xff]), pieceOf(1, 6, 'abc'), tells(6, [255]), t
 save('fetch', 'links', tells(1, [0xff]), tells(5), tells(6, [255]), tells(6, [255]), tells(5), tells(6, [255]), tells(1, [0xff]))
 save('fetch', 'over', tells(0, fetchAsk(1, 'short')), tells(0, fetchAsk(0, hash)), tells(0, field(4, join(field(1, 1), field(2, 5), field(3, 2 << 20), field(4, 'x')))), tells(0, field(9, 'later')), tells(0, 'junk'))
 save('fetch', 'flood', ...Array.from({ length: 180 }, (_, i) => tells(0, field(3, join(field(1, i + 1), field(2, hash))))), tells(6), tells(3), tells(6, [1]))
+
+// ---- the store of another host: 0 a piece to who uses it, 1 to who has it, 2 and 3 a whole message likewise (u8 field - 1, body), 4 they
+// greet, 5 the link ends, 6 something is asked, 7 time
+const pairBody = join(field(1, 'a'), field(2, 'v'), field(3, 1), field(4, 2))
+const requestOf = (number, kind, body) => tells(3, [2], field(1, number), field(kind, body))
+save('store_link', 'answered', tells(6), tells(2, [3], field(1, 1), field(5, 7), field(6, pairBody)), tells(2, [3], field(1, 2), field(5, 7), field(6, pairBody), field(7, 1)), tells(2, [3], field(1, 3), field(8, 5), field(9, 10)))
+save('store_link', 'failed', tells(6), tells(2, [3], field(1, 1), field(2, 1), field(3, 'away'), field(4, 1)), tells(2, [3], field(1, 2), field(2, 99), field(3, 'new')))
+save('store_link', 'news', tells(6), tells(2, [5], field(1, 1), field(4, join(field(1, 'a'), field(3, 'v'), field(4, 3))), field(5, 3), field(6, 0)), tells(2, [5], field(1, 1), field(5, 4), field(6, 1)), tells(2, [5], field(1, 1), field(2, 8), field(3, 'gone')))
+save('store_link', 'requests', requestOf(1, 2, join(field(1, 1), field(2, 'a'))), requestOf(2, 3, join(field(1, join(field(1, 'a'), field(3, 1))), field(2, join(field(1, 'a'), field(3, 'v'))))), requestOf(3, 4, field(1, 10)), requestOf(4, 5, field(1, 1)), requestOf(5, 6, field(1, 1)), requestOf(6, 2, field(2, 'secrets/a')), requestOf(7, 9, ''))
+save('store_link', 'watches', tells(3, [4], field(1, 1), field(2, 'a'), field(3, 5), field(4, 1)), tells(3, [4], field(1, 2), field(2, 'se')), tells(3, [6], field(1, 1)), tells(3, [6], field(1, 9)))
+save('store_link', 'refused', tells(5), tells(4), tells(2, [1], field(1, 'no')), tells(6), tells(7), tells(5), tells(6), tells(4), tells(7))
+save('store_link', 'pieces', tells(1, [1], 'abc'), tells(1, [0], 'junk'), tells(0, [3], 'a'), tells(0, [7], 'a'), tells(0), tells(6), tells(5), tells(4))
+save('store_link', 'over', requestOf(0, 2, field(2, 'a')), requestOf(1, 2, field(2, 'k'.repeat(600))), tells(3, [2], field(1, 1), field(3, join(...Array(200).fill(field(2, field(1, 'a')))))), tells(2, [3], field(1, 1), ...Array(200).fill(field(6, pairBody))))
+save('store_link', 'many', ...Array.from({ length: 40 }, (_, i) => requestOf(i + 1, 2, field(2, 'a'))), tells(5), tells(7))

@@ -109,7 +109,7 @@ static int number_of(const host *h) {
     return (int)(h - hosts);
 }
 
-static void each_host(void *user, agent_fetch_host_cb each, void *each_user) {
+static void each_host(void *user, agent_link_host_cb each, void *each_user) {
     const host *self = host_of(user);
     for (int i = 0; i < host_count; i++) {
         uint8_t id[MESH_ID_LEN];
@@ -214,7 +214,7 @@ static void open_world(int count) {
     for (int i = 0; i < count; i++) {
         host *h = &hosts[i];
         agent_fetch_chunks chunks = {h, ask_missing, get, put, queued_puts};
-        agent_fetch_net net = {h, each_host, send_it, queued_to, dial};
+        agent_link_net net = {h, each_host, send_it, queued_to, dial};
         h->rate = RATE;
         h->fetch = agent_fetch_create(&chunks, mesh_rng_next(&rng));
         agent_fetch_attach(h->fetch, &net);

@@ -71,7 +71,7 @@ static bool send_it(void *user, const uint8_t *id, mesh_bytes bytes) {
     return true;
 }
 
-static void each_host(void *user, agent_fetch_host_cb each, void *each_user) {
+static void each_host(void *user, agent_link_host_cb each, void *each_user) {
     for (int i = 0; i < HOSTS; i++) {
         uint8_t id[MESH_ID_LEN];
         id_of(i, id);
@@ -107,7 +107,7 @@ static void on_guard(uv_timer_t *timer) {
 }
 
 static void attach(host *h) {
-    agent_fetch_net net = {h, each_host, send_it, queued, dial};
+    agent_link_net net = {h, each_host, send_it, queued, dial};
     agent_fetching_attach(h->fetching, &net, &trust);
 }
 

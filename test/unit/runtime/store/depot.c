@@ -35,8 +35,11 @@ void depot_open(depot *d, const char *text) {
     uv_timer_init(&d->loop, &d->limit);
     uv_unref((uv_handle_t *)&d->limit);
     d->limit.data = d;
-    d->db = store_open(
-        &(store_options){.loop = &d->loop, .place = &place, .on_status = on_status, .user = d});
+    d->db = store_open(&(store_options){.loop = &d->loop,
+                                        .place = &place,
+                                        .link = depot_link(&d->loop),
+                                        .on_status = on_status,
+                                        .user = d});
 }
 
 static void on_closed(void *user) {
@@ -45,6 +48,7 @@ static void on_closed(void *user) {
 
 void depot_close(depot *d) {
     store_close(d->db, on_closed, d);
+    depot_unlink();
     uv_close((uv_handle_t *)&d->limit, NULL);
     uv_run(&d->loop, UV_RUN_DEFAULT);
     EXPECT_TRUE(d->is_closed);

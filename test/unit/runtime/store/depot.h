@@ -1,5 +1,5 @@
 // A store on a loop of its own, for tests: what is asked here is answered when the function
-// returns. What a test waits for longer than 20 s fails it. suite.c has the tests that both kinds
+// returns. What a test waits for longer than 20 s fails it. suite.c has the tests that all kinds
 // of store pass; each kind's own file has depot_begin and depot_end.
 #pragma once
 
@@ -49,6 +49,8 @@ typedef struct depot_told { // what a watch was told, as "key=value" and "-key"
 // ---- of each kind
 const char *depot_begin(void); // its place as text: of an empty store, the same until depot_end
 void depot_end(void);
+const store_link *depot_link(uv_loop_t *loop); // by which it is reached; NULL: by itself
+void depot_unlink(void);                       // the store is being closed
 
 void depot_open(depot *d, const char *place);
 void depot_close(depot *d); // and the loop, which must be empty then

@@ -44,8 +44,18 @@ TEST(certificates_and_a_login) {
     EXPECT_TEXT("/c", place.ca_path);
 }
 
+TEST(a_host_is_named) {
+    EXPECT_OK(store_place_parse("host:ada-1", &place, sentence));
+    EXPECT_EQ(STORE_HOST, place.type);
+    EXPECT_TEXT("ada-1", place.host);
+}
+
 TEST(what_is_wrong_is_told_with_what_to_write) {
-    expect_refused("", "a store is sqlite:PATH, etcd://HOST:2379");
+    expect_refused("host:", "write host:NAME");
+    expect_refused("host:a/b", "write host:NAME");
+    expect_refused("host:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                   "host:NAME");
+    expect_refused("", "a store is sqlite:PATH, host:NAME, etcd://HOST:2379");
     expect_refused("postgres://x", "a store is sqlite:PATH");
     expect_refused("sqlite:", "write sqlite:/PATH");
     expect_refused("sqlite:/a\nb", "no control characters");

@@ -47,6 +47,13 @@ void depot_end(void) {
     remove_all();
 }
 
+const store_link *depot_link(uv_loop_t *loop) {
+    (void)loop;
+    return NULL;
+}
+
+void depot_unlink(void) {}
+
 static void begin(void) {
     depot_open(&d, depot_begin());
 }
