@@ -34,7 +34,7 @@ static size_t pack(const deploy_record *r, uint8_t *out) {
 // What is signed: the label and the bytes.
 static size_t put_signed(mesh_bytes body, uint8_t out[DEPLOY_RECORD_LEN_MAX + sizeof label]) {
     memcpy(out, label, sizeof label);
-    memcpy(out + sizeof label, body.data, body.len);
+    if (body.len > 0) memcpy(out + sizeof label, body.data, body.len);
     return sizeof label + body.len;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <zstd.h>
 
@@ -265,12 +266,20 @@ TEST(what_is_said_in_another_way_is_refused) {
     done(bytes);
 }
 
-TEST(a_list_of_millions_of_nothings_takes_no_memory) {
-    size_t len = 8 << 20;
+static long memory_at_most(void) { // KiB
+    struct rusage usage;
+    EXPECT_OK(getrusage(RUSAGE_SELF, &usage));
+    return usage.ru_maxrss;
+}
+
+TEST(a_list_of_millions_of_nothings_takes_little_memory) {
+    size_t len = 16 << 20;
+    long before = memory_at_most();
     uint8_t *bytes = mem_alloc(len);
     for (size_t i = 0; i < len; i += 2)
         bytes[i] = 0x22; // an entry of no bytes
     EXPECT_EQ(MESH_EINVAL, decode((mesh_bytes){bytes, len}));
+    EXPECT_TRUE(memory_at_most() - before < 512 << 10); // and not gigabytes
     free(bytes);
 }
 
@@ -311,6 +320,16 @@ TEST(a_chunk_that_is_not_what_it_is_called_is_refused) {
               deploy_chunk_open((mesh_bytes){sealed, len + 1}, &hash, opened, &opened_len));
     EXPECT_EQ(MESH_EINVAL, deploy_chunk_open((mesh_bytes){sealed, 0}, &hash, opened, &opened_len));
     EXPECT_EQ(77, opened_len);
+}
+
+TEST(a_chunk_with_something_behind_it_is_refused) {
+    static const uint8_t nothing[] = {0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0}; // zstd skips it
+    mesh_bytes bytes = mesh_bytes_text("text");
+    deploy_hash hash = deploy_hash_of(bytes);
+    size_t len = deploy_chunk_seal(bytes, sealed), opened_len = 0;
+    memcpy(sealed + len, nothing, sizeof nothing);
+    mesh_bytes both = {sealed, len + sizeof nothing};
+    EXPECT_EQ(MESH_EINVAL, deploy_chunk_open(both, &hash, opened, &opened_len));
 }
 
 TEST(a_chunk_that_grows_past_a_mebibyte_is_refused) {
