@@ -16,6 +16,7 @@ enum {
     RELEASES_PER_PACKET = 100,
     QUEUED_HIGH = 8 << 20, // bytes that are not written yet: whoever sends is not read above
     QUEUED_LOW = 4 << 20,
+    QUESTIONS_MAX = 8, // of one command line, that are not answered yet
 };
 
 typedef struct agent_upload {
@@ -23,7 +24,8 @@ typedef struct agent_upload {
     deploy_hash hash; // of the chunk that comes right now
     uint8_t *bytes;   // NULL: none does
     size_t len, got;
-    bool is_paused;
+    bool is_paused, is_holding;
+    uint32_t questions; // that wait for an answer
 } agent_upload;
 
 static agent_releases *releases_of(const agent_client *client) {
@@ -34,9 +36,27 @@ static agent_upload *upload_of(agent_client *client) {
     if (client->upload == NULL) {
         client->upload = mem_alloc(sizeof *client->upload);
         client->upload->client = client;
-        agent_releases_hold(releases_of(client), 1);
     }
     return client->upload;
+}
+
+// Something of a release is on its way from now on.
+static void hold(agent_client *client) {
+    agent_upload *upload = upload_of(client);
+    if (!upload->is_holding) agent_releases_hold(releases_of(client), 1);
+    upload->is_holding = true;
+}
+
+// False: a sentence was said.
+static bool may_ask(agent_client *client) {
+    agent_upload *upload = upload_of(client);
+    if (upload->questions < QUESTIONS_MAX) {
+        upload->questions++;
+        return true;
+    }
+    agent_client_say_error(client, 1,
+                           "too much is asked about releases at a time: wait for the answers");
+    return false;
 }
 
 static void say_failed(agent_client *client, const agent_releases_result *result) {
@@ -84,6 +104,7 @@ static bool take_offer(const Warren__Agent__Offer *from, deploy_record *out) {
 
 static void on_planned(const agent_releases_result *result, void *user) {
     agent_client *client = user;
+    client->upload->questions--;
     if (result->err != 0 && result->err != MESH_EAGAIN)
         say_failed(client, result);
     else
@@ -96,8 +117,8 @@ static void offer(agent_client *client, const Warren__Agent__Offer *body) {
         agent_client_say_error(client, 2, "what is offered is no release");
         return;
     }
-    (void)upload_of(client);
-    agent_releases_plan(releases_of(client), &record, on_planned, client);
+    hold(client);
+    if (may_ask(client)) agent_releases_plan(releases_of(client), &record, on_planned, client);
 }
 
 // ---- pieces
@@ -150,6 +171,7 @@ static void drop_piece(agent_upload *upload) {
 
 static void put_chunk(agent_client *client, const Warren__Agent__PutChunk *body) {
     agent_upload *upload = upload_of(client);
+    hold(client);
     if (!take_piece(upload, body)) {
         drop_piece(upload);
         agent_client_say_error(client, 2, "a piece of a release came that is none");
@@ -167,7 +189,7 @@ void agent_client_forget_upload(agent_client *client) {
     agent_releases_forget(releases_of(client), client);
     if (upload == NULL) return;
     client->upload = NULL;
-    agent_releases_hold(releases_of(client), -1);
+    if (upload->is_holding) agent_releases_hold(releases_of(client), -1);
     free(upload->bytes);
     free(upload);
 }
@@ -210,6 +232,7 @@ static void collect(agent_client *client, const char *id, uint64_t budget, agent
 
 static void on_committed(const agent_releases_result *result, void *user) {
     agent_client *client = user;
+    client->upload->questions--;
     if (result->err == MESH_EAGAIN) {
         say_wanted(client, result, false);
         return;
@@ -241,7 +264,7 @@ static void commit(agent_client *client, const Warren__Agent__Commit *body) {
         return;
     }
     (void)snprintf(record.project, sizeof record.project, "%s", body->project);
-    agent_releases_commit(releases_of(client), &record, on_committed, client);
+    if (may_ask(client)) agent_releases_commit(releases_of(client), &record, on_committed, client);
 }
 
 // ---- the list
@@ -300,6 +323,7 @@ static void list(agent_client *client) {
 
 static void on_collected(const agent_releases_result *result, void *user) {
     agent_client *client = user;
+    client->upload->questions--;
     if (result->err != 0) {
         say_failed(client, result);
         return;
@@ -319,7 +343,7 @@ bool agent_client_handle_releases(agent_client *client, const Warren__Agent__Req
     case WARREN__AGENT__REQUEST__KIND_COMMIT: commit(client, request->commit); return true;
     case WARREN__AGENT__REQUEST__KIND_LIST_RELEASES: list(client); return true;
     case WARREN__AGENT__REQUEST__KIND_COLLECT_RELEASES:
-        collect(client, NULL, request->collect_releases->budget, on_collected);
+        if (may_ask(client)) collect(client, NULL, request->collect_releases->budget, on_collected);
         return true;
     default: return false;
     }

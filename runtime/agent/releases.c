@@ -27,6 +27,10 @@ static release_job *make(agent_releases *r, release_work run, agent_releases_cb 
     return job;
 }
 
+static size_t cost_of(const release_job *put) {
+    return sizeof *put + put->len;
+}
+
 static void free_job(release_job *job) {
     sodium_memzero(&job->signer, sizeof job->signer);
     deploy_bundle_deinit(&job->bundle);
@@ -105,7 +109,7 @@ static void on_worked(uv_work_t *request, int status) {
         return;
     }
     leave_queue(job);
-    if (job->run == releases_put) r->queued -= job->len;
+    if (job->run == releases_put) r->queued -= cost_of(job);
     if (job->finish != NULL && !r->is_closing) job->finish(job);
     if (job->cb != NULL && !r->is_closing) job->cb(&job->result, job->user);
     free_job(job);
@@ -254,7 +258,7 @@ void agent_releases_put(agent_releases *r, const deploy_hash *hash, mesh_bytes s
     take_hashes(job, hash, 1);
     job->bytes = mem_copy(sealed.data, sealed.len);
     job->len = sealed.len;
-    r->queued += sealed.len;
+    r->queued += cost_of(job); // of small ones most is what is kept about them
     enter_queue(job);
 }
 

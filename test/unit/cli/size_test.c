@@ -34,3 +34,17 @@ TEST(what_is_no_size_is_refused) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         EXPECT_EQ(0, parse(bad[i]));
 }
+
+TEST(a_size_is_shown_in_the_unit_that_has_few_digits) {
+    static const struct {
+        uint64_t size;
+        const char *shown;
+    } cases[] = {{0, "0 bytes"},         {1, "1 byte"},          {1023, "1023 bytes"},
+                 {1024, "1.0 KiB"},      {1 << 20, "1.0 MiB"},   {(1 << 20) - 1, "1.0 MiB"},
+                 {35914645, "34.3 MiB"}, {1ull << 40, "1.0 TiB"}};
+    char out[CLI_SIZE_MAX];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cli_size_print(cases[i].size, out);
+        EXPECT_TEXT(cases[i].shown, out);
+    }
+}
