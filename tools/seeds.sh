@@ -22,7 +22,7 @@ export -f run_part
 
 part=$((count / 20 < 50 ? 50 : count / 20 > 1000 ? 1000 : count / 20))
 for ((done = 0; done < count; done += part)); do
-    for simulator in registry_sim cluster_sim sim supervisor_sim rollout_sim; do
+    for simulator in registry_sim cluster_sim sim supervisor_sim rollout_sim deploy_sim; do
         echo "$simulator $((from + done)) $((count - done < part ? count - done : part))"
     done
 done | xargs -P "$(nproc)" -L 1 bash -c 'run_part "$@"' run_part

@@ -20,6 +20,7 @@ enum {
     DEPLOY_OPS_MAX = 128,
     DEPLOY_TRANSACTION_LEN_MAX = 1 << 20, // keys and values
     DEPLOY_VALUE_LEN_MAX = 64 << 10,
+    DEPLOY_ABSENT_MAX = 64,
 };
 
 typedef struct deploy_conductor deploy_conductor;
@@ -44,6 +45,10 @@ typedef struct deploy_op {
 typedef struct deploy_transaction {
     const deploy_op *ops; // no key twice
     size_t op_count;      // 1 to DEPLOY_OPS_MAX
+    // Keys that must not be there (STORE_CREATED, 0), or nothing is done: hosts that are taken for
+    // gone, so that what never runs twice is begun elsewhere.
+    const mesh_bytes *absent;
+    size_t absent_count; // at most DEPLOY_ABSENT_MAX
 } deploy_transaction;
 
 // The next thing to write: to be committed with the comparison that the key `leader` still is this
@@ -53,9 +58,10 @@ typedef struct deploy_transaction {
 // deploy_conductor_wake_at_ms, until it is false.
 bool deploy_conductor_turn(deploy_conductor *c, uint64_t now_ms, deploy_transaction *out);
 
-// What became of it: `revision` of the answer; 0: it surely was not done (a conflict, a store that
-// could not be reached before it was sent), and the same or another one comes with the next turn.
-// When nobody knows (is_maybe_done), destroy the conductor and list anew with another one.
+// What became of it: `revision` of the answer; 0: it surely was not done (a conflict: `leader` is
+// another one's, or a host has come back; a store that could not be reached before it was sent),
+// and the same or another one comes with the next turn. When nobody knows (is_maybe_done), destroy
+// the conductor and list anew with another one.
 void deploy_conductor_committed(deploy_conductor *c, int64_t revision);
 
 // When a turn has work without news; as of the last turn that was false. UINT64_MAX: never.
@@ -66,13 +72,15 @@ uint64_t deploy_conductor_wake_at_ms(const deploy_conductor *c);
 // - It writes its `host/HOST` only when its reports are true: after a start it looks first.
 // - A report names the version of the order that it is about. An instance that its order names is
 // in
-//   it with the release and the attempt of that order; NONE when it has ended.
+//   it with the release and the attempt of that order; any other one is NONE only when its process
+//   has ended.
 // - An order names (release, attempt) for each instance. The same pair again changes nothing. When
-//   the release differs from what it had before, and that one runs still (it took the place of
-//   nobody yet), it goes on and is READY with the new attempt: nothing is started.
+//   the release differs from what it had before, and that one runs still (nobody took its place
+//   yet), it goes on and is READY with the new attempt: nothing is started.
 // - What it has to run it prepares by itself; `prepare` is what it may be told to run next, and
 // what
 //   it may have to go back to.
 // - No order for a service (its key is gone): it stops all of it, and reports nothing of it.
 // - With `stop_after_ms`: without the store for so long, all instances of the order are ended, with
-//   their grace and no draining. They are begun again only after the order was read anew.
+//   their grace and no draining. They are begun only when `host/HOST` is there and the order was
+//   read after that: a leader that took the host for gone has changed it.

@@ -38,10 +38,17 @@ static deploy_slot *next_old(deploy_rollout *r) {
     return NULL;
 }
 
+static uint32_t count_there(const deploy_rollout *r) {
+    uint32_t there = 0;
+    for (uint32_t i = 0; i < r->options.instances; i++)
+        there += !r->slots[i].is_lost;
+    return there;
+}
+
 static void look_at_canaries(deploy_rollout *r, uint64_t now_ms) {
-    uint32_t wanted =
-        r->options.canaries < r->options.instances ? r->options.canaries : r->options.instances;
-    if (r->options.canaries == 0 || r->is_promoted || count(r, DEPLOY_NEW, false) < wanted) return;
+    uint32_t there = count_there(r), well = count(r, DEPLOY_NEW, false);
+    uint32_t wanted = r->options.canaries < there ? r->options.canaries : there;
+    if (r->options.canaries == 0 || r->is_promoted || well == 0 || well < wanted) return;
     r->phase = DEPLOY_CANARY;
     r->promote_at_ms = r->options.promote_ms > 0 ? now_ms + r->options.promote_ms : 0;
 }
@@ -49,11 +56,9 @@ static void look_at_canaries(deploy_rollout *r, uint64_t now_ms) {
 // Who is lost is not waited for: it gets the release that all have when it is back. But there must
 // be one that was seen to be well.
 static bool is_done(const deploy_rollout *r) {
-    uint32_t well = count(r, DEPLOY_NEW, false), there = 0;
+    uint32_t well = count(r, DEPLOY_NEW, false);
     bool is_promoted = r->options.canaries == 0 || r->is_promoted;
-    for (uint32_t i = 0; i < r->options.instances; i++)
-        there += !r->slots[i].is_lost;
-    return is_promoted && well == there && (well > 0 || r->options.instances == 0);
+    return is_promoted && well == count_there(r) && (well > 0 || r->options.instances == 0);
 }
 
 static void go_forward(deploy_rollout *r, uint64_t now_ms) {

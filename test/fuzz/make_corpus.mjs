@@ -209,6 +209,34 @@ save('rollout', 'forward', JSON.stringify(rollout))
 save('rollout', 'back', JSON.stringify({ ...rollout, phase: 2, slots: [[4, 3, 1, false, 900], [2, 1, 0, false, 1600]] }))
 save('rollout', 'canary', JSON.stringify({ ...rollout, phase: 1, slots: [[3, 1, 0, false, 0], [0, 0, 0, false, 0]] }))
 
+// deploy: pairs of the store (deploy_fuzz.c), by the number of the key
+const deployStored = (...pairs) => join(...pairs.map(([key, value]) => join([key], be(2, value.length), value)))
+const deployHost = join(field(1, Buffer.alloc(16)), field(2, join(field(1, 'disk'), field(2, 'fast'))), field(3, 4000), field(4, 1 << 30), field(5, 900000))
+const deployWanted = (deployment, deployRelease, ...more) => join(field(1, deployment), field(2, deployRelease), field(5, 'ann'), ...more)
+const deployRelease = (number) => join(field(1, number), field(2, Buffer.alloc(32, number)), field(5, 's'))
+const deploySpec = (count, ...more) => join(field(1, join(field(1, 's'), field(2, './main.js'))), field(3, count), ...more)
+const deploySlot = (number, name) => join(field(1, number), field(2, name), field(4, 900000))
+const deployState = (deployment, phase, to) => join(field(1, deployment), field(2, phase), field(4, to), field(5, 900000))
+const deployPlaced = (number) => join(field(1, deploySlot(0, 'a')), field(1, deploySlot(1, 'b')), field(2, 'p'), field(3, number))
+const deployOrder = (number) => join(field(1, 'p'), field(2, 5), field(3, join(field(1, number), field(2, 5))), field(4, varint(number)), field(5, 10000))
+const deployReported = (number, at = 2) => join(field(1, 5), field(2, join(field(1, number), field(2, 5), field(3, at), field(5, at === 3 ? 'no' : ''))), field(3, field(1, number)))
+const deployWorld = [[0, deployHost], [1, deployHost], [5, deployRelease(1)], [6, deploySpec(2, field(5, 1), field(13, join(field(1, 1), field(3, 1))))]]
+save('deploy', 'first', deployStored(...deployWorld, [3, deployWanted(1, 1)]))
+const deployRuns = [...deployWorld, [4, deployState(1, 4, 1)], [7, deployPlaced(1)], [9, deployOrder(1)], [13, deployOrder(1)], [10, deployReported(1)], [14, deployReported(1)]]
+save('deploy', 'runs', deployStored(...deployRuns, [3, deployWanted(1, 1)]))
+save('deploy', 'drained', deployStored(...deployRuns, [3, deployWanted(1, 1)], [2, '']))
+save('deploy', 'scaled', deployStored(...deployRuns, [3, deployWanted(2, 1, field(4, join(field(1, 's'), field(2, 5))))]))
+save('deploy', 'gone', deployStored(...deployRuns, [3, deployWanted(2, 0)]))
+save('deploy', 'failed', deployStored(...deployRuns, [3, deployWanted(1, 1)], [10, deployReported(1, 3)]))
+const deployNext = [[11, deployRelease(2)], [12, deploySpec(3, field(10, 2), field(11, 5000))]]
+save('deploy', 'next', deployStored(...deployRuns, ...deployNext, [3, deployWanted(2, 2)]))
+save('deploy', 'rolling', deployStored(...deployRuns, ...deployNext, [3, deployWanted(2, 2)], [4, deployState(2, 1, 2)], [8, JSON.stringify({ ...rollout, from: 1, to: 2 })],
+  [7, join(deployPlaced(2), field(5, 1), field(6, 1))]))
+save('deploy', 'aborted', deployStored(...deployRuns, ...deployNext, [3, deployWanted(2, 2, field(9, 1))], [4, deployState(2, 1, 2)], [8, JSON.stringify({ ...rollout, from: 1, to: 2 })],
+  [7, join(deployPlaced(2), field(5, 1), field(6, 1))]))
+save('deploy', 'unreadable', deployStored(...deployRuns, [3, deployWanted(1, 1)], [7, '?']))
+save('deploy', 'delete', deployStored(...deployRuns, [3, deployWanted(1, 1)]), 'de')
+
 // overlay: commands (overlay_fuzz.c): 0 message, 1 delta, 2 page, 3 state, 4 relink, 5 write, 6 time
 const told = (kind, ...parts) => {
   const bytes = join(...parts)

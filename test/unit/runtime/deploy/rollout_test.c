@@ -69,6 +69,16 @@ TEST(canaries_wait_to_be_promoted) {
     expect_actions("1:8#1 2:8#1");
 }
 
+TEST(canaries_on_hosts_that_are_lost_are_not_waited_for) {
+    begin(3, 3, 3);
+    expect_actions("0:8#1 1:8#1 2:8#1");
+    deploy_rollout_lost(&r, 10, 2);
+    settle(50, 0, 1);
+    EXPECT_EQ(DEPLOY_FORWARD, r.phase);
+    settle(200, 1, 1);
+    EXPECT_EQ(DEPLOY_CANARY, r.phase);
+}
+
 TEST(one_that_fails_brings_all_back) {
     begin(3, 1, 0);
     expect_actions("0:8#1");
