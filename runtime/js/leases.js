@@ -9,7 +9,8 @@ const { COMMAND, LIMIT } = require('./contract.js')
 
 const STATE = { WAITING: 0, HELD: 1, OVER: 2 }
 const CODES = ['ERR_WARREN_CANCELLED', 'ERR_WARREN_LEASE_LOST', 'ERR_WARREN_LEASE_HELD', 'ERR_WARREN_NO_QUORUM', 'ERR_WARREN_OVERLOADED']
-const WAIT_MAX_MS = 0x7fffffff // of a timer
+const ANSWER_MS = 10_000 // the store has 5 s
+const WAIT_MAX_MS = 0x7fffffff - ANSWER_MS // of a timer
 const NOTHING_TOLD = { why: 3, text: 'the agent has not answered: is it stopped, or gone?' }
 
 class Lease {
@@ -67,6 +68,7 @@ class Lease {
 // One that is asked for, had, or given back.
 class Asked {
   told = NOTHING_TOLD // what it waits for
+  onTold = undefined
   isHeld = false
   isEnding = false
 
@@ -112,21 +114,24 @@ class Leases {
     return this.#within(id, asked, { limit, signal })
   }
 
+  // The limit is for standing in line. That one does, and why, the agent says when the store has answered: so long it is
+  // waited for in any case, and not for ever.
   async #within(id, asked, { limit, signal }) {
-    let timer
+    const timers = []
     const giveUp = (err) => {
       if (asked.isHeld || asked.isEnding) return
       asked.reject(err)
       void this.#release(id)
     }
     const onAbort = () => giveUp(asked.error(0, 'no longer waited for', signal.reason))
-    const onLate = () => giveUp(asked.error(asked.told.why, `${asked.told.text} (waited ${limit} ms)`))
-    if (limit > 0 && limit !== Infinity) timer = setTimeout(onLate, limit)
+    const tell = () => giveUp(asked.error(asked.told.why, `${asked.told.text} (waited ${limit} ms)`))
+    const onLate = () => (asked.told === NOTHING_TOLD ? (asked.onTold = tell) : tell())
+    if (limit !== Infinity) timers.push(setTimeout(onLate, limit), setTimeout(tell, limit + ANSWER_MS))
     signal?.addEventListener('abort', onAbort)
     try {
       return await asked.held
     } finally {
-      clearTimeout(timer)
+      for (const timer of timers) clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
     }
   }
@@ -174,6 +179,7 @@ class Leases {
     if (state === STATE.WAITING) {
       asked.told = { why, text: event.name }
       asked.onWaiting?.()
+      asked.onTold?.()
     } else if (!asked.isHeld) {
       asked.isHeld = true
       Lease.hold(asked.lease, BigInt(event.text))

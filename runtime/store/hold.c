@@ -71,7 +71,10 @@ void store_hold_drop_all(store_db *db) {
         next = hold->next;
         hold->db = NULL;
         hold->is_asked = false; // nobody answers any more
-        if (!hold->is_closed) close_it(hold);
+        if (hold->is_closed)
+            free_if_over(hold);
+        else
+            close_it(hold);
     }
     db->holds = NULL;
 }
