@@ -138,7 +138,7 @@ static void say(client *c, uint8_t kind, mesh_bytes body) {
             (void)mesh_packet_send(c->fd, (mesh_bytes){hello, sizeof hello}, NULL, 0);
         c->has_said_hello = true;
         if (is_release) *at++ = (uint8_t)(0x80 | ((kind << 3 | 2) & 0x7f));
-        *at++ = is_release ? (uint8_t)(kind >> 4) : (uint8_t)(kind % (KINDS + 1) << 3 | 2);
+        *at++ = (uint8_t)(is_release ? kind >> 4 : kind % (KINDS + 1) << 3 | 2);
         *at++ = (uint8_t)(0x80 | (body.len & 0x7f));
         *at++ = (uint8_t)(body.len >> 7);
     }
