@@ -62,8 +62,10 @@ static const conductor_slot *find_left(const conductor_service *s, const conduct
 // It was about to be something else, and what was there before is so still.
 static bool is_held(const conductor_service *s, const conductor_order *o, uint32_t index) {
     const conductor_slot *slot = find_left(s, o, index);
-    bool is_there = o->report != NULL && index < o->report->n_instances &&
-                    o->report->instances[index]->state != WARREN__DEPLOY__PRESENT__STATE__NONE;
+    const Warren__Deploy__Present *present =
+        o->report != NULL && index < o->report->n_instances ? o->report->instances[index] : NULL;
+    bool is_there = present != NULL &&
+                    (present->pid != 0 || present->state != WARREN__DEPLOY__PRESENT__STATE__NONE);
     bool is_turned =
         slot != NULL && slot->before != 0 && slot->before != conductor_told(o, index).release;
     return is_there && (is_turned || conductor_heard(o, index) == NULL);
@@ -124,8 +126,10 @@ static void set_leaving(conductor_view *v, conductor_service *s, size_t missing)
 
 // ---- the whole
 
+// A report is about the instances of its order: they stay in it until they have ended.
 static void trim(conductor_order *o) {
-    while (o->count > 0 && o->instances[o->count - 1].release == 0)
+    while (o->count > 0 && o->instances[o->count - 1].release == 0 &&
+           conductor_has_ended(o, (uint32_t)o->count - 1))
         o->count--;
 }
 

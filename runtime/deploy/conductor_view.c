@@ -133,8 +133,9 @@ bool conductor_has_ended(const conductor_order *o, uint32_t index) {
     if (o == NULL || o->stored == NULL) return true;
     if (conductor_told(o, index).release != 0) return false;
     if (o->report == NULL || o->report->version < o->stored->version) return false;
-    return index >= o->report->n_instances ||
-           o->report->instances[index]->state == WARREN__DEPLOY__PRESENT__STATE__NONE;
+    if (index >= o->report->n_instances) return true;
+    const Warren__Deploy__Present *present = o->report->instances[index];
+    return present->state == WARREN__DEPLOY__PRESENT__STATE__NONE && present->pid == 0;
 }
 
 static conductor_order *add_order(conductor_service *s, size_t at, const char *host) {

@@ -194,11 +194,20 @@ static void set_times(const conductor_service *s, Warren__Deploy__Order *order,
         order->stop_after_ms = spec->disconnect_ms > 0 ? spec->disconnect_ms : 1;
 }
 
+// Without those at the end that do not run.
+static size_t count_running(const Warren__Deploy__Order *order) {
+    size_t count = order->n_instances;
+    while (count > 0 && order->instances[count - 1]->release == 0)
+        count--;
+    return count;
+}
+
 static bool is_order_same(const Warren__Deploy__Order *a, const Warren__Deploy__Order *b) {
-    bool is_same = a->n_instances == b->n_instances && a->n_prepare == b->n_prepare &&
+    size_t count = count_running(a);
+    bool is_same = count == count_running(b) && a->n_prepare == b->n_prepare &&
                    a->drain_ms == b->drain_ms && a->stop_after_ms == b->stop_after_ms &&
                    strcmp(a->project, b->project) == 0;
-    for (size_t i = 0; is_same && i < a->n_instances; i++)
+    for (size_t i = 0; is_same && i < count; i++)
         is_same = a->instances[i]->release == b->instances[i]->release &&
                   a->instances[i]->attempt == b->instances[i]->attempt;
     for (size_t i = 0; is_same && i < a->n_prepare; i++)
@@ -218,8 +227,9 @@ static bool is_awaited(const conductor_view *v, const conductor_order *o) {
 
 static bool has_all_ended(const conductor_order *o) {
     uint32_t most = o->report != NULL ? (uint32_t)o->report->n_instances : 0;
+    if (o->stored == NULL) return false;
     if (!o->is_up) return true; // it looks when it is back
-    if (o->stored->n_instances > 0 || o->report == NULL) return false;
+    if (count_running(o->stored) > 0 || o->report == NULL) return false;
     for (uint32_t i = 0; i < most; i++)
         if (!conductor_has_ended(o, i)) return false;
     return o->report->version >= o->stored->version;
@@ -256,7 +266,9 @@ static const char *project_of(const conductor_service *s, const conductor_order 
 void conductor_write_order(conductor_view *v, conductor_service *s, conductor_order *o) {
     Warren__Deploy__Order order = WARREN__DEPLOY__ORDER__INIT;
     uint64_t prepare[DEPLOY_PREPARE_MAX];
-    bool is_nothing = o->count == 0 && !o->is_needed && o->prospect == NULL;
+    bool is_nothing = !o->is_needed && o->prospect == NULL;
+    for (size_t i = 0; i < o->count; i++)
+        is_nothing &= o->instances[i].release == 0;
     o->is_written = true;
     if (s->is_frozen || v->is_full || (is_nothing && o->stored == NULL)) return;
     if (is_nothing && has_all_ended(o) && !is_awaited(v, o)) {

@@ -179,7 +179,7 @@ static void say_instance(sim_world *w, const sim_instance *i, Warren__Deploy__Pr
     out->state = (Warren__Deploy__Present__State)i->state;
     if (i->release == 0 && i->runs != 0) { // it is ending
         out->release = i->runs;
-        out->state = WARREN__DEPLOY__PRESENT__STATE__STARTING;
+        out->pid = 1;
     }
     if (i->state == SIM_FAILED) out->why = (char *)"it exited with code 1";
     if (i->state == SIM_FAILED && sim_is_bug(w, SIM_BUG_READY_FORGED))
@@ -192,13 +192,12 @@ static void report(sim_world *w, uint32_t host, uint32_t service) {
     Warren__Deploy__Present presents[SIM_INDEXES], *of[SIM_INDEXES];
     Warren__Deploy__Prepared prepared[DEPLOY_PREPARE_MAX], *prepared_of[DEPLOY_PREPARE_MAX];
     message.version = s->version;
+    message.n_instances = s->count;
     message.instances = of;
     message.prepared = prepared_of;
     for (uint32_t i = 0; i < SIM_INDEXES; i++) {
         say_instance(w, &s->instances[i], &presents[i]);
         of[i] = &presents[i];
-        bool is_there = presents[i].state != WARREN__DEPLOY__PRESENT__STATE__NONE;
-        if (is_there || i < s->count) message.n_instances = i + 1;
     }
     s->is_unsaid = false;
     for (uint32_t i = 0; i < s->prepare_count; i++) {

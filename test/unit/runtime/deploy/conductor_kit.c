@@ -330,6 +330,8 @@ static const char *say_numbers(const ProtobufCMessage *message, bool is_prepare)
     to[0] = '\0';
     if (order == NULL) return "none";
     size_t count = is_prepare ? order->n_prepare : order->n_instances;
+    while (!is_prepare && count > 0 && order->instances[count - 1]->release == 0)
+        count--;
     for (size_t i = 0; i < count && len < TEXT_LEN; i++)
         len += (size_t)snprintf(to + len, TEXT_LEN - len, "%s%" PRIu64, len > 0 ? " " : "",
                                 is_prepare ? order->prepare[i] : order->instances[i]->release);

@@ -134,6 +134,27 @@ TEST(what_never_runs_twice_ends_before_it_begins_elsewhere) {
     kit_close();
 }
 
+TEST(what_never_runs_twice_has_ended_when_its_process_has) {
+    open_running(
+        (kit_service){.name = "api", .count = 1, .disconnect = STOP_AFTER, .disconnect_ms = 10000});
+    kit_drain("a", true);
+    kit_decide();
+    Warren__Deploy__Report report = WARREN__DEPLOY__REPORT__INIT;
+    Warren__Deploy__Present present = WARREN__DEPLOY__PRESENT__INIT, *of[] = {&present};
+    report.version = UINT32_MAX;
+    report.instances = of;
+    report.n_instances = 1;
+    present.pid = 4711; // it drains
+    kit_put(DEPLOY_RECORD_REPORT, "a", 0, "api", &report.base);
+    kit_decide();
+    EXPECT_TEXT("0:a.0", kit_placed("api"));
+    present.pid = 0;
+    kit_put(DEPLOY_RECORD_REPORT, "a", 0, "api", &report.base);
+    kit_decide();
+    EXPECT_TEXT("0:b.0", kit_placed("api"));
+    kit_close();
+}
+
 TEST(what_never_runs_twice_begins_elsewhere_when_its_host_must_have_ended_it) {
     open_running(
         (kit_service){.name = "api", .count = 1, .disconnect = STOP_AFTER, .disconnect_ms = 10000});
