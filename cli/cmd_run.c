@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/checks.h"
 #include "agent/limits.h"
 #include "agent/logs.h"
 #include "agent/services.h"
@@ -41,6 +42,9 @@ enum {
     OPTION_STRATEGY,
     OPTION_READY,
     OPTION_START_TIMEOUT,
+    OPTION_HEALTH_HTTP,
+    OPTION_HEALTH_CALL,
+    OPTION_HEALTH_INTERVAL,
     OPTION_STALL,
     OPTION_CWD,
     OPTION_NO_PREFIX,
@@ -68,6 +72,9 @@ static const cli_option options[] = {
     {0, "ready", "SIGN", "what makes it ready: mesh, listen, message, started, or auto (default)"},
     {0, "start-timeout", "TIME",
      "killed when it is not ready by then, e.g. 90s (default 30s; not with auto)"},
+    {0, "health-http", "PATH", "it is well when its own server answers this with 2xx or 3xx"},
+    {0, "health-call", "METHOD", "... when this method of its own returns, e.g. api.health"},
+    {0, "health-interval", "TIME", "how often it is asked that (default 10s)"},
     {0, "stall", "AFTER[:WHAT]",
      "when its loop has not turned for AFTER, e.g. 10s: stack (default), terminate or kill"},
     {0, "cwd", "DIR", "the directory it runs in (default: this one)"},
@@ -149,6 +156,15 @@ static bool take_stall(run_request *r, const char *value) {
     r->body.stall_after_ms = (uint32_t)ms;
     r->body.stall = (Warren__Agent__Run__Stall)what;
     return true;
+}
+
+static bool take_health_interval(run_request *r, const char *value) {
+    uint64_t ms;
+    if (!cli_duration_parse("health-interval", value, AGENT_HEALTH_MS_MAX, &ms)) return false;
+    r->body.health_interval_ms = (uint32_t)ms;
+    if (ms >= AGENT_HEALTH_INTERVAL_MIN_MS) return true;
+    cli_say("--health-interval is at least %d ms", AGENT_HEALTH_INTERVAL_MIN_MS);
+    return false;
 }
 
 static bool take_strategy(run_request *r, const char *value) {
@@ -279,6 +295,9 @@ static bool take_option(run_request *r, const cli_args *args, int option) {
     case OPTION_STRATEGY: return take_strategy(r, args->value);
     case OPTION_READY: return take_ready(r, args->value);
     case OPTION_START_TIMEOUT: return take_start_timeout(r, args->value);
+    case OPTION_HEALTH_HTTP: r->body.health_http = (char *)(uintptr_t)args->value; return true;
+    case OPTION_HEALTH_CALL: r->body.health_call = (char *)(uintptr_t)args->value; return true;
+    case OPTION_HEALTH_INTERVAL: return take_health_interval(r, args->value);
     case OPTION_STALL: return take_stall(r, args->value);
     case OPTION_CWD: r->cwd = args->value; return true;
     case OPTION_NO_PREFIX: r->foreground.has_prefix = false; return true;
@@ -327,9 +346,19 @@ static int judge(run_request *r) {
         cli_say("--strategy is a group's: say which one by --group NAME");
         return CLI_USAGE;
     }
-    if (r->body.start_timeout_ms != 0 && !has_sign) {
+    if (agent_checks_judge(&r->body) != NULL) {
+        cli_say("%s", agent_checks_judge(&r->body));
+        return CLI_USAGE;
+    }
+    bool is_checked = agent_checks_are_wanted(&r->body);
+    if (r->body.health_interval_ms != 0 && !is_checked) {
+        cli_say("--health-interval is about checks: say which one by --health-http or "
+                "--health-call");
+        return CLI_USAGE;
+    }
+    if (r->body.start_timeout_ms != 0 && !has_sign && !is_checked) {
         cli_say("--start-timeout waits for a sign of the program: say which one by --ready mesh, "
-                "--ready listen or --ready message");
+                "--ready listen or --ready message, or by --health-http or --health-call");
         return CLI_USAGE;
     }
     if (cli_script_find(r->script, r->entry, text) != 0) {

@@ -92,6 +92,11 @@ static void note_rules(json_t *keys, const Warren__Agent__Run *a, const Warren__
     if (b_budget == NULL) b_budget = &none;
     note_if(keys, a->ready != b->ready, "health.ready");
     note_if(keys, a->start_timeout_ms != b->start_timeout_ms, "health.timeout");
+    note_if(keys, is_other_text(a->health_http, b->health_http), "health.http");
+    note_if(keys, is_other_text(a->health_call, b->health_call), "health.call");
+    note_if(keys, a->health_interval_ms != b->health_interval_ms, "health.interval");
+    note_if(keys, a->health_timeout_ms != b->health_timeout_ms, "health.checkTimeout");
+    note_if(keys, a->health_failures != b->health_failures, "health.failures");
     note_if(keys, a->restart != b->restart, "restart.when");
     note_if(keys, a_budget->restarts != b_budget->restarts, "restart.max");
     note_if(keys, a_budget->seconds != b_budget->seconds, "restart.within");

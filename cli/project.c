@@ -76,8 +76,8 @@ static void take_env(cli_project_service *service, json_t *json) {
 static void take_rules(cli_project_service *service, const json_t *json) {
     Warren__Agent__Run *run = &service->run;
     const json_t *budget = json_object_get(json, "budget"), *stall = json_object_get(json, "stall"),
-                 *group = json_object_get(json, "group"), *logs = json_object_get(json, "logs"),
-                 *update = json_object_get(json, "update");
+                 *group = json_object_get(json, "group"), *health = json_object_get(json, "health"),
+                 *logs = json_object_get(json, "logs"), *update = json_object_get(json, "update");
     int strategy = cli_choice_find(&cli_run_strategies, text_of(group, "strategy"));
     run->restart =
         (Warren__Agent__Run__Restart)number_of_word(&cli_run_restarts, text_of(json, "restart"));
@@ -85,6 +85,11 @@ static void take_rules(cli_project_service *service, const json_t *json) {
         (Warren__Agent__Run__Ready)number_of_word(&cli_run_readies, text_of(json, "ready"));
     run->start_timeout_ms = (uint32_t)number_of(json, "startTimeoutMs");
     run->grace_ms = (uint32_t)number_of(json, "graceMs");
+    run->health_http = (char *)(uintptr_t)text_of(health, "http");
+    run->health_call = (char *)(uintptr_t)text_of(health, "call");
+    run->health_interval_ms = (uint32_t)number_of(health, "intervalMs");
+    run->health_timeout_ms = (uint32_t)number_of(health, "checkTimeoutMs");
+    run->health_failures = (uint32_t)number_of(health, "failures");
     run->stop_signal = (uint32_t)cli_run_signal(text_of(json, "stopSignal"));
     warren__agent__budget__init(&service->budget);
     service->budget.restarts = (uint32_t)number_of(budget, "restarts");

@@ -241,6 +241,7 @@ static void on_agent(mesh_member_agent_event kind, uint32_t id, int status, cons
         [MESH_MEMBER_LISTENING] = BINDING_EV_LISTENING,
         [MESH_MEMBER_LEASE] = BINDING_EV_LEASE,
         [MESH_MEMBER_DRAIN] = BINDING_EV_RETIRE,
+        [MESH_MEMBER_CHECK] = BINDING_EV_CHECK,
         [MESH_MEMBER_REFUSED] = BINDING_EV_REFUSED,
         [MESH_MEMBER_LOST] = BINDING_EV_LOST,
         [MESH_MEMBER_CLOSED] = BINDING_EV_CLOSED,
@@ -260,6 +261,7 @@ static void on_agent(mesh_member_agent_event kind, uint32_t id, int status, cons
         e.payload = mesh_bytes_text(token);
     }
     if (kind == MESH_MEMBER_DRAIN) e.arg = id;
+    if (kind == MESH_MEMBER_CHECK) e.arg = (uint32_t)status;
     if (kind == MESH_MEMBER_CLOSED) b->state[BINDING_WORD_IS_CLOSED] = 1;
     put_event(b, &e);
 }
@@ -383,6 +385,7 @@ static int run_command(binding *b, const command *c, uint64_t now_ms) {
     case BINDING_TAKE: mesh_node_take(node, now_ms, c->id, c->arg); return 0;
     case BINDING_RETIRE: mesh_member_retire(b->w, c->id); return 0;
     case BINDING_RETIRED: mesh_member_drained(b->w, c->arg); return 0;
+    case BINDING_CHECKED: mesh_member_checked(b->w, c->id, c->arg == 1, c->name); return 0;
     case BINDING_READY:
         if (c->arg == 2)
             mesh_member_stands_by(b->w);

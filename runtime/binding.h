@@ -67,6 +67,7 @@ typedef enum binding_command {
     BINDING_RETIRED,   // the answer to BINDING_EV_RETIRE; arg: connections that are left
     BINDING_LEASE,     // id lease, arg seconds, name, extra 1: waits until it is free
     BINDING_UNLEASE,   // id lease
+    BINDING_CHECKED,   // the answer to BINDING_EV_CHECK; id number, arg 1: it is well, name why not
 } binding_command;
 
 // Events (inbox). flags bit 0: payload begins with headers; bit 1 of word 1's flags: is_up /
@@ -100,6 +101,7 @@ typedef enum binding_event {
     BINDING_EV_RETIRE, // arg timeout_ms: finish what is there, then RETIRED
     BINDING_EV_LEASE,  // id lease, arg mesh_lease_state | mesh_lease_why << 8, name text, payload
                        // the token as text
+    BINDING_EV_CHECK,  // id number, arg timeout_ms, name "path\nmethod": is it well? Then CHECKED
 } binding_event;
 
 enum { BINDING_FLAG_HEADERS = 1, BINDING_FLAG_BOOL = 2, BINDING_FLAG_BULK = 4 };

@@ -132,6 +132,16 @@ int mesh_agent_link_credentials(const Warren__Node__Credentials *from,
     return is_whole ? 0 : MESH_EPROTO;
 }
 
+void mesh_agent_link_checked(mesh_channel *channel, uint32_t number, bool is_healthy,
+                             mesh_bytes why) {
+    Warren__Node__Checked checked = WARREN__NODE__CHECKED__INIT;
+    checked.number = number;
+    checked.is_healthy = is_healthy;
+    checked.why = copy_text(why);
+    SEND(channel, CHECKED, checked, &checked);
+    free(checked.why);
+}
+
 void mesh_agent_link_drained(mesh_channel *channel, uint32_t connections) {
     Warren__Node__Drained drained = WARREN__NODE__DRAINED__INIT;
     drained.connections = connections;

@@ -8,6 +8,8 @@
 
 void mesh_agent_link_join(mesh_channel *channel);
 void mesh_agent_link_leave(mesh_channel *channel);
+void mesh_agent_link_checked(mesh_channel *channel, uint32_t number, bool is_healthy,
+                             mesh_bytes why);
 void mesh_agent_link_drained(mesh_channel *channel, uint32_t connections); // that are left
 void mesh_agent_link_restated(mesh_channel *channel, uint32_t links, uint64_t adoption);
 void mesh_agent_link_ready(mesh_channel *channel, Warren__Node__Ready__Way way);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ enum {
     // before the channel would end (MESH_CHANNEL_QUEUE_MAX). WITHDRAW is not refused; it needs an
     // ANNOUNCE.
     CONTROL_QUEUE_MAX = 1 << 20,
+    CHECK_LEN_MAX = 2048, // path and method: the agent gives less
 };
 
 static uint64_t now_ms(mesh_member *me) {
@@ -220,6 +222,14 @@ static void on_lease(const mesh_lease_news *news, void *user) {
     tell(user, MESH_MEMBER_LEASE, news->id, (int)news->state | (int)news->why << 8, news->text);
 }
 
+static void take_check(mesh_member *me, const Warren__Node__Check *check) {
+    char words[CHECK_LEN_MAX];
+    int timeout_ms = check->timeout_ms < INT32_MAX ? (int)check->timeout_ms : INT32_MAX;
+    int len = snprintf(words, sizeof words, "%s\n%s", check->http, check->call);
+    if (len >= 0 && (size_t)len < sizeof words)
+        tell(me, MESH_MEMBER_CHECK, check->number, timeout_ms, words);
+}
+
 static void take_message(mesh_member *me, const Warren__Node__ToNode *m, mesh_packet *packet) {
     switch (m->kind_case) {
     case WARREN__NODE__TO_NODE__KIND_JOINED:
@@ -255,6 +265,7 @@ static void take_message(mesh_member *me, const Warren__Node__ToNode *m, mesh_pa
     case WARREN__NODE__TO_NODE__KIND_DRAIN:
         tell(me, MESH_MEMBER_DRAIN, m->drain->timeout_ms, 0, "");
         break;
+    case WARREN__NODE__TO_NODE__KIND_CHECK: take_check(me, m->check); break;
     case WARREN__NODE__TO_NODE__KIND_REFUSED:
         tell(me, MESH_MEMBER_REFUSED, 0, 0, m->refused->text);
         break;
@@ -466,6 +477,11 @@ void mesh_member_drained(mesh_member *me, uint32_t connections) {
     if (me->is_agent_lost) return;
     mesh_statement_drained(me->said, connections);
     mesh_agent_link_drained(me->control, connections);
+}
+
+void mesh_member_checked(mesh_member *me, uint32_t number, bool is_healthy, mesh_bytes why) {
+    if (me->is_agent_lost) return;
+    mesh_agent_link_checked(me->control, number, is_healthy, why);
 }
 
 static void say_ready(mesh_member *me, Warren__Node__Ready__Way way) {

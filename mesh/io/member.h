@@ -38,10 +38,12 @@ typedef enum mesh_member_agent_event {
     MESH_MEMBER_LISTENING, // id = request_id, status = a listening socket (gives), or -errno
     MESH_MEMBER_LEASE,     // id = lease id, status = mesh_lease_state | mesh_lease_why << 8, text
     MESH_MEMBER_DRAIN,     // id = timeout_ms: finish what is there, then mesh_member_drained
-    MESH_MEMBER_REFUSED,   // text: why; MESH_MEMBER_LOST follows
-    MESH_MEMBER_LOST,      // the agent is gone; links and messages go on
-    MESH_MEMBER_CLOSED,    // mesh_member_close has finished: every byte was written or its link is
-                           // down
+    MESH_MEMBER_CHECK,   // id = number, status = timeout_ms, text = path and method, with a newline
+                         // between: is this node well? Then mesh_member_checked
+    MESH_MEMBER_REFUSED, // text: why; MESH_MEMBER_LOST follows
+    MESH_MEMBER_LOST,    // the agent is gone; links and messages go on
+    MESH_MEMBER_CLOSED,  // mesh_member_close has finished: every byte was written or its link is
+                         // down
 } mesh_member_agent_event;
 
 typedef void (*mesh_member_output_cb)(const mesh_output *out, void *user); // NULL: end of the batch
@@ -66,6 +68,9 @@ void mesh_member_withdraw(mesh_member *me, uint32_t entry_id);
 void mesh_member_retire(mesh_member *me, uint32_t entry_id);
 // The answer to MESH_MEMBER_DRAIN: so many connections did not end in time.
 void mesh_member_drained(mesh_member *me, uint32_t connections);
+// The answer to MESH_MEMBER_CHECK; `why` it is not, in at most MESH_MEMBER_WHY_MAX bytes.
+enum { MESH_MEMBER_WHY_MAX = 200 };
+void mesh_member_checked(mesh_member *me, uint32_t number, bool is_healthy, mesh_bytes why);
 // The mesh_node for all other commands (publish, call ...): afterwards call mesh_member_flush.
 mesh_node *mesh_member_node(mesh_member *me);
 // Carries out what the commands caused: one write per link. Call it once per turn of the loop.

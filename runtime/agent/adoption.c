@@ -283,6 +283,9 @@ static bool adopt_life(agent_service *service, uint32_t instance, thing *t,
     (void)agent_members_adopt(s->members, state->has_control ? take_fd(t, AGENT_NODE_FDS) : -1,
                               &identity, state->has_spoken, &sl->member);
     sl->is_control_kept = state->has_control;
+    bool is_well = state->is_ready && state->unhealthy[0] == '\0';
+    if (sl->member != NULL && !is_well && agent_checks_are_wanted(agent_slot_runs(sl)->run))
+        agent_member_set_unwell(sl->member, true);
     return true;
 }
 
@@ -299,6 +302,8 @@ static void adopt_slot(agent_services *s, const agent_adoption *a, thing *t, uin
         sl->is_cold = state->is_cold;
         sl->ordered_attempt = state->ordered_attempt;
         sl->is_draining = (state->is_stopped || state->is_recycled) && !is_over;
+        (void)snprintf(sl->checking.unhealthy, sizeof sl->checking.unhealthy, "%s",
+                       state->unhealthy);
         sl->is_stopped_by_hand = state->phase == WARREN__KEEPER__SLOT__PHASE__STOPPED;
         adopt_program(service, state->runs, a, &sl->runs);
         adopt_program(service, state->program, a, &sl->program);
@@ -316,6 +321,7 @@ static void adopt_slot(agent_services *s, const agent_adoption *a, thing *t, uin
                            .is_ready = state->is_ready,
                            .is_stopped = state->is_stopped,
                            .is_recycled = state->is_recycled,
+                           .is_unhealthy = state->unhealthy[0] != '\0',
                            .started_at_ms = state->started_at_ms,
                            .backoff_ms = state->backoff_ms,
                            .bookings_ms = state->bookings,

@@ -21,7 +21,10 @@ static void describe(const slot *sl, agent_exit how, char out[128]) {
     if (sl->trouble[0] != '\0') {
         (void)snprintf(out, 128, "could not be started: %s", sl->trouble);
     } else if (sl->late_after_ms != 0) {
-        (void)snprintf(out, 128, "not ready within %u ms", sl->late_after_ms);
+        (void)snprintf(out, 128, "not ready within %u ms%s%.80s", sl->late_after_ms,
+                       sl->checking.why[0] != '\0' ? ": " : "", sl->checking.why);
+    } else if (sl->checking.unhealthy[0] != '\0') {
+        (void)snprintf(out, 128, "unhealthy: %.110s", sl->checking.unhealthy);
     } else if (sl->heartbeat.end_text[0] != '\0') {
         (void)snprintf(out, 128, "%s", sl->heartbeat.end_text);
     } else if (sl->oom_text[0] != '\0') {
@@ -128,6 +131,7 @@ static void drain(agent_service *service, const agent_decision *d) {
 static void tell_ready(agent_service *service, uint32_t instance) {
     char name[AGENT_NODE_NAME_LEN_MAX];
     agent_service_node_name(service, instance, name);
+    agent_checks_end(service, instance);
     agent_say_event("%s is ready", name);
     agent_services_tell(service, instance, &(agent_event){name, "up", "", {0}});
     agent_kept_state(service, instance);
@@ -137,11 +141,26 @@ static void tell_late(agent_service *service, const agent_decision *d) {
     char name[AGENT_NODE_NAME_LEN_MAX], text[512];
     agent_service_node_name(service, d->instance, name);
     service->slots[d->instance].late_after_ms = d->delay_ms;
-    (void)snprintf(text, sizeof text, "%s is killed: it was not ready within %u ms (%s)", name,
-                   d->delay_ms,
-                   wanted_sign(agent_slot_runs(&service->slots[d->instance])->run->ready));
+    const char *why = agent_checks_miss(service, d->instance);
+    (void)snprintf(
+        text, sizeof text, "%s is killed: it was not ready within %u ms (%s)", name, d->delay_ms,
+        why[0] != '\0' ? why
+                       : wanted_sign(agent_slot_runs(&service->slots[d->instance])->run->ready));
     agent_services_record(service, name, "late", 0, text);
     agent_services_tell(service, d->instance, &(agent_event){name, "starting", text, {0}});
+}
+
+static void tell_unhealthy(agent_service *service, const agent_decision *d) {
+    slot *sl = &service->slots[d->instance];
+    char name[AGENT_NODE_NAME_LEN_MAX], text[512];
+    agent_service_node_name(service, d->instance, name);
+    (void)snprintf(sl->checking.unhealthy, sizeof sl->checking.unhealthy, "%s",
+                   agent_checks_miss(service, d->instance));
+    (void)snprintf(text, sizeof text, "%s is unhealthy: %s (%u in a row), and is told to end", name,
+                   sl->checking.unhealthy, d->failures);
+    if (sl->member != NULL) agent_member_set_unwell(sl->member, true);
+    agent_services_record(service, name, "unhealthy", 0, text);
+    agent_services_tell(service, d->instance, &(agent_event){name, "unhealthy", text, {0}});
 }
 
 static void carry_out_one(agent_services *s, const agent_decision *d) {
@@ -157,6 +176,8 @@ static void carry_out_one(agent_services *s, const agent_decision *d) {
     case AGENT_SIGNAL: send_signal(service, d); return;
     case AGENT_DRAIN: drain(service, d); return;
     case AGENT_NOW_READY: tell_ready(service, d->instance); return;
+    case AGENT_CHECK: agent_checks_ask(service, d->instance, d->number, d->delay_ms); return;
+    case AGENT_UNHEALTHY: tell_unhealthy(service, d); return;
     case AGENT_TOO_LATE: tell_late(service, d); return;
     case AGENT_BACKOFF:
     case AGENT_HELD:

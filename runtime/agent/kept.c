@@ -94,6 +94,7 @@ static void keep_slot(agent_service *service, uint32_t instance, bool keeps_fds)
     state.is_ready = life.is_ready;
     state.is_stopped = life.is_stopped;
     state.is_recycled = life.is_recycled;
+    if (life.is_unhealthy) state.unhealthy = (char *)(uintptr_t)sl->checking.unhealthy;
     state.backoff_ms = life.backoff_ms;
     state.bookings = (uint64_t *)(uintptr_t)life.bookings_ms;
     state.n_bookings = life.booking_count;

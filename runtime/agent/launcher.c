@@ -229,6 +229,7 @@ static int open_life(agent_service *service, uint32_t instance, const char *name
                                   .instance = instance % service->slot_cap};
     err = agent_members_add(s->members, control[0], &identity, &sl->member);
     if (err != 0) return err;
+    agent_checks_begin(service, instance);
     fds[0] = open_stdin(service);
     return fds[0] < 0 ? fds[0] : 0;
 }

@@ -49,7 +49,9 @@ static void list_slot(const agent_service *service, uint32_t instance, const lis
         const agent_stall *stall = &sl->heartbeat.stall;
         if (stall->is_stalled) info.stalled_ms = stall->still_ms;
         info.stalls = stall->count;
-        if (sl->is_draining)
+        if (sl->checking.unhealthy[0] != '\0')
+            info.state = "unhealthy";
+        else if (sl->is_draining)
             info.state = "draining";
         else if (stall->is_stalled)
             info.state = "stalled";
@@ -58,6 +60,7 @@ static void list_slot(const agent_service *service, uint32_t instance, const lis
             info.state = "starting";
         if (stall->is_stalled && stall->is_stopped)
             info.reason = "stopped by a signal or a debugger";
+        if (sl->checking.why[0] != '\0') info.reason = (char *)(uintptr_t)sl->checking.why;
         info.pid = (uint32_t)agent_node_pid(sl->node);
         info.uptime_ms = uv_now(service->services->loop) - agent_node_started_at_ms(sl->node);
         info.joined = sl->member != NULL && agent_member_is_joined(sl->member);

@@ -1,6 +1,7 @@
 // What members ask for.
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -248,6 +249,43 @@ static void take_drained(const agent_member *member, uint32_t connections) {
         members->events.on_drained(member, connections, members->user);
 }
 
+void agent_member_check(agent_member *member, const agent_member_question *question) {
+    Warren__Node__Check check = WARREN__NODE__CHECK__INIT;
+    check.number = question->number;
+    check.timeout_ms = question->timeout_ms;
+    check.http = (char *)(uintptr_t)question->http;
+    check.call = (char *)(uintptr_t)question->call;
+    AGENT_TO_NODE(message, CHECK, check, &check);
+    agent_member_send(member, &message, -1);
+}
+
+// Words of a program: one short line of text, whatever bytes they are.
+static void clean(const char *text, char out[AGENT_MEMBER_WHY_MAX]) {
+    size_t len = strlen(text);
+    if (len >= AGENT_MEMBER_WHY_MAX) len = AGENT_MEMBER_WHY_MAX - 1;
+    while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+        len--;                               // not in the midst of a character
+    json_t *whole = json_stringn(text, len); // NULL: no UTF-8
+    for (size_t i = 0; i < len; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        bool is_shown = byte >= ' ' && byte != 0x7f && (byte < 0x80 || whole != NULL);
+        out[i] = ' ';
+        if (is_shown) out[i] = text[i];
+    }
+    out[len] = '\0';
+    json_decref(whole);
+}
+
+static void take_checked(const agent_member *member, const Warren__Node__Checked *checked) {
+    const agent_members *members = member->members;
+    char why[AGENT_MEMBER_WHY_MAX];
+    clean(checked->why, why);
+    agent_member_checked answer = {
+        .number = checked->number, .is_healthy = checked->is_healthy, .why = why};
+    if (members->events.on_checked != NULL)
+        members->events.on_checked(member, &answer, members->user);
+}
+
 static void take_ready(const agent_member *member, Warren__Node__Ready__Way way) {
     switch (way) {
     case WARREN__NODE__READY__WAY__MESSAGE:
@@ -328,6 +366,7 @@ void agent_member_on_packet(mesh_channel *channel, mesh_bytes bytes, mesh_packet
     case WARREN__NODE__TO_AGENT__KIND_LISTEN: listen_on(member, m->listen); break;
     case WARREN__NODE__TO_AGENT__KIND_READY: take_ready(member, m->ready->way); break;
     case WARREN__NODE__TO_AGENT__KIND_DRAINED: take_drained(member, m->drained->connections); break;
+    case WARREN__NODE__TO_AGENT__KIND_CHECKED: take_checked(member, m->checked); break;
     case WARREN__NODE__TO_AGENT__KIND_RESTATED: take_restated(member, m->restated); break;
     case WARREN__NODE__TO_AGENT__KIND_LEAVE: leave(member); break;
     case WARREN__NODE__TO_AGENT__KIND_LEASE_ASK: ask_lease(member, m->lease_ask); break;

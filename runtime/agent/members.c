@@ -184,8 +184,9 @@ void agent_members_tell_news(agent_members *members) {
     uv_timer_stop(members->news_timer);
 }
 
-void agent_member_set_stalled(agent_member *member, bool is_stalled) {
+static void tell_ability(agent_member *member) {
     agent_members *members = member->members;
+    bool is_stalled = member->is_stuck || member->is_unwell;
     if (member->identity.is_stalled == is_stalled) return;
     member->identity.is_stalled = is_stalled;
     if (!member->is_joined || !member->is_told) return; // its name will come with it
@@ -193,6 +194,16 @@ void agent_member_set_stalled(agent_member *member, bool is_stalled) {
     add_to_roster(&roster, member);
     agent_roster_finish(&roster);
     if (members->abroad != NULL) members->abroad->on_up(&member->identity, members->abroad_user);
+}
+
+void agent_member_set_stalled(agent_member *member, bool is_stalled) {
+    member->is_stuck = is_stalled;
+    tell_ability(member);
+}
+
+void agent_member_set_unwell(agent_member *member, bool is_unwell) {
+    member->is_unwell = is_unwell;
+    tell_ability(member);
 }
 
 static void on_news_timer(uv_timer_t *timer) {

@@ -21,9 +21,22 @@ typedef struct agent_member_info {
     uint64_t node_id, number; // the id is made of the number (agent_members_number)
     const char *name, *service;
     uint32_t instance, pid; // pid 0: set later; until then the member waits
-    bool is_stalled;        // its loop does not turn
+    bool is_stalled;        // its loop does not turn, or it does not say that it is well
     bool is_attached;       // not ours to launch or to restart: its end is the end of its socket
 } agent_member_info;
+
+typedef struct agent_member_question { // whether it is well (node.proto, Check)
+    uint32_t number, timeout_ms;
+    const char *http, *call; // empty: not so
+} agent_member_question;
+
+enum { AGENT_MEMBER_WHY_MAX = 121 }; // with its end
+
+typedef struct agent_member_checked {
+    uint32_t number;
+    bool is_healthy;
+    const char *why;
+} agent_member_checked;
 
 typedef struct agent_members_events {
     // A launched member asks for a shared socket: a descriptor (borrowed), or -errno.
@@ -35,6 +48,8 @@ typedef struct agent_members_events {
     // What agent_member_drain asked for is done; so many connections did not end in time. May be
     // NULL.
     void (*on_drained)(const agent_member *member, uint32_t connections, void *user);
+    // What it says to agent_member_check, or of itself; `why` is clean text. May be NULL.
+    void (*on_checked)(const agent_member *member, const agent_member_checked *answer, void *user);
 } agent_members_events;
 
 agent_members *agent_members_create(uv_loop_t *loop, const char *host, uint64_t started_at_ms,
@@ -63,8 +78,11 @@ void agent_members_turn_away(int fd, const char *text);
 // Asks a launched member to take nothing new and to finish what it has: on_drained follows. False:
 // it has nothing that could be drained, as far as is known here, or hears nothing.
 bool agent_member_drain(agent_member *member, uint32_t timeout_ms);
-// Tells the others that its loop does not turn, or turns again.
+void agent_member_check(agent_member *member, const agent_member_question *question);
+// Tells the others that its loop does not turn, or turns again; that it does not say that it is
+// well, or does. For either they do not choose it.
 void agent_member_set_stalled(agent_member *member, bool is_stalled);
+void agent_member_set_unwell(agent_member *member, bool is_unwell);
 void agent_members_set_pid(agent_member *member, uint32_t pid);
 
 typedef struct agent_member_end {

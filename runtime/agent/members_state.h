@@ -20,8 +20,9 @@ struct agent_member {
     bool is_joined;
     bool is_adopted; // by another agent, and has not restated yet
     uint64_t adoption;
-    bool has_spoken; // its program uses the mesh, or a shared socket
-    bool has_left;   // others were told that it is gone: nothing more is said about it
+    bool has_spoken;          // its program uses the mesh, or a shared socket
+    bool is_stuck, is_unwell; // why the others are told that it has stalled
+    bool has_left;            // others were told that it is gone: nothing more is said about it
     uint64_t since_ms;
     Warren__Node__Entry **entries;             // in the order announced
     size_t entry_count, entry_cap, told_count; // told_count of them are known to the others

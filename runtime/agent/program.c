@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/checks.h"
 #include "agent/keep.h"
 #include "core/mem.h"
 
@@ -20,16 +21,22 @@ static bool is_ready_by_message(const Warren__Agent__Run *run) {
     return run->ready == WARREN__AGENT__RUN__READY__MESSAGE;
 }
 
-// Its environment, NULL-terminated; and how it says that it is ready, where that is by process.send
-// (boot.js).
+static bool is_own(const char *variable) { // the agent's, for the node's boot alone (boot.js)
+    static const char ready[] = "WARREN_READY=", health[] = "WARREN_HEALTH=";
+    return strncmp(variable, ready, sizeof ready - 1) == 0 ||
+           strncmp(variable, health, sizeof health - 1) == 0;
+}
+
+// Its environment, NULL-terminated; and how it says that it is ready, where that is by
+// process.send, and that it will be asked whether it is well.
 static char **make_env(const Warren__Agent__Run *run) {
-    static const char variable[] = "WARREN_READY=";
-    static char by_message[] = "WARREN_READY=message";
-    bool is_message = is_ready_by_message(run);
-    char **env = make_list(is_message ? by_message : NULL, NULL, run->n_env);
-    size_t n = is_message;
+    static char by_message[] = "WARREN_READY=message", is_asked[] = "WARREN_HEALTH=1";
+    char **env = make_list(NULL, NULL, run->n_env + 2);
+    size_t n = 0;
+    if (is_ready_by_message(run)) env[n++] = by_message;
+    if (agent_checks_are_wanted(run)) env[n++] = is_asked;
     for (size_t i = 0; i < run->n_env; i++)
-        if (strncmp(run->env[i], variable, sizeof variable - 1) != 0) env[n++] = run->env[i];
+        if (!is_own(run->env[i])) env[n++] = run->env[i];
     env[n] = NULL;
     return env;
 }
@@ -70,7 +77,8 @@ agent_rules agent_program_rules(const agent_program *program) {
                          .grace_ms = run->grace_ms,
                          .stop_signal = (int)run->stop_signal,
                          .ready = (agent_ready)run->ready,
-                         .start_timeout_ms = run->start_timeout_ms};
+                         .start_timeout_ms = run->start_timeout_ms,
+                         .health = agent_checks_rules(run)};
     if (run->budget != NULL)
         rules.budget = (agent_budget){true, run->budget->restarts, run->budget->seconds * 1000};
     return rules;
@@ -113,6 +121,9 @@ static Warren__Agent__Run process_of(const Warren__Agent__Run *run) {
     only.cpu_max_percent = run->cpu_max_percent;
     only.n_secrets = run->n_secrets;
     only.secrets = run->secrets;
+    // A question that the new ones cannot answer leaves the old ones, and the old question.
+    only.health_http = run->health_http;
+    only.health_call = run->health_call;
     return only;
 }
 

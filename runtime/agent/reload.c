@@ -19,8 +19,13 @@ typedef enum phase {
 typedef struct instance {
     phase phase;
     uint64_t due_at_ms;
+    uint64_t begun_at_ms; // the new life
+    agent_health_rules rules;
+    uint32_t start_timeout_ms;
+    agent_health health;
     uint32_t grace_ms; // of the life beside
     bool is_ready_then, is_killed;
+    bool is_signed;  // it has given its sign, or needs none, and must still answer that it is well
     bool is_cause;   // why the reload fails
     bool is_stopped; // somebody stopped it before it was replaced
 } instance;
@@ -42,7 +47,8 @@ agent_reload *agent_reload_create(const agent_reload_options *options) {
     r->instances = mem_alloc(options->instances * sizeof *r->instances);
     r->open = r->wanted = options->instances;
     for (uint32_t i = 0; i < options->instances; i++)
-        r->instances[i] = (instance){.phase = WAITING, .due_at_ms = UINT64_MAX};
+        r->instances[i] =
+            (instance){.phase = WAITING, .due_at_ms = UINT64_MAX, .health = agent_health_none(0)};
     return r;
 }
 
@@ -55,7 +61,8 @@ void agent_reload_destroy(agent_reload *r) {
 
 static void decide(agent_reload *r, agent_reload_kind kind, uint32_t index) {
     r->decisions = mem_grow(r->decisions, sizeof *r->decisions, r->count + 1, &r->cap);
-    r->decisions[r->count++] = (agent_reload_decision){kind, index};
+    r->decisions[r->count++] =
+        (agent_reload_decision){kind, index, r->instances[index].health.number};
 }
 
 bool agent_reload_poll(agent_reload *r, agent_reload_decision *out) {
@@ -165,6 +172,14 @@ bool agent_reload_wants(const agent_reload *r, uint32_t index) {
     return is_in(in, LAUNCHING) && !r->is_failed && !in->is_stopped;
 }
 
+void agent_reload_health(agent_reload *r, uint32_t index, const agent_health_rules *rules,
+                         uint32_t start_timeout_ms) {
+    instance *in = find(r, index);
+    if (in == NULL) return;
+    in->rules = *rules;
+    in->start_timeout_ms = start_timeout_ms;
+}
+
 void agent_reload_launched(agent_reload *r, uint64_t now_ms, uint32_t index, uint32_t patience_ms,
                            bool is_ready_then) {
     instance *in = find(r, index);
@@ -175,19 +190,59 @@ void agent_reload_launched(agent_reload *r, uint64_t now_ms, uint32_t index, uin
         return;
     }
     in->phase = STARTING;
+    in->begun_at_ms = now_ms;
     in->is_ready_then = is_ready_then;
     in->due_at_ms = now_ms + patience_ms;
 }
 
-void agent_reload_ready(agent_reload *r, uint64_t now_ms, uint32_t index) {
-    instance *in = find(r, index);
-    if (!is_in(in, STARTING)) return;
+// The new one serves from now on.
+static void take_place(agent_reload *r, uint64_t now_ms, uint32_t index) {
+    instance *in = &r->instances[index];
     in->phase = DRAINING;
+    agent_health_stop(&in->health);
     in->due_at_ms = now_ms + r->options.drain_ms + AGENT_RELOAD_ANSWER_MS;
     r->starting--;
     r->replaced++;
     decide(r, AGENT_RELOAD_REPLACE, index);
     go_on(r);
+}
+
+static void take_news(agent_reload *r, uint64_t now_ms, uint32_t index, agent_health_news news) {
+    if (news == AGENT_HEALTH_ASK) decide(r, AGENT_RELOAD_CHECK, index);
+    if (news == AGENT_HEALTH_GOOD) take_place(r, now_ms, index);
+}
+
+static bool is_checking(const instance *in) {
+    return is_in(in, STARTING) && in->is_signed;
+}
+
+static void check(agent_reload *r, uint64_t now_ms, uint32_t index) {
+    instance *in = &r->instances[index];
+    while (is_checking(in) && in->health.due_at_ms <= now_ms)
+        take_news(r, now_ms, index, agent_health_tick(&in->health, &in->rules, now_ms, false));
+}
+
+void agent_reload_ready(agent_reload *r, uint64_t now_ms, uint32_t index) {
+    instance *in = find(r, index);
+    if (!is_in(in, STARTING) || in->is_signed) return;
+    if (!in->rules.is_checked) {
+        take_place(r, now_ms, index);
+        return;
+    }
+    uint64_t late_at_ms = in->begun_at_ms + in->start_timeout_ms,
+             answer_at_ms = now_ms + in->rules.timeout_ms;
+    in->is_signed = true;
+    in->due_at_ms = late_at_ms > answer_at_ms ? late_at_ms : answer_at_ms;
+    agent_health_begin(&in->health, now_ms);
+    check(r, now_ms, index);
+}
+
+void agent_reload_checked(agent_reload *r, uint64_t now_ms, uint32_t index, uint32_t number,
+                          bool is_good) {
+    instance *in = find(r, index);
+    if (is_checking(in))
+        take_news(r, now_ms, index,
+                  agent_health_answer(&in->health, &in->rules, now_ms, false, number, is_good));
 }
 
 void agent_reload_refused(agent_reload *r, uint64_t now_ms, uint32_t index) {
@@ -276,16 +331,21 @@ void agent_reload_stop_one(agent_reload *r, uint64_t now_ms, uint32_t index, boo
 
 // ---- time
 
+static uint64_t earliest(uint64_t at_ms, const instance *in) {
+    if (in->due_at_ms < at_ms) at_ms = in->due_at_ms;
+    return is_checking(in) && in->health.due_at_ms < at_ms ? in->health.due_at_ms : at_ms;
+}
+
 uint64_t agent_reload_wake_at_ms(const agent_reload *r) {
     uint64_t wake_at_ms = UINT64_MAX;
     for (uint32_t i = 0; i < r->options.instances; i++)
-        if (r->instances[i].due_at_ms < wake_at_ms) wake_at_ms = r->instances[i].due_at_ms;
+        wake_at_ms = earliest(wake_at_ms, &r->instances[i]);
     return wake_at_ms;
 }
 
 static void miss(agent_reload *r, uint64_t now_ms, uint32_t index) {
     instance *in = &r->instances[index];
-    if (in->is_ready_then) {
+    if (in->is_ready_then && !in->is_signed) {
         agent_reload_ready(r, now_ms, index);
         return;
     }
@@ -300,6 +360,7 @@ static void miss(agent_reload *r, uint64_t now_ms, uint32_t index) {
 void agent_reload_tick(agent_reload *r, uint64_t now_ms) {
     for (uint32_t i = 0; i < r->options.instances; i++) {
         instance *in = &r->instances[i];
+        check(r, now_ms, i);
         if (in->due_at_ms > now_ms) continue;
         switch (in->phase) {
         case STARTING: miss(r, now_ms, i); break;

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/health.h"
+
 enum {
     AGENT_RELOAD_DRAIN_MS = 10000, // where none is said: idle connections of Node.js end after 5 s
     AGENT_RELOAD_DRAIN_MAX_MS = 3600000,
@@ -29,12 +31,20 @@ void agent_reload_begin(agent_reload *reload);
 // The life that is, or will be, beside this instance has so long from the stop signal to SIGKILL.
 void agent_reload_grace(agent_reload *reload, uint32_t instance, uint32_t grace_ms);
 
+// The new life is asked whether it is well, and may not be for so long.
+void agent_reload_health(agent_reload *reload, uint32_t instance, const agent_health_rules *rules,
+                         uint32_t start_timeout_ms);
+
 // False when a LAUNCH that has not been carried out yet is no longer wanted: say gone then.
 bool agent_reload_wants(const agent_reload *reload, uint32_t instance);
 // The new life runs. It has `patience_ms` to become ready; then it is (`is_ready_then`), or never.
+// One that is asked whether it is well takes the place when it has also answered that it is.
 void agent_reload_launched(agent_reload *reload, uint64_t now_ms, uint32_t instance,
                            uint32_t patience_ms, bool is_ready_then);
 void agent_reload_ready(agent_reload *reload, uint64_t now_ms, uint32_t instance);
+// What the life beside answered to a CHECK, by its number.
+void agent_reload_checked(agent_reload *reload, uint64_t now_ms, uint32_t instance, uint32_t number,
+                          bool is_good);
 void agent_reload_drained(agent_reload *reload, uint64_t now_ms, uint32_t instance);
 // The life beside has ended, or could not be started: before REPLACE the new one, after it the old
 // one (also when there was none).
@@ -55,6 +65,7 @@ void agent_reload_stop_one(agent_reload *reload, uint64_t now_ms, uint32_t insta
 
 typedef enum agent_reload_kind {
     AGENT_RELOAD_LAUNCH,    // a life beside the present one
+    AGENT_RELOAD_CHECK,     // ask the life beside whether it is well: say checked with `number`
     AGENT_RELOAD_REPLACE,   // it takes the place; the one before is drained, and becomes the one
                             // beside
     AGENT_RELOAD_TERMINATE, // the one beside, by the stop signal
@@ -71,6 +82,7 @@ typedef enum agent_reload_kind {
 typedef struct agent_reload_decision {
     agent_reload_kind kind;
     uint32_t instance;
+    uint32_t number; // CHECK
 } agent_reload_decision;
 
 bool agent_reload_poll(agent_reload *reload, agent_reload_decision *out);

@@ -256,6 +256,8 @@ static void replace(agent_reloading *r, uint32_t instance) {
     new->report = old->report; // how the last life ended is the instance's
     old->report = before.report;
     old->state = "up";
+    agent_checks_end(service, instance);
+    agent_services_carry_out_soon(services_of(r)); // it is asked again later
     agent_kept_life(service, instance);
     name_of(r, instance, name);
     (void)snprintf(text, sizeof text, "%s is replaced (pid %d)", name,
@@ -279,11 +281,20 @@ static uint32_t patience(const agent_reloading *r, uint32_t instance, bool *out_
                                      out_is_ready_then);
 }
 
+static void check(agent_reloading *r, uint32_t instance, uint32_t number) {
+    agent_rules rules = agent_program_rules(agent_slot_runs(beside(r, instance)));
+    agent_checks_ask(r->service, r->service->slot_cap + instance, number, rules.health.timeout_ms);
+}
+
 static void tell_late(agent_reloading *r, uint32_t instance) {
-    char what[128];
+    char what[256];
     bool is_ready_then;
     uint32_t patience_ms = patience(r, instance, &is_ready_then);
-    (void)snprintf(what, sizeof what, "was not ready within %u ms", patience_ms);
+    agent_rules rules = agent_program_rules(agent_slot_runs(beside(r, instance)));
+    const char *why = agent_checks_miss(r->service, r->service->slot_cap + instance);
+    (void)snprintf(what, sizeof what, "was not ready within %u ms%s%s",
+                   is_ready_then ? agent_supervisor_start_timeout_ms(&rules) : patience_ms,
+                   why[0] != '\0' ? ": " : "", why);
     note_failure(r, instance, what, &beside(r, instance)->stderr_lines);
 }
 
@@ -304,6 +315,7 @@ static void carry_out_one(agent_reloading *r, const agent_reload_decision *d) {
     const uint32_t instance = r->first + d->instance;
     switch (d->kind) {
     case AGENT_RELOAD_LAUNCH: launch(r, instance); return;
+    case AGENT_RELOAD_CHECK: check(r, instance, d->number); return;
     case AGENT_RELOAD_REPLACE: replace(r, instance); return;
     case AGENT_RELOAD_TERMINATE:
         terminate(r, instance, agent_program_stop_signal(agent_slot_runs(beside(r, instance))));
@@ -364,6 +376,9 @@ void agent_reloading_launched(agent_service *service, uint32_t at) {
     agent_reloading *r = find_at(service, at, &instance);
     if (r == NULL) return;
     uint32_t patience_ms = patience(r, instance, &is_ready_then);
+    agent_rules rules = agent_program_rules(agent_slot_runs(beside(r, instance)));
+    agent_reload_health(r->core, core_of(r, instance), &rules.health,
+                        agent_supervisor_start_timeout_ms(&rules));
     agent_reload_launched(r->core, now_ms(r), core_of(r, instance), patience_ms, is_ready_then);
     carry_out_soon(r);
 }
@@ -418,6 +433,15 @@ void agent_reloading_sign(agent_service *service, uint32_t at, agent_sign sign) 
     if (!agent_supervisor_is_enough(services_of(r)->supervisor, r->service->id, &rules, sign))
         return;
     agent_reload_ready(r->core, now_ms(r), core_of(r, instance));
+    carry_out_soon(r);
+}
+
+void agent_reloading_checked(agent_service *service, uint32_t at, uint32_t number,
+                             bool is_healthy) {
+    uint32_t instance;
+    agent_reloading *r = find_at(service, at, &instance);
+    if (r == NULL) return;
+    agent_reload_checked(r->core, now_ms(r), core_of(r, instance), number, is_healthy);
     carry_out_soon(r);
 }
 

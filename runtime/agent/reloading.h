@@ -19,6 +19,7 @@ void agent_reloading_launched(agent_service *service, uint32_t at);
 void agent_reloading_not_launched(agent_service *service, uint32_t at, const char *why);
 void agent_reloading_exited(agent_service *service, uint32_t at, agent_exit how);
 void agent_reloading_sign(agent_service *service, uint32_t at, agent_sign sign);
+void agent_reloading_checked(agent_service *service, uint32_t at, uint32_t number, bool is_healthy);
 // It has finished, but for so many connections.
 void agent_reloading_drained(agent_service *service, uint32_t at, uint32_t connections);
 

@@ -166,6 +166,8 @@ int agent_run_judge(const agent_services *s, const Warren__Agent__Run *run,
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "what happens to one that stalls is not known to this agent, or not after "
                        "a second to an hour");
+    else if (agent_checks_judge(run) != NULL)
+        (void)snprintf(refusal->text, sizeof refusal->text, "%s", agent_checks_judge(run));
     else if (run->start_timeout_ms > AGENT_GRACE_MAX_MS)
         (void)snprintf(refusal->text, sizeof refusal->text,
                        "a start time-out of %u ms is too long: an hour is the most",

@@ -1,6 +1,7 @@
 // Inside of services.c, decisions.c, launcher.c and listing.c: one service and its instances.
 #pragma once
 
+#include "agent/checks.h"
 #include "agent/elders.h"
 #include "agent/inquiries.h"
 #include "agent/last_lines.h"
@@ -40,6 +41,7 @@ typedef struct slot { // one instance through all its lives
     char reason[256];
     char trouble[96]; // why its last launch came to nothing; else empty
     agent_heartbeat heartbeat;
+    agent_checking checking;           // of this life
     agent_last_lines stderr_lines;     // of this life
     agent_oom oom;                     // of this life
     char oom_text[AGENT_OOM_TEXT_MAX]; // memory is what it ended for; else empty

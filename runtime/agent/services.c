@@ -402,7 +402,8 @@ agent_services *agent_services_create(const agent_services_options *options) {
     agent_members_events events = {.on_listen = on_listen,
                                    .on_attached_end = on_attached_end,
                                    .on_sign = on_sign,
-                                   .on_drained = on_drained};
+                                   .on_drained = on_drained,
+                                   .on_checked = agent_checks_on_answer};
     s->members = agent_members_create(s->loop, options->host, options->started_at_ms, &events, s);
     s->memory_watch = agent_memory_watch_create(s);
     s->stalls = agent_stalls_create(s);

@@ -84,10 +84,18 @@ bool agent_supervisor_has_decisions(const agent_supervisor *s) {
 
 // ---- services
 
+static bool is_health(const agent_health_rules *rules) {
+    return rules->interval_ms >= AGENT_HEALTH_INTERVAL_MIN_MS &&
+           rules->interval_ms <= AGENT_HEALTH_MS_MAX &&
+           rules->timeout_ms >= AGENT_HEALTH_TIMEOUT_MIN_MS &&
+           rules->timeout_ms <= AGENT_HEALTH_MS_MAX && rules->failures > 0 &&
+           rules->failures <= AGENT_HEALTH_FAILURES_MAX;
+}
+
 static bool are_possible(const agent_rules *rules) {
     return rules->grace_ms <= AGENT_GRACE_MAX_MS && rules->start_timeout_ms <= AGENT_GRACE_MAX_MS &&
-           rules->stop_signal >= 0 && rules->stop_signal < NSIG &&
-           rules->budget.restarts <= AGENT_RESTARTS_MAX &&
+           (!rules->health.is_checked || is_health(&rules->health)) && rules->stop_signal >= 0 &&
+           rules->stop_signal < NSIG && rules->budget.restarts <= AGENT_RESTARTS_MAX &&
            rules->budget.window_ms <= AGENT_RESTARTS_WINDOW_MAX_MS;
 }
 
@@ -106,7 +114,8 @@ static void add_instances(service *svc, uint32_t count) {
                                        .phase = HELD,
                                        .backoff_ms = AGENT_BACKOFF_MIN_MS,
                                        .due_at_ms = UINT64_MAX,
-                                       .ready_at_ms = UINT64_MAX};
+                                       .ready_at_ms = UINT64_MAX,
+                                       .health = agent_health_none(0)};
     svc->spec.instances = count;
 }
 
@@ -133,6 +142,13 @@ int agent_supervisor_add(agent_supervisor *s, const agent_supervised *spec) {
     return 0;
 }
 
+static void change_one(agent_supervisor *s, service *svc, uint32_t index,
+                       const agent_rules *rules) {
+    bool was_checked = svc->instances[index].rules.health.is_checked;
+    svc->instances[index].rules = complete(rules);
+    if (was_checked != rules->health.is_checked) agent_life_change_check(s, svc, index);
+}
+
 int agent_supervisor_change(agent_supervisor *s, uint32_t service_id, uint32_t index,
                             const agent_rules *rules) {
     service *svc = agent_supervisor_find(s, service_id);
@@ -141,7 +157,7 @@ int agent_supervisor_change(agent_supervisor *s, uint32_t service_id, uint32_t i
     if (!are_possible(rules)) return MESH_EINVAL;
     if (is_all) svc->spec.rules = complete(rules);
     for (uint32_t i = 0; i < svc->spec.instances; i++)
-        if (is_all || index == i) svc->instances[i].rules = complete(rules);
+        if (is_all || index == i) change_one(s, svc, i, rules);
     return 0;
 }
 
@@ -225,7 +241,16 @@ void agent_supervisor_sign(agent_supervisor *s, uint64_t now_ms, uint32_t servic
                            uint32_t index, agent_sign sign) {
     service *svc;
     if (agent_supervisor_find_instance(s, service_id, index, &svc) == NULL) return;
-    agent_life_sign(s, svc, index, sign);
+    agent_life_sign(s, now_ms, svc, index, sign);
+    agent_life_check(s, now_ms, svc, index);
+    agent_group_advance(s, now_ms, svc->group);
+}
+
+void agent_supervisor_checked(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
+                              uint32_t index, uint32_t number, bool is_good) {
+    service *svc;
+    if (agent_supervisor_find_instance(s, service_id, index, &svc) == NULL) return;
+    agent_life_answer(s, now_ms, svc, index, number, is_good);
     agent_group_advance(s, now_ms, svc->group);
 }
 
@@ -283,7 +308,8 @@ bool agent_supervisor_is_awaited(const agent_supervisor *s, uint32_t service_id,
     service *svc;
     const instance *in = agent_supervisor_find_instance(s, service_id, index, &svc);
     return in != NULL && in->phase == RUNNING && !in->is_ready &&
-           (!agent_life_is_automatic(&in->rules) || svc->known != AGENT_SIGN_NONE);
+           (!agent_life_is_automatic(&in->rules) || svc->known != AGENT_SIGN_NONE ||
+            in->is_signed || in->rules.health.is_checked);
 }
 
 bool agent_supervisor_is_leaving(const agent_supervisor *s, uint32_t service_id, uint32_t index) {
@@ -304,6 +330,7 @@ uint64_t agent_supervisor_wake_at_ms(const agent_supervisor *s) {
         for (uint32_t k = 0; k < s->services[i]->spec.instances; k++) {
             const instance *in = &s->services[i]->instances[k];
             wake_at_ms = earlier(wake_at_ms, earlier(in->due_at_ms, in->ready_at_ms));
+            wake_at_ms = earlier(wake_at_ms, in->health.due_at_ms);
         }
     for (uint32_t i = 0; i < s->group_count; i++)
         if (s->groups[i]->phase == WAITING)

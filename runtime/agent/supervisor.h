@@ -9,12 +9,16 @@
 //   ready    by the sign that was asked for, within the start time-out, else it is killed. AUTO:
 //            by the first sign of any kind, or after 1 s without one; but an instance of a service
 //            that is known to give a stronger sign has 10 s for that
+//   health   where that is asked, it is ready only when it has also answered that it is well; who
+//            fails to do so again and again is told to end, and has crashed
 //   group    services that are restarted together, in the order in which they joined
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "agent/health.h"
 
 enum {
     AGENT_SERVICES_MAX = 256,
@@ -79,6 +83,7 @@ typedef struct agent_rules {
     int stop_signal;   // 0: SIGTERM
     agent_ready ready;
     uint32_t start_timeout_ms; // 0: AGENT_START_TIMEOUT_MS
+    agent_health_rules health;
     agent_budget budget;
 } agent_rules;
 
@@ -131,6 +136,10 @@ void agent_supervisor_exited(agent_supervisor *supervisor, uint64_t now_ms, uint
 void agent_supervisor_sign(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
                            uint32_t instance, agent_sign sign);
 
+// What the present life answered to a CHECK, by its number.
+void agent_supervisor_checked(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
+                              uint32_t instance, uint32_t number, bool is_good);
+
 // It runs, can do its work, and is not being stopped; it runs and is expected to say when it can.
 bool agent_supervisor_is_ready(const agent_supervisor *supervisor, uint32_t service_id,
                                uint32_t instance);
@@ -148,6 +157,8 @@ bool agent_supervisor_is_enough(const agent_supervisor *supervisor, uint32_t ser
                                 const agent_rules *rules, agent_sign sign);
 uint32_t agent_supervisor_patience(const agent_supervisor *supervisor, uint32_t service_id,
                                    const agent_rules *rules, bool *out_is_ready_then);
+// How long after its begin one that is asked whether it is well may still not be ready.
+uint32_t agent_supervisor_start_timeout_ms(const agent_rules *rules);
 // A life that runs and is ready takes the instance's place, under its rules; the present one, if
 // there is any, is the caller's from now on. False: it is being stopped, or is on its way.
 bool agent_supervisor_replace(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
@@ -170,7 +181,8 @@ bool agent_supervisor_wants(const agent_supervisor *supervisor, uint32_t service
 typedef struct agent_life {
     bool is_running, is_over; // neither: it is to be started
     bool has_lived, is_ready;
-    bool is_recycled; // told to end, to be started again
+    bool is_recycled;  // told to end, to be started again
+    bool is_unhealthy; // told to end for that
     bool is_stopped; // told to end; not one that may still finish what it has: that is scaled again
     uint64_t started_at_ms;
     uint32_t backoff_ms;
@@ -192,6 +204,8 @@ typedef enum agent_decision_kind {
     AGENT_LAUNCH,
     AGENT_SIGNAL,    // send `signal`
     AGENT_DRAIN,     // it is to finish what it has within `delay_ms`: say drained when it has
+    AGENT_CHECK,     // ask it whether it is well: say checked with `number` within `delay_ms`
+    AGENT_UNHEALTHY, // it has failed to say so `failures` times in a row; the stop signal follows
     AGENT_NOW_READY, // it can do its work from now on
     AGENT_TOO_LATE,  // it was not ready within `delay_ms`; SIGKILL follows
     AGENT_BACKOFF,   // it failed (`how`) and will be launched again in `delay_ms`, or when the turn
@@ -215,6 +229,7 @@ typedef struct agent_decision {
     uint32_t service_id, instance;
     int signal;
     uint32_t delay_ms;
+    uint32_t number, failures;
     agent_exit how;
     agent_failure reason;
     agent_budget budget; // AGENT_FAILURE_BUDGET: the one that is used up

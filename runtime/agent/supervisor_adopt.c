@@ -12,6 +12,7 @@ bool agent_supervisor_look(const agent_supervisor *s, uint32_t service_id, uint3
                         .has_lived = in->has_lived,
                         .is_ready = in->is_ready,
                         .is_recycled = in->leaving == RECYCLED || in->leaving == WITH_GROUP,
+                        .is_unhealthy = in->leaving == UNHEALTHY,
                         .is_stopped = in->leaving == STOPPED && !in->is_draining,
                         .started_at_ms = in->started_at_ms,
                         .backoff_ms = in->backoff_ms,
@@ -46,10 +47,15 @@ void agent_supervisor_adopt(agent_supervisor *s, uint64_t now_ms, uint32_t servi
     }
     if (!life->is_running) return;
     in->phase = LAUNCHING; // also one that its group would hold
-    in->leaving = life->is_stopped ? STOPPED : life->is_recycled ? RECYCLED : STAYING;
+    in->leaving = life->is_stopped     ? STOPPED
+                  : life->is_recycled  ? RECYCLED
+                  : life->is_unhealthy ? UNHEALTHY
+                                       : STAYING;
+    in->has_failed = in->leaving == UNHEALTHY;
     agent_life_begin(s, now_ms, svc, index);
     in->started_at_ms = life->started_at_ms < now_ms ? life->started_at_ms : now_ms;
     if (!life->is_ready || in->leaving != STAYING) return;
-    in->is_ready = true;
+    in->is_signed = in->is_ready = true;
     in->ready_at_ms = UINT64_MAX;
+    agent_life_await_check(s, now_ms, svc, index);
 }

@@ -9,8 +9,9 @@ void agent_life_launch(agent_supervisor *s, service *svc, uint32_t index) {
     instance *in = &svc->instances[index];
     in->phase = LAUNCHING;
     in->leaving = STAYING;
-    in->is_killed = in->is_ready = in->is_late = in->is_draining = false;
+    in->is_killed = in->is_ready = in->is_signed = in->has_failed = in->is_draining = false;
     in->due_at_ms = in->ready_at_ms = UINT64_MAX;
+    in->health = agent_health_none(in->health.number);
     agent_decide(s, AGENT_LAUNCH, svc, index);
 }
 
@@ -26,21 +27,21 @@ bool agent_life_is_enough(const service *svc, const agent_rules *rules, agent_si
     }
 }
 
-static void become_ready(agent_supervisor *s, service *svc, uint32_t index) {
+void agent_life_become_ready(agent_supervisor *s, service *svc, uint32_t index) {
     instance *in = &svc->instances[index];
     in->is_ready = true;
     in->ready_at_ms = UINT64_MAX;
     agent_decide(s, AGENT_NOW_READY, svc, index);
 }
 
-static uint32_t start_timeout_ms(const agent_rules *rules) {
+uint32_t agent_supervisor_start_timeout_ms(const agent_rules *rules) {
     return rules->start_timeout_ms != 0 ? rules->start_timeout_ms : AGENT_START_TIMEOUT_MS;
 }
 
 uint32_t agent_life_patience_ms(const service *svc, const agent_rules *rules,
                                 bool *out_is_ready_then) {
     *out_is_ready_then = rules->ready == AGENT_READY_STARTED || agent_life_is_automatic(rules);
-    if (!*out_is_ready_then) return start_timeout_ms(rules);
+    if (!*out_is_ready_then) return agent_supervisor_start_timeout_ms(rules);
     if (rules->ready == AGENT_READY_STARTED) return 0;
     return svc->known != AGENT_SIGN_NONE ? AGENT_SETTLE_KNOWN_MS : AGENT_SETTLE_MS;
 }
@@ -49,31 +50,34 @@ static void await_ready(agent_supervisor *s, uint64_t now_ms, service *svc, uint
     instance *in = &svc->instances[index];
     bool is_ready_then;
     if (in->rules.ready == AGENT_READY_STARTED)
-        become_ready(s, svc, index);
+        agent_life_signed(s, now_ms, svc, index);
     else
         in->ready_at_ms = now_ms + agent_life_patience_ms(svc, &in->rules, &is_ready_then);
 }
 
-// The time for a sign is over: a program that was not asked for one does its work without.
-static void miss_ready(agent_supervisor *s, service *svc, uint32_t index) {
+// The time for a sign is over: a program that was not asked for one does its work without. Or that
+// for a good answer is.
+static void miss_ready(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
     instance *in = &svc->instances[index];
-    if (agent_life_is_automatic(&in->rules)) {
-        become_ready(s, svc, index);
+    if (agent_life_is_automatic(&in->rules) && !in->is_signed) {
+        agent_life_signed(s, now_ms, svc, index);
         return;
     }
-    in->is_late = true;
-    agent_decide(s, AGENT_TOO_LATE, svc, index)->delay_ms = start_timeout_ms(&in->rules);
+    in->has_failed = true;
+    agent_decide(s, AGENT_TOO_LATE, svc, index)->delay_ms =
+        agent_supervisor_start_timeout_ms(&in->rules);
     agent_life_kill(s, svc, index);
 }
 
-void agent_life_sign(agent_supervisor *s, service *svc, uint32_t index, agent_sign sign) {
+void agent_life_sign(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
+                     agent_sign sign) {
     const instance *in = &svc->instances[index];
     // A node's channel waits until the driver has said that it is launched.
     if (in->phase != RUNNING) return;
-    bool is_ready = agent_life_is_enough(svc, &in->rules, sign);
+    bool is_enough = agent_life_is_enough(svc, &in->rules, sign);
     if (sign > svc->known) svc->known = sign;
-    if (is_ready && !in->is_ready && in->leaving == STAYING && !in->is_killed)
-        become_ready(s, svc, index);
+    if (is_enough && !in->is_signed && in->leaving == STAYING && !in->is_killed)
+        agent_life_signed(s, now_ms, svc, index);
 }
 
 // ---- telling it to end
@@ -84,6 +88,7 @@ void agent_life_kill(agent_supervisor *s, service *svc, uint32_t index) {
     in->is_killed = true;
     in->is_draining = false;
     in->due_at_ms = in->ready_at_ms = UINT64_MAX;
+    agent_health_stop(&in->health);
     agent_decide(s, AGENT_SIGNAL, svc, index)->signal = SIGKILL;
 }
 
@@ -93,6 +98,7 @@ static void terminate(agent_supervisor *s, uint64_t now_ms, service *svc, uint32
     in->is_draining = false;
     in->due_at_ms = now_ms + in->rules.grace_ms;
     in->ready_at_ms = UINT64_MAX;
+    agent_health_stop(&in->health);
     agent_decide(s, AGENT_SIGNAL, svc, index)->signal =
         in->rules.stop_signal != 0 ? in->rules.stop_signal : SIGTERM;
 }
@@ -137,6 +143,7 @@ void agent_life_retire(agent_supervisor *s, uint64_t now_ms, service *svc, uint3
     in->leaving = STOPPED;
     in->is_draining = true;
     in->ready_at_ms = UINT64_MAX;
+    agent_health_stop(&in->health);
     in->due_at_ms = now_ms + drain_ms + AGENT_DRAIN_ANSWER_MS;
     agent_decide(s, AGENT_DRAIN, svc, index)->delay_ms = drain_ms;
 }
@@ -291,14 +298,16 @@ static void judge_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32
     instance *in = &svc->instances[index];
     const agent_restart policy = in->rules.restart;
     bool is_first = !in->has_lived;
-    bool is_clean = in->how.code == 0 && in->how.signal == 0 && !in->is_late;
+    bool is_clean = in->how.code == 0 && in->how.signal == 0 && !in->has_failed;
     in->has_lived = true;
+    // Told to end because it did not do its work: that it ended as it was told is no success.
+    if (in->has_failed && in->how.code == 0) in->how.code = 1;
     if (policy == AGENT_RESTART_NEVER || (is_clean && policy != AGENT_RESTART_ALWAYS)) {
         agent_life_finish(s, svc, index, AGENT_OVER, 0);
         return;
     }
-    bool is_bad_start =
-        is_first && in->how.code > 0 && in->how.signal == 0 && life_ms < AGENT_START_MS;
+    bool is_bad_start = is_first && in->how.code > 0 && in->how.signal == 0 && !in->has_failed &&
+                        life_ms < AGENT_START_MS;
     if (is_bad_start && policy != AGENT_RESTART_ALWAYS) {
         fail(s, svc, index, AGENT_FAILURE_START);
         return;
@@ -317,9 +326,10 @@ void agent_life_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t
                     uint64_t life_ms) {
     instance *in = &svc->instances[index];
     const agent_leaving why = in->leaving;
-    in->is_ready = in->is_killed = in->is_draining = false;
+    in->is_ready = in->is_signed = in->is_killed = in->is_draining = false;
     in->leaving = STAYING;
     in->due_at_ms = in->ready_at_ms = UINT64_MAX;
+    agent_health_stop(&in->health);
     if (why == STOPPED || (svc->group != NULL && svc->group->phase == ENDING)) {
         agent_life_finish(s, svc, index, AGENT_OVER, 0);
     } else if (agent_group_is_given_up(svc)) {
@@ -341,7 +351,8 @@ void agent_life_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t
 
 void agent_life_tick(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
     const instance *in = &svc->instances[index];
-    if (in->ready_at_ms <= now_ms) miss_ready(s, svc, index);
+    if (in->ready_at_ms <= now_ms) miss_ready(s, now_ms, svc, index);
+    agent_life_check(s, now_ms, svc, index);
     if (in->due_at_ms > now_ms) return;
     if (in->is_draining) agent_life_drained(s, now_ms, svc, index); // it has had its time
     if (in->due_at_ms > now_ms) return;

@@ -18,8 +18,8 @@ uint32_t agent_supervisor_patience(const agent_supervisor *s, uint32_t service_i
 // just so.
 static bool can_be_replaced(const service *svc, const instance *in) {
     if (svc->over_count == svc->spec.instances) return false; // the service has ended
-    return in->phase == OVER ||
-           (in->phase != LAUNCHING && in->leaving == STAYING && !in->is_killed);
+    bool is_free = in->leaving == STAYING || in->leaving == UNHEALTHY;
+    return in->phase == OVER || (in->phase != LAUNCHING && is_free && !in->is_killed);
 }
 
 bool agent_supervisor_replace(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
@@ -34,11 +34,14 @@ bool agent_supervisor_replace(agent_supervisor *s, uint64_t now_ms, uint32_t ser
                      .phase = RUNNING,
                      .leaving = STAYING,
                      .has_lived = true,
+                     .is_signed = true,
                      .is_ready = true,
                      .started_at_ms = now_ms,
                      .ready_at_ms = UINT64_MAX,
                      .due_at_ms = UINT64_MAX,
                      .backoff_ms = AGENT_BACKOFF_MIN_MS,
+                     .health = agent_health_none(in->health.number),
                      .bookings = in->bookings};
+    agent_life_await_check(s, now_ms, svc, index);
     return true;
 }

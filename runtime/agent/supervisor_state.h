@@ -2,6 +2,7 @@
 // instance) and supervisor_group.c (services that are restarted together).
 #pragma once
 
+#include "agent/health.h"
 #include "agent/supervisor.h"
 
 typedef enum agent_phase {
@@ -14,9 +15,10 @@ typedef enum agent_phase {
 
 typedef enum agent_leaving { // why its process was, or will be, told to end
     STAYING,
-    STOPPED,   // for good
-    RECYCLED,  // to be started again, as somebody asked
-    WITH_GROUP // as its group decides
+    STOPPED,    // for good
+    RECYCLED,   // to be started again, as somebody asked
+    WITH_GROUP, // as its group decides
+    UNHEALTHY,  // what follows is as if it had crashed
 } agent_leaving;
 
 typedef struct agent_bookings { // restarts of the latest time, oldest first
@@ -31,12 +33,14 @@ typedef struct instance {
     bool has_lived; // a first life was launched and has ended
     bool is_killed;
     bool is_draining; // it was asked to finish what it has, before it is told to end
-    bool is_ready;
-    bool is_late; // killed because it was not ready in time: however it ends, it has failed
+    bool is_signed;   // it has given the sign that makes it ready, or needs none
+    bool is_ready;    // that, and it has answered that it is well, where that is asked
+    bool has_failed;  // told to end for what it did not do: however it ends, that is no success
     uint64_t started_at_ms;
-    uint64_t ready_at_ms; // ready then without a sign, or too late for one; else UINT64_MAX
-    uint64_t due_at_ms;   // BACKING_OFF: of the launch; leaving: of SIGKILL, draining: of the stop
-                          // signal; else UINT64_MAX
+    uint64_t ready_at_ms; // ready then without a sign, or too late; else UINT64_MAX
+    agent_health health;
+    uint64_t due_at_ms; // BACKING_OFF: of the launch; leaving: of SIGKILL, draining: of the stop
+                        // signal; else UINT64_MAX
     uint32_t backoff_ms;
     agent_bookings bookings;
     agent_exit how; // the last life ended so
@@ -98,7 +102,9 @@ void agent_life_launch(agent_supervisor *s, service *svc, uint32_t index);
 void agent_life_begin(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
 void agent_life_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
                     uint64_t life_ms);
-void agent_life_sign(agent_supervisor *s, service *svc, uint32_t index, agent_sign sign);
+void agent_life_sign(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
+                     agent_sign sign);
+void agent_life_become_ready(agent_supervisor *s, service *svc, uint32_t index);
 void agent_life_tick(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
 // Tells a life that is there to end, once, and as that wants it; to be told again when it begins.
 void agent_life_leave(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
@@ -125,6 +131,17 @@ bool agent_life_is_enough(const service *svc, const agent_rules *rules, agent_si
 // For a life that was just launched to become ready; it is then, or never.
 uint32_t agent_life_patience_ms(const service *svc, const agent_rules *rules,
                                 bool *out_is_ready_then);
+
+// ---- supervisor_health.c
+void agent_life_signed(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
+void agent_life_check(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
+void agent_life_answer(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
+                       uint32_t number, bool is_good);
+// It is ready already: it is asked again after some of the interval.
+void agent_life_await_check(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
+
+// Whether it is asked that is another thing from now on.
+void agent_life_change_check(agent_supervisor *s, service *svc, uint32_t index);
 
 // ---- supervisor_group.c
 int agent_group_join(agent_supervisor *s, service *svc); // MESH_EINVAL: another strategy

@@ -28,6 +28,7 @@ exports.load = () => {
   require('./native.js').native()
   require('./listen.js').install()
   require('./parent_send.js')
+  require('./health.js')
   makeResolverLazy()
   readModulesAtOnce()
   openInspectorOnSignal()
@@ -123,6 +124,7 @@ function runMain() {
 function prepareMain() {
   require('./listen.js').install()
   require('./parent_send.js').install()
+  require('./health.js').install()
   process.argv[1] = path.resolve(process.argv[1])
 }
 

@@ -276,6 +276,7 @@ class Channel {
       case EVENT.LISTENING: return this.#listened(event)
       case EVENT.LEASE: return this.leases.take(event)
       case EVENT.RETIRE: return require('./drain.js').drain(this, event.arg)
+      case EVENT.CHECK: return this.#check(event)
       case EVENT.REFUSED: return this.#refused(event)
       case EVENT.LOST: return this.#agentLost()
       case EVENT.CLOSED: return this.#closedNow()
@@ -321,6 +322,11 @@ class Channel {
     const pending = this.#listening.get(event.id)
     this.#listening.delete(event.id)
     pending?.resolve({ status: event.arg | 0, fd: event.extra, memory: event.peer - 1 })
+  }
+
+  #check(event) {
+    const [http, call] = event.name.split('\n')
+    require('./health.js').check(this, { number: event.id, timeout: event.arg, http, call })
   }
 
   #refused(event) {

@@ -60,12 +60,18 @@ export interface PerHostConfig {
 export interface HealthConfig {
   /** The sign by which an instance is ready ("auto": the first one it gives). */
   ready?: 'auto' | 'mesh' | 'listen' | 'message' | 'started'
-  /** Without its sign by then it is killed (30s). */
+  /** Without its sign, and a good answer where that is asked, by then it is killed (30s). */
   timeout?: Duration
-  /** Not carried out yet. */
+  /** It is well when its own HTTP server answers a GET of this path with 2xx or 3xx: "/healthz", or ":9000/healthz". */
   http?: string
-  /** Not carried out yet. */
+  /** It is well when this method of its own returns: "api.health". */
   call?: string
+  /** How often it is asked that (10s). */
+  interval?: Duration
+  /** For an answer (2s). */
+  checkTimeout?: Duration
+  /** So many bad answers in a row, and it has crashed (3). */
+  failures?: number
 }
 export interface RestartConfig {
   when?: 'on-failure' | 'always' | 'never'

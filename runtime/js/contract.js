@@ -36,6 +36,7 @@ const COMMAND = {
   RETIRED: 21,
   LEASE: 22,
   UNLEASE: 23,
+  CHECKED: 24,
 }
 
 const EVENT = {
@@ -63,6 +64,7 @@ const EVENT = {
   TAKE: 22,
   RETIRE: 23,
   LEASE: 24,
+  CHECK: 25,
 }
 
 const ENTRY = { SERVICE: 0, SUBSCRIPTION: 1 }

@@ -9,6 +9,7 @@ const { methods } = require('./names.js')
 const { Sending, isStream } = require('./sending.js')
 const { handle } = require('./tracing.js')
 const { within } = require('./inherited.js')
+const { NO_HEADERS } = require('./inbox.js')
 const { Reading } = require('./reading.js')
 const { CODE, COMMAND } = require('./contract.js')
 
@@ -168,6 +169,27 @@ class Service {
     if (event.bool) context.reads((input = this.#reading(method, slot, event.arg)))
     this.stats.inFlight++
     this.#run(handler, { method, input, context, slot })
+  }
+
+  has(method) {
+    return this.#methods.has(method)
+  }
+
+  // As a caller would ask, but here and now (health.js): nothing is sent, nothing counted. Rejects with what the handler throws.
+  async ask(method, deadline) {
+    const context = new Context({ from: this.#channel.peers.self, headers: NO_HEADERS, deadline })
+    const timer = setTimeout(() => context.abort(CODE.TIMEOUT), context.timeLeft)
+    const work = async () => {
+      const result = await this.#methods.get(method).call(this.handlers, undefined, context)
+      if (isStream(result)) for await (const item of result) return item // the first one will do
+      return undefined
+    }
+    try {
+      await this.#scope.runInAsyncScope(newRequest).runInAsyncScope(within, null, context, work)
+    } finally {
+      clearTimeout(timer)
+      context.close()
+    }
   }
 
   // The input that is a stream.

@@ -33,6 +33,12 @@ static const char *const names[SUPERVISOR_BUG_COUNT] = {
     "wanted-smaller",
     "drain-forgotten",
     "rules-shared",
+    "check-forgotten",
+    "check-unsaid",
+    "answer-forgotten",
+    "ill-forgotten",
+    "ill-invented",
+    "unhealthy-clean",
 };
 
 const char *supervisor_bug_name(supervisor_bug bug) {
@@ -55,6 +61,7 @@ uint32_t sim_bug_decision(sim_world *w, agent_decision *d) {
     if (has(w, SUPERVISOR_BUG_ENDED_FORGOTTEN) && d->kind == AGENT_ENDED) return 0;
     if (has(w, SUPERVISOR_BUG_ENDED_WRONG) && d->kind == AGENT_ENDED) d->exit_code++;
     if (has(w, SUPERVISOR_BUG_READY_FORGOTTEN) && d->kind == AGENT_NOW_READY) return 0;
+    if (has(w, SUPERVISOR_BUG_CHECK_UNSAID) && d->kind == AGENT_CHECK) return 0;
     return 1;
 }
 
@@ -71,8 +78,18 @@ static void hurt_time(const sim_world *w, instance *in) {
     if (has(w, SUPERVISOR_BUG_KILL_EARLY) && is_leaving) in->due_at_ms = w->now_ms + 1;
 }
 
+static void hurt_health(const sim_world *w, instance *in) {
+    bool is_over = in->leaving == UNHEALTHY;
+    if (has(w, SUPERVISOR_BUG_CHECK_FORGOTTEN)) in->health.due_at_ms = UINT64_MAX;
+    if (has(w, SUPERVISOR_BUG_ANSWER_FORGOTTEN)) in->health.number++;
+    if (has(w, SUPERVISOR_BUG_ILL_FORGOTTEN)) in->health.failures = 0;
+    if (has(w, SUPERVISOR_BUG_ILL_INVENTED)) in->health.failures++;
+    if (has(w, SUPERVISOR_BUG_UNHEALTHY_CLEAN) && is_over) in->has_failed = false;
+}
+
 static void hurt_instance(const sim_world *w, const service *svc, instance *in) {
     hurt_time(w, in);
+    hurt_health(w, in);
     if (has(w, SUPERVISOR_BUG_READY_EARLY) && in->phase == RUNNING && !in->is_ready)
         in->is_ready = true;
     if (has(w, SUPERVISOR_BUG_BOOKINGS_FORGOTTEN)) in->bookings.count = 0;

@@ -101,7 +101,8 @@ static void check_signal(sim_world *w, const sim_service *svc, const agent_decis
         sim_violate(w, "S2: %u.%u gets signal %d", id, d->instance, d->signal);
     if (in->term_at_ms != NEVER) sim_violate(w, "S2: %u.%u is told twice", id, d->instance);
     in->term_at_ms = w->now_ms;
-    if (!in->is_stopped && !in->is_recycled) check_group_signal(w, svc, d->instance);
+    if (!in->is_stopped && !in->is_recycled && !in->is_unhealthy)
+        check_group_signal(w, svc, d->instance);
 }
 
 static void check_drain(sim_world *w, sim_service *svc, uint32_t index) {
@@ -125,12 +126,16 @@ static uint64_t start_timeout_ms(const sim_instance *in) {
     return in->rules.start_timeout_ms != 0 ? in->rules.start_timeout_ms : AGENT_START_TIMEOUT_MS;
 }
 
+static bool has_signed(const sim_world *w, const sim_service *svc, const sim_instance *in) {
+    bool is_settled =
+        in->rules.ready == AGENT_READY_AUTO && w->now_ms - in->began_at_ms >= AGENT_SETTLE_MS;
+    return has_given(svc, in) || is_settled;
+}
+
 static void check_ready(sim_world *w, sim_service *svc, uint32_t index) {
     sim_instance *in = &svc->instances[index];
-    uint64_t age_ms = w->now_ms - in->began_at_ms;
-    bool is_settled = in->rules.ready == AGENT_READY_AUTO && age_ms >= AGENT_SETTLE_MS;
     if (in->life != LIFE_RUNNING || in->is_ready || !sim_is_wanted(in) ||
-        (!has_given(svc, in) && !is_settled))
+        !(in->rules.health.is_checked ? in->has_been_well : has_signed(w, svc, in)))
         sim_violate(w, "S8: %u.%u is not ready", svc->spec.service_id, index);
     in->is_ready = true;
     in->is_starting = false;
@@ -138,9 +143,10 @@ static void check_ready(sim_world *w, sim_service *svc, uint32_t index) {
 
 static void check_late(sim_world *w, const sim_service *svc, const agent_decision *d) {
     sim_instance *in = (sim_instance *)&svc->instances[d->instance];
-    if (in->life != LIFE_RUNNING || in->is_ready || has_given(svc, in) ||
-        w->now_ms - in->began_at_ms < start_timeout_ms(in) || in->rules.ready == AGENT_READY_AUTO ||
-        d->delay_ms != start_timeout_ms(in))
+    bool needs_sign = !has_given(svc, in) && in->rules.ready != AGENT_READY_AUTO,
+         needs_health = in->rules.health.is_checked && !in->has_been_well;
+    if (in->life != LIFE_RUNNING || in->is_ready || (!needs_sign && !needs_health) ||
+        w->now_ms - in->began_at_ms < start_timeout_ms(in) || d->delay_ms != start_timeout_ms(in))
         sim_violate(w, "S8: %u.%u is not late", svc->spec.service_id, d->instance);
     in->is_late = true;
     w->result.late++;
@@ -162,12 +168,13 @@ static uint32_t recent_restarts(sim_world *w, sim_service *svc, uint32_t index) 
 
 // What its policy says, had it ended by itself.
 static bool is_failure(const sim_instance *in) {
-    return !sim_is_clean(in->how) || in->is_late;
+    return !sim_is_clean(in->how) || in->is_late || in->is_unhealthy;
 }
 
 static bool is_bad_start(const sim_instance *in) {
-    return !in->has_lived && in->how.code > 0 && in->how.signal == 0 &&
-           in->life_ms < AGENT_START_MS && in->rules.restart != AGENT_RESTART_ALWAYS;
+    return !in->has_lived && in->how.code > 0 && in->how.signal == 0 && !in->is_late &&
+           !in->is_unhealthy && in->life_ms < AGENT_START_MS &&
+           in->rules.restart != AGENT_RESTART_ALWAYS;
 }
 
 static bool is_last(const sim_instance *in) {
@@ -178,7 +185,7 @@ static bool is_last(const sim_instance *in) {
 static void check_backoff(sim_world *w, sim_service *svc, const agent_decision *d) {
     sim_instance *in = &svc->instances[d->instance];
     uint32_t id = svc->spec.service_id;
-    if (!in->was_wanted && !in->is_late)
+    if (!in->was_wanted && !in->is_late && !in->is_unhealthy)
         sim_violate(w, "S4: %u.%u was told to end: that is no failure", id, d->instance);
     if (is_last(in) || is_bad_start(in))
         sim_violate(w, "S4: the policy of %u says no to a restart", id);
@@ -252,6 +259,9 @@ static void check_end(sim_world *w, sim_service *svc, const agent_decision *d) {
         sim_violate(w, "S7: %u.%u ends twice", id, d->instance);
     if (in->is_stopped && d->kind != AGENT_OVER)
         sim_violate(w, "S3: %u.%u was stopped, and that is final", id, d->instance);
+    // That one ended well as it was told to, for what it had not done, is no success.
+    if ((in->is_late || in->is_unhealthy) && sim_is_clean(in->how) && d->how.code == 1)
+        in->how.code = 1;
     if (d->how.code != in->how.code || d->how.signal != in->how.signal)
         sim_violate(w, "S7: %u.%u did not end so", id, d->instance);
     switch (d->kind) {
@@ -263,7 +273,7 @@ static void check_end(sim_world *w, sim_service *svc, const agent_decision *d) {
         if (!in->is_recycled) sim_violate(w, "S4: nobody wants %u.%u again", id, d->instance);
     }
     in->has_lived = true;
-    in->is_end_open = in->is_late = in->is_recycled = in->is_revived = false;
+    in->is_end_open = in->is_late = in->is_unhealthy = in->is_recycled = in->is_revived = false;
     if (!is_final) return;
     in->is_over = true;
     in->is_held = in->is_starting = false;
@@ -288,6 +298,10 @@ void sim_check_decision(sim_world *w, sim_service *svc, const agent_decision *d)
     case AGENT_LAUNCH: check_launch(w, svc, d->instance); return;
     case AGENT_SIGNAL: check_signal(w, svc, d); return;
     case AGENT_DRAIN: check_drain(w, svc, d->instance); return;
+    case AGENT_CHECK:
+        sim_check_question(w, svc, d, has_signed(w, svc, &svc->instances[d->instance]));
+        return;
+    case AGENT_UNHEALTHY: sim_check_unhealthy(w, svc, d); return;
     case AGENT_NOW_READY: check_ready(w, svc, d->instance); return;
     case AGENT_TOO_LATE: check_late(w, svc, d); return;
     case AGENT_ENDED: check_ended(w, svc, d->exit_code); return;
@@ -314,6 +328,11 @@ static void check_running(sim_world *w, sim_service *svc, uint32_t index) {
     if (in->is_late && !in->is_killed) sim_violate(w, "S8: %u.%u is late and lives", id, index);
     uint64_t most_ms = in->rules.ready == AGENT_READY_AUTO ? (uint64_t)AGENT_SETTLE_KNOWN_MS
                                                            : start_timeout_ms(in);
+    if (in->rules.health.is_checked) { // who is signed at the last moment has time for one answer
+        if (most_ms < start_timeout_ms(in)) most_ms = start_timeout_ms(in);
+        most_ms += in->rules.health.timeout_ms;
+    }
+    sim_check_health(w, svc, index, has_given(svc, in));
     if (is_wanted && !in->is_ready && age_ms >= most_ms)
         sim_violate(w, "S8: nobody has noticed that %u.%u is not ready", id, index);
     bool is_ready = is_wanted && in->is_ready;

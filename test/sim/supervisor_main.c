@@ -24,6 +24,7 @@ static void add(void) {
     sum.restarts += last.restarts;
     sum.given_up += last.given_up;
     sum.late += last.late;
+    sum.unhealthy += last.unhealthy;
     sum.virtual_ms += last.virtual_ms;
 }
 
@@ -31,9 +32,9 @@ static void print(bool is_sum) {
     const supervisor_result *r = is_sum ? &sum : &last;
     (void)printf("%" PRIu64 " decisions, %" PRIu64 " launches, %" PRIu64 " failures, %" PRIu64
                  " restarts by hand, %" PRIu64 " given up, %" PRIu64 " too late, %" PRIu64
-                 " s of virtual time",
+                 " unhealthy, %" PRIu64 " s of virtual time",
                  r->decisions, r->launches, r->failures, r->restarts, r->given_up, r->late,
-                 r->virtual_ms / 1000);
+                 r->unhealthy, r->virtual_ms / 1000);
 }
 
 int main(int argc, char **argv) {

@@ -36,8 +36,9 @@ static void hash(sim_world *w, uint64_t value) {
 }
 
 static void print(const sim_world *w, const agent_decision *d) {
-    static const char *const names[] = {"launch", "signal", "drain", "ready",  "late", "backoff",
-                                        "held",   "again",  "over",  "failed", "ended"};
+    static const char *const names[] = {"launch", "signal", "drain",   "check", "unhealthy",
+                                        "ready",  "late",   "backoff", "held",  "again",
+                                        "over",   "failed", "ended"};
     if (w->options.is_verbose)
         (void)printf("%" PRIu64 " %u.%u %s signal %d delay %u how %d/%d\n", w->now_ms,
                      d->service_id, d->instance, names[d->kind], d->signal, d->delay_ms,
@@ -83,6 +84,8 @@ static void carry_out(sim_world *w, const agent_decision *d) {
         in->end = (agent_exit){-1, SIGKILL};
     } else if (d->kind == AGENT_DRAIN) {
         if (!chance(w, 20)) in->drained_at_ms = w->now_ms + sim_below(w, DRAIN_MS);
+    } else if (d->kind == AGENT_CHECK) {
+        sim_health_ask(w, in, d->number);
     } else if (d->kind == AGENT_SIGNAL) {
         hear_stop(w, in);
     }
@@ -126,6 +129,11 @@ static agent_rules choose_rules(sim_world *w, uint32_t group_id) {
                          .budget = w->groups[group_id].budget};
     if (group_id == 0 && chance(w, 50))
         rules.budget = (agent_budget){true, sim_below(w, 8), 1000 * (1 + sim_below(w, 60))};
+    if (chance(w, 50))
+        rules.health = (agent_health_rules){.is_checked = true,
+                                            .interval_ms = 100 + sim_below(w, 3000),
+                                            .timeout_ms = 50 + sim_below(w, 1500),
+                                            .failures = 1 + sim_below(w, 4)};
     return rules;
 }
 
@@ -166,6 +174,7 @@ static void answer(sim_world *w, sim_service *svc, uint32_t index) {
     in->is_drain_told = in->is_drained = false;
     choose_end(w, in);
     choose_sign(w, in);
+    sim_health_begin(w, in);
     agent_supervisor_launched(w->s, w->now_ms, id, index);
 }
 
@@ -189,7 +198,7 @@ static void end(sim_world *w, sim_service *svc, uint32_t index) {
     in->life_ms = w->now_ms - in->began_at_ms;
     in->was_wanted = sim_is_wanted(in);
     in->how = in->end;
-    in->sign_at_ms = in->exit_at_ms = NEVER;
+    in->sign_at_ms = in->exit_at_ms = in->reply_at_ms = NEVER;
     agent_supervisor_exited(w->s, w->now_ms, svc->spec.service_id, index, in->end);
 }
 
@@ -227,7 +236,7 @@ static void add(sim_world *w) {
         sim_instance *in = &svc->instances[i];
         in->answer_at_ms = in->sign_at_ms = in->exit_at_ms = in->term_at_ms = NEVER;
         in->drain_at_ms = in->drained_at_ms = NEVER;
-        in->due_at_ms = NEVER;
+        in->due_at_ms = in->reply_at_ms = in->answered_at_ms = NEVER;
         in->rules = complete(svc->spec.rules);
     }
     CHECK(agent_supervisor_add(w->s, &svc->spec) == 0);
@@ -354,6 +363,7 @@ static uint64_t next_of(const sim_instance *in) {
     if (in->life != LIFE_RUNNING) return at_ms;
     if (in->drained_at_ms < at_ms) at_ms = in->drained_at_ms;
     if (in->sign_at_ms < at_ms) at_ms = in->sign_at_ms;
+    if (in->reply_at_ms < at_ms) at_ms = in->reply_at_ms;
     return in->exit_at_ms < at_ms ? in->exit_at_ms : at_ms;
 }
 
@@ -383,6 +393,8 @@ static void let_happen(sim_world *w, sim_service *svc, uint32_t index) {
         end(w, svc, index);
     else if (in->drained_at_ms <= w->now_ms)
         finish_drain(w, svc, index);
+    else if (in->reply_at_ms <= w->now_ms)
+        sim_health_reply(w, svc, index);
     else
         give_sign(w, svc, index);
     take_all(w);

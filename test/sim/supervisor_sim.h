@@ -1,5 +1,5 @@
 // One host's supervisor in virtual time: real decisions, and in place of processes, an operator and
-// a driver what the seed says. Rules: docs/testing.md, S1 to S9.
+// a driver what the seed says. Rules: docs/testing.md, S1 to S10.
 #pragma once
 
 #include <stdbool.h>
@@ -37,6 +37,12 @@ typedef enum supervisor_bug {
     SUPERVISOR_BUG_WANTED_SMALLER,     // fewer instances are wanted than somebody asked for
     SUPERVISOR_BUG_DRAIN_FORGOTTEN,    // one that has finished what it had is never told to end
     SUPERVISOR_BUG_RULES_SHARED,       // an instance is held to the rules of another's program
+    SUPERVISOR_BUG_CHECK_FORGOTTEN,    // nobody asks whether a node is well
+    SUPERVISOR_BUG_CHECK_UNSAID,       // the supervisor does, and its driver does not
+    SUPERVISOR_BUG_ANSWER_FORGOTTEN,   // a good answer is not heard
+    SUPERVISOR_BUG_ILL_FORGOTTEN,      // bad answers are not counted
+    SUPERVISOR_BUG_ILL_INVENTED,       // or more than there were
+    SUPERVISOR_BUG_UNHEALTHY_CLEAN,    // that it ended as it was told is taken for a success
     SUPERVISOR_BUG_COUNT,
 } supervisor_bug;
 
@@ -52,7 +58,7 @@ typedef struct supervisor_options {
 
 typedef struct supervisor_result {
     uint64_t hash; // of all decisions
-    uint64_t decisions, launches, failures, restarts, given_up, late, virtual_ms;
+    uint64_t decisions, launches, failures, restarts, given_up, late, unhealthy, virtual_ms;
     char violation[SUPERVISOR_VIOLATION_MAX]; // a sentence; empty: every rule held
 } supervisor_result;
 

@@ -29,22 +29,29 @@ typedef struct sim_instance {
     agent_exit end;                                // that it will have at exit_at_ms
     // What was said of this life.
     uint32_t given; // signs, 1 << each
-    bool is_ready, is_late, is_killed;
+    bool is_ready, is_late, is_killed, is_drain_told, is_drained;
+    bool is_end_open;       // it has ended, and what follows was not said yet
+    bool was_wanted;        // nobody wanted it to end
     uint64_t drain_at_ms;   // asked to finish what it has; NEVER
     uint64_t drained_at_ms; // what the world does next: it has; NEVER
-    bool is_drain_told, is_drained;
-    uint64_t term_at_ms; // the stop signal; NEVER: not yet
-    bool is_end_open;    // it has ended, and what follows was not said yet
-    uint64_t life_ms;    // that one's
-    bool was_wanted;     // nobody wanted it to end
+    uint64_t term_at_ms;    // the stop signal; NEVER: not yet
+    uint64_t life_ms;       // of the life that has ended
     // What was asked for, and came of it.
     bool is_stopped, is_kill_asked, is_recycled;
     bool has_lived, is_over;
     bool is_held;       // waits for its group
     bool is_revived;    // was over, and has not been launched again
     bool is_starting;   // was held, and is not ready yet
+    bool is_unhealthy;  // told to end for that
     uint64_t due_at_ms; // not before
     agent_exit how;     // the last end
+    // What it says when it is asked whether it is well.
+    uint64_t question_at_ms, reply_at_ms;
+    uint64_t answered_at_ms; // or its time was over; NEVER: not yet
+    uint32_t number;         // of the question
+    uint32_t bad_count;      // of answers in a row
+    bool is_asked;           // an answer is waited for
+    bool is_ill, has_been_well;
 } sim_instance;
 
 typedef struct sim_restarts {
@@ -105,6 +112,15 @@ void sim_check_decision(sim_world *w, sim_service *svc, const agent_decision *d)
 void sim_check_all(sim_world *w);   // after everything that was due has been carried out
 void sim_check_calm(sim_world *w);  // nothing has gone wrong for long
 void sim_check_ended(sim_world *w); // all was stopped
+
+// ---- supervisor_health.c
+void sim_health_begin(sim_world *w, sim_instance *in); // a life
+void sim_health_ask(sim_world *w, sim_instance *in, uint32_t number);
+void sim_health_reply(sim_world *w, const sim_service *svc, uint32_t index);
+void sim_check_question(sim_world *w, const sim_service *svc, const agent_decision *d,
+                        bool has_signed);
+void sim_check_unhealthy(sim_world *w, const sim_service *svc, const agent_decision *d);
+void sim_check_health(sim_world *w, const sim_service *svc, uint32_t index, bool has_signed);
 
 // ---- supervisor_bug.c
 uint32_t sim_bug_decision(sim_world *w, agent_decision *d); // how often it is told

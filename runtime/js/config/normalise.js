@@ -89,12 +89,26 @@ class Service {
   }
 
   health(health = {}) {
-    const { ready = 'auto', timeout } = health
-    const isSign = ready !== 'auto' && ready !== 'started'
-    if (timeout !== undefined && !isSign) {
-      this.complain(['health', 'timeout'], 'waits for a sign of the program: health.ready must be "mesh", "listen" or "message"')
+    const { ready = 'auto', timeout, http, call, interval, checkTimeout, failures } = health
+    const isChecked = http !== undefined || call !== undefined
+    const isAwaited = isChecked || (ready !== 'auto' && ready !== 'started')
+    if (timeout !== undefined && !isAwaited) {
+      this.complain(['health', 'timeout'], 'waits for a sign of the program: health.ready must be "mesh", "listen" or "message", ' +
+        'or there must be health.http or health.call')
     }
-    return { ready, startTimeoutMs: this.ms(['health', 'timeout'], timeout, isSign ? 30e3 : 0, { min: 1 }) }
+    for (const key of ['interval', 'checkTimeout', 'failures']) {
+      if (health[key] !== undefined && !isChecked) this.complain(['health', key], 'is about checks: health.http or health.call says which')
+    }
+    const checks = {
+      http: http ?? null, call: call ?? null,
+      intervalMs: this.ms(['health', 'interval'], interval, 10e3, { min: 100 }),
+      checkTimeoutMs: this.ms(['health', 'checkTimeout'], checkTimeout, 2000, { min: 50 }),
+      failures: failures ?? 3,
+    }
+    return {
+      ready, startTimeoutMs: this.ms(['health', 'timeout'], timeout, isAwaited ? 30e3 : 0, { min: 1 }),
+      health: isChecked ? checks : null,
+    }
   }
 
   restart(restart = {}) {

@@ -30,8 +30,8 @@ class Problems {
     if (this.#warnings.length < PROBLEMS_MAX) this.#warnings.push(this.#make(path, text, options))
   }
 
-  // A setting that is known and that nothing carries out: `warren up` does not go on without it.
-  plan(path, text = `${path.join('.')} is not carried out yet`) {
+  // What nothing carries out: `warren up` does not go on without it.
+  plan(path, text) {
     this.#planned.push(this.#make(path, text))
   }
 

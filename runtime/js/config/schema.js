@@ -102,7 +102,6 @@ function check(value, part, path, problems) {
     wrongValue(value, schema ?? outer, path, problems)
     return
   }
-  if (outer.planned || schema.planned) problems.plan(path)
   if (part.deploy) problems.leaveToDeploy(path)
   const type = typeOf(value)
   if (type === 'object') checkObject(value, schema, path, problems)

@@ -72,10 +72,20 @@ test('what the values mean is judged too: files, signals, ports, groups, times',
   ]) assert.equal(texts.filter((text) => expected.test(text)).length, 1, `${expected} in\n${texts.join('\n')}`)
 })
 
-test('what is not carried out yet is a problem, as it is for `up`', async (t) => {
+test('how a service is asked whether it is well is judged', async (t) => {
   const box = await Sandbox.open(t)
-  box.config({ services: { api: { entry: 'app.js', health: { http: '/healthz' } } } })
-  assert.deepEqual(await box.problems(), ['warren.config.mjs:6:9: services.api.health.http is not carried out yet'])
+  for (const [health, text] of [
+    [{ http: 'healthz' }, /health\.http must be a path like "\/healthz", or ":9000\/healthz", not "healthz"$/],
+    [{ call: 'health' }, /health\.call must be a method like "api\.health", not "health"$/],
+    [{ http: '/', intervall: '1s' }, /health has no setting "intervall": did you mean interval\?$/],
+    [{ http: '/', interval: '10ms' }, /health\.interval must be from 100 ms to 3600000 ms, not 10 ms$/],
+    [{ http: '/', failures: 0 }, /health\.failures must be a number of failures from 1 to 100, not 0$/],
+    [{ ready: 'listen', failures: 5 }, /health\.failures is about checks: health\.http or health\.call says which$/],
+    [{ timeout: '5s' }, /health\.timeout waits for a sign of the program: .*, or there must be health\.http or health\.call$/],
+  ]) {
+    box.config({ services: { a: { entry: 'app.js', health } } })
+    assert.match((await box.problems()).join('\n'), text)
+  }
 })
 
 test('a service that is too long for the agent is a problem, as it is for `up`', async (t) => {

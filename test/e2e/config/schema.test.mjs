@@ -26,7 +26,7 @@ test('docs/config.md names every key', () => {
 
 test('the schema uses only keywords that the loader knows', () => {
   const known = new Set(['$schema', 'title', 'description', '$ref', '$defs', 'type', 'enum', 'anyOf', 'properties', 'required', 'additionalProperties',
-    'propertyNames', 'minProperties', 'maxProperties', 'items', 'maxItems', 'minLength', 'maxLength', 'pattern', 'minimum', 'maximum', 'planned', 'deploy'])
+    'propertyNames', 'minProperties', 'maxProperties', 'items', 'maxItems', 'minLength', 'maxLength', 'pattern', 'minimum', 'maximum', 'deploy'])
   const visit = (part) => {
     for (const [key, value] of Object.entries(part)) {
       assert.ok(known.has(key), key)

@@ -20,12 +20,24 @@ test('every default is filled in, sizes are bytes, times milliseconds, paths abs
   assert.deepEqual(api, {
     name: 'api', entry: box.path('app.js'), args: [], nodeArgs: [], cwd: box.project, preload: [box.path('app.js')], instances: 3,
     scale: { kind: 'perHost', count: 3 }, ports: [],
-    ready: 'listen', startTimeoutMs: 30000, restart: 'on-failure', budget: { restarts: 9, seconds: 60 }, stopSignal: 'SIGTERM', graceMs: 3000,
+    ready: 'listen', startTimeoutMs: 30000, health: null, restart: 'on-failure', budget: { restarts: 9, seconds: 60 }, stopSignal: 'SIGTERM', graceMs: 3000,
     stall: { afterMs: 120000, action: 'stack' }, limits: { memoryBytes: 64 << 20, cpu: null }, logs: { sizeBytes: 10 << 20, files: 5 },
     group: { name: 'g', strategy: null }, tags: {}, secrets: [],
     update: { parallel: 0, drainMs: 60000, canary: 0, promoteMs: 0, failures: 0, settleMs: 1000, deadlineMs: 60000 },
     placement: { labels: {}, spread: false, antiAffinity: [], cpu: null, memoryBytes: 64 << 20 }, disconnect: { policy: 'keep', afterMs: 0, reconcile: null },
   })
+})
+
+test('how it is asked whether it is well is complete', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ services: {
+    a: { entry: 'app.js', health: { http: ':9000/healthz' } },
+    b: { entry: 'app.js', health: { call: 'a.b.health', interval: '1m', checkTimeout: '5s', failures: 1, timeout: '2m' } },
+  } })
+  assert.deepEqual((await box.shown()).services.map(({ health, startTimeoutMs }) => ({ ...health, startTimeoutMs })), [
+    { http: ':9000/healthz', call: null, intervalMs: 10e3, checkTimeoutMs: 2000, failures: 3, startTimeoutMs: 30e3 },
+    { http: null, call: 'a.b.health', intervalMs: 60e3, checkTimeoutMs: 5000, failures: 1, startTimeoutMs: 120e3 },
+  ])
 })
 
 test('what is said about hosts is complete too', async (t) => {

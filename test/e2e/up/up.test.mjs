@@ -88,14 +88,6 @@ test('a service with its name that is not its own keeps the project down, with w
   assert.match(others.stderr, /^warren: api runs already, for the project shop: /)
 })
 
-test('what cannot be carried out yet is refused, not left out', async (t) => {
-  const box = await Sandbox.open(t)
-  box.config({ services: { app: { entry: './app.js', health: { http: '/healthz' } } } })
-  const end = await box.done(['up', '-d'])
-  assert.equal(end.code, 2)
-  assert.match(end.stderr, /health\.http is not carried out yet\n.*take it out of the file/)
-})
-
 test('a service that fails at its start is told with its last lines, and the others run', async (t) => {
   const box = await Sandbox.open(t)
   await box.agent()

@@ -1,5 +1,5 @@
-// Which decisions a reload makes, as a printed story: "L0" launches, "R" replaces, "T" terminates
-// and "K" kills the life beside, "!" late, "D" done, "F" failed, "G" given up, "." over.
+// Which decisions a reload makes, as a printed story: "L0" launches, "C" asks, "R" replaces, "T"
+// terminates and "K" kills the life beside, "!" late, "D" done, "F" failed, "G" given up, "." over.
 #include "agent/reload.h"
 
 #include <string.h>
@@ -20,7 +20,7 @@ static const char *story(agent_reload *r) {
     size_t len = 0;
     while (agent_reload_poll(r, &d)) {
         if (len > 0) text[len++] = ' ';
-        text[len++] = "LRTK!NDFG."[d.kind];
+        text[len++] = "LCRTK!NDFG."[d.kind];
         if (d.kind != AGENT_RELOAD_OVER) text[len++] = (char)('0' + d.instance);
     }
     text[len] = '\0';
@@ -266,5 +266,61 @@ TEST(what_comes_too_late_or_twice_changes_nothing) {
     agent_reload_gone(r, 5, 0);
     agent_reload_gone(r, 5, 7);
     EXPECT_STORY("L0 R0 T0 D0 .", r);
+    agent_reload_destroy(r);
+}
+
+static const agent_health_rules checked = {
+    .is_checked = true, .interval_ms = 10000, .timeout_ms = 50, .failures = 3};
+
+TEST(one_that_is_asked_takes_the_place_when_it_is_well) {
+    agent_reload *r = open_reload(1, 1);
+    agent_reload_begin(r);
+    agent_reload_health(r, 0, &checked, 5000);
+    become_ready(r, 0, 0);
+    EXPECT_STORY("L0 C0", r);
+    agent_reload_checked(r, 10, 0, 1, false);
+    EXPECT_STORY("", r);
+    EXPECT_EQ(10 + AGENT_HEALTH_START_MS, agent_reload_wake_at_ms(r));
+    agent_reload_tick(r, 510);
+    EXPECT_STORY("C0", r);
+    agent_reload_checked(r, 520, 0, 1, true); // to the question before
+    EXPECT_STORY("", r);
+    agent_reload_checked(r, 530, 0, 2, true);
+    EXPECT_STORY("R0", r);
+    agent_reload_checked(r, 540, 0, 2, true);
+    agent_reload_tick(r, 1400); // nobody asks it here any more
+    EXPECT_STORY("", r);
+    agent_reload_destroy(r);
+}
+
+TEST(one_that_is_never_well_is_late_and_the_old_one_stays) {
+    agent_reload *r = open_reload(1, 1);
+    agent_reload_begin(r);
+    agent_reload_health(r, 0, &checked, 700);
+    agent_reload_launched(r, 0, 0, 100, true);
+    agent_reload_tick(r, 100); // it needs no sign
+    EXPECT_STORY("L0 C0", r);
+    agent_reload_tick(r, 150); // no answer
+    agent_reload_tick(r, 650);
+    EXPECT_STORY("C0", r);
+    agent_reload_checked(r, 660, 0, 2, false);
+    EXPECT_EQ(700, agent_reload_wake_at_ms(r));
+    agent_reload_tick(r, 700);
+    EXPECT_STORY("!0 K0", r);
+    agent_reload_gone(r, 710, 0);
+    EXPECT_STORY("F0 .", r);
+    agent_reload_destroy(r);
+}
+
+TEST(one_that_is_asked_and_given_up_is_not_asked_again) {
+    agent_reload *r = open_reload(2, 2);
+    agent_reload_begin(r);
+    agent_reload_health(r, 0, &checked, 5000);
+    become_ready(r, 0, 0);
+    agent_reload_gone(r, 10, 1);
+    EXPECT_STORY("L0 L1 C0 F1 T0", r);
+    agent_reload_checked(r, 20, 0, 1, true);
+    agent_reload_tick(r, 400);
+    EXPECT_STORY("", r);
     agent_reload_destroy(r);
 }
