@@ -75,6 +75,14 @@ int agent_instance_start(agent_service *service, uint32_t instance, Warren__Agen
     return 0;
 }
 
+void agent_instance_stop(agent_service *service, uint32_t instance) {
+    agent_services *s = service->services;
+    agent_reloading_stop_all(s, service->id, instance, false);
+    service->slots[instance].is_stopped_by_hand = true;
+    agent_supervisor_stop(s->supervisor, uv_now(s->loop), service->id, instance, false);
+    agent_services_carry_out_soon(s);
+}
+
 void agent_instance_retire(agent_service *service, uint32_t instance, uint32_t drain_ms) {
     agent_services *s = service->services;
     agent_instance_cancel(service, instance);

@@ -34,6 +34,8 @@ int agent_instance_start(agent_service *service, uint32_t instance, Warren__Agen
 // Of one that was launched and is not carried out yet: it runs this. Takes run.
 int agent_instance_set(agent_service *service, uint32_t instance, Warren__Agent__Run *run,
                        uint32_t attempt, agent_refusal *refusal);
+// It is stopped now, with what is beside it: there is no time to finish anything.
+void agent_instance_stop(agent_service *service, uint32_t instance);
 // It finishes what it has (drain_ms at most) and is stopped; what is new beside it is, too.
 void agent_instance_retire(agent_service *service, uint32_t instance, uint32_t drain_ms);
 // A life that is starting beside it is stopped; the present one goes on.

@@ -1,6 +1,7 @@
 #include "agent/orders.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "agent/orders_state.h"
 #include "agent/reload.h"
@@ -8,8 +9,16 @@
 #include "core/error.h"
 #include "core/mem.h"
 
+enum { LAPSE_LOOK_MS = 1000 };
+
 uint64_t orders_now_ms(const agent_orders *orders) {
     return uv_now(orders->options.loop);
+}
+
+uint64_t orders_boot_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) {
@@ -244,12 +253,23 @@ static uint64_t lapses_at_ms(const ordered *o) {
     return since_ms + o->order->stop_after_ms;
 }
 
+// Others begin elsewhere what runs here, and know when: there is no draining.
 static void lapse_if_due(ordered *o) {
-    if (orders_now_ms(o->orders) < lapses_at_ms(o)) return;
+    if (orders_boot_ms() < lapses_at_ms(o)) return;
+    agent_service *service = orders_service(o);
     o->is_lapsed = true;
-    if (orders_service(o) == NULL) return;
+    if (service == NULL || service->is_over) return;
+    for (uint32_t i = 0; i < service->slot_cap; i++)
+        agent_instance_stop(service, i);
     agent_say_event("%s is stopped: the store could not be heard for %llu s", o->service,
                     (unsigned long long)o->order->stop_after_ms / 1000);
+}
+
+// Timers stand still while the machine sleeps, and that counts.
+static uint64_t lapse_look_at_ms(const ordered *o) {
+    uint64_t boot_ms = orders_boot_ms(), at_ms = lapses_at_ms(o);
+    uint64_t left_ms = at_ms > boot_ms ? at_ms - boot_ms : 0;
+    return orders_now_ms(o->orders) + (left_ms < LAPSE_LOOK_MS ? left_ms : LAPSE_LOOK_MS);
 }
 
 // ---- all of it
@@ -272,7 +292,8 @@ static uint64_t work_on(ordered *o) {
         return UINT64_MAX;
     }
     orders_have_forget(o, false);
-    at_ms = earlier(at_ms, earlier(lapses_at_ms(o), retries_at_ms(o)));
+    if (lapses_at_ms(o) != UINT64_MAX) at_ms = earlier(at_ms, lapse_look_at_ms(o));
+    at_ms = earlier(at_ms, retries_at_ms(o));
     return earlier(at_ms, orders_report(o));
 }
 
@@ -327,7 +348,7 @@ int agent_orders_take(agent_orders *orders, const char *service,
         if (is_new) orders_remove(o);
         return MESH_EINVAL;
     }
-    o->heard_at_ms = orders_now_ms(orders);
+    o->heard_at_ms = orders_boot_ms();
     o->is_lapsed = false;
     orders_have_again(o);
     orders_file_keep(o);
@@ -358,7 +379,9 @@ void agent_orders_only(agent_orders *orders, const char *const *services, size_t
 }
 
 void agent_orders_cut_off(agent_orders *orders, bool is_cut_off) {
-    if (is_cut_off && !orders->is_cut_off) orders->cut_off_at_ms = orders_now_ms(orders);
+    if (is_cut_off && !orders->is_cut_off) orders->cut_off_at_ms = orders_boot_ms();
+    if (is_cut_off != orders->is_cut_off)
+        orders_file_keep_cut_off(orders, is_cut_off ? orders->cut_off_at_ms : UINT64_MAX);
     for (ordered *o = orders->first; o != NULL && orders->is_cut_off && !is_cut_off; o = o->next) {
         free(o->told);
         o->told = NULL;
@@ -372,10 +395,11 @@ agent_orders *agent_orders_create(const agent_orders_options *options) {
     agent_orders *orders = mem_alloc(sizeof *orders);
     orders->options = *options;
     orders->is_cut_off = true;
-    orders->cut_off_at_ms = orders_now_ms(orders);
     orders->file = orders_file_open(options->loop, options->dir);
     uv_timer_init(options->loop, &orders->timer);
     orders->timer.data = orders;
+    orders->cut_off_at_ms = orders_file_cut_off(orders);
+    orders_file_keep_cut_off(orders, orders->cut_off_at_ms);
     orders_file_read(orders);
     for (ordered *o = orders->first; o != NULL; o = o->next) {
         const agent_service *service = orders_service(o);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/orders_state.h"
@@ -180,6 +181,43 @@ void orders_file_drop_release(const ordered *o, uint64_t number) {
     char name[NAME_MAX_LEN];
     name_of(o, number, name);
     add(o->orders->file, name, NULL, 0);
+}
+
+// ---- since when the store is away: its name is no service's
+
+static const char cut_off_name[] = ".cut-off";
+
+static uint64_t wall_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void orders_file_keep_cut_off(const agent_orders *orders, uint64_t at_ms) {
+    Warren__State__CutOff out = WARREN__STATE__CUT_OFF__INIT;
+    if (at_ms == UINT64_MAX) {
+        add(orders->file, cut_off_name, NULL, 0);
+        return;
+    }
+    out.at_ms = wall_ms() - (orders_boot_ms() - at_ms); // another boot counts from another zero
+    keep(orders->file, cut_off_name, &out.base);
+}
+
+static bool take_cut_off(const ProtobufCMessage *message, void *user) {
+    *(uint64_t *)user = ((const Warren__State__CutOff *)message)->at_ms;
+    return true;
+}
+
+uint64_t orders_file_cut_off(const agent_orders *orders) {
+    char text[AGENT_VAULT_TEXT_MAX];
+    uint64_t at_ms = 0, boot_ms = orders_boot_ms(), now_ms = wall_ms();
+    if (!agent_vault_has(orders->file->dir, cut_off_name) ||
+        agent_vault_read_message(orders->file->dir, cut_off_name,
+                                 &warren__state__cut_off__descriptor, take_cut_off, &at_ms,
+                                 text) != 0)
+        return boot_ms;
+    uint64_t ago_ms = now_ms > at_ms ? now_ms - at_ms : 0;
+    return boot_ms > ago_ms ? boot_ms - ago_ms : 0;
 }
 
 // ---- reading
