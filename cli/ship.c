@@ -199,6 +199,8 @@ static int ask_commit(shipment *s, const char *project) {
     body.offer = &offer;
     body.project = (char *)(uintptr_t)project;
     CLI_REQUEST(request, COMMIT, commit, &body);
+    if (cli_progress_is_due(&s->progress))
+        cli_progress_show(&s->progress, "unpacking: %u files", s->out->file_count);
     s->wanted_count = 0;
     return cli_session_ask(s->session, &request, on_answer, s);
 }

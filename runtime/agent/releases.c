@@ -47,6 +47,7 @@ static void free_all(agent_releases *r) {
         free((void *)(uintptr_t)r->list[i].bytes.data);
     for (size_t i = 0; i < AGENT_RELEASES_KEEPERS_MAX; i++)
         free(r->keepers[i].ids);
+    free(r->plain);
     free(r->list);
     free(r);
 }
@@ -100,6 +101,10 @@ static void go_on(release_job *job) {
     enter_queue(job);
 }
 
+static void free_when_over(agent_releases *r) {
+    if (r->is_closing && !r->is_telling && r->first == NULL && r->beside == NULL) free_all(r);
+}
+
 static void on_worked(uv_work_t *request, int status) {
     release_job *job = request->data;
     agent_releases *r = job->releases;
@@ -111,9 +116,11 @@ static void on_worked(uv_work_t *request, int status) {
     leave_queue(job);
     if (job->run == releases_put) r->queued -= cost_of(job);
     if (job->finish != NULL && !r->is_closing) job->finish(job);
+    r->is_telling = true; // whoever is called may destroy all of it
     if (job->cb != NULL && !r->is_closing) job->cb(&job->result, job->user);
+    r->is_telling = false;
     free_job(job);
-    if (r->is_closing && r->first == NULL && r->beside == NULL) free_all(r);
+    free_when_over(r);
 }
 
 static void forget_in(release_job *job, const void *user) {
@@ -229,7 +236,7 @@ void agent_releases_destroy(agent_releases *r) {
     if (r == NULL) return;
     r->is_closing = true;
     atomic_store(&r->is_ending, true);
-    if (r->first == NULL && r->beside == NULL) free_all(r);
+    free_when_over(r);
 }
 
 void agent_releases_hold(agent_releases *r, int delta) {

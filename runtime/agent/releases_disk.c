@@ -251,9 +251,8 @@ void releases_put(release_job *job) {
     char name[RELEASES_NAME_MAX];
     size_t len;
     mesh_bytes sealed = {job->bytes, job->len};
-    uint8_t *plain = mem_alloc(DEPLOY_CHUNK_LEN);
-    int err = deploy_chunk_open(sealed, job->hashes, plain, &len);
-    free(plain);
+    if (job->releases->plain == NULL) job->releases->plain = mem_alloc(DEPLOY_CHUNK_LEN);
+    int err = deploy_chunk_open(sealed, job->hashes, job->releases->plain, &len);
     releases_chunk_name(job->hashes, name);
     if (err != 0) {
         job->result.err = err;

@@ -32,10 +32,11 @@ struct agent_releases {
     release_job *beside;        // done at the same time as those
     size_t queued;              // bytes of puts
     int holds;
-    bool is_closing;
+    bool is_closing, is_telling;
     atomic_bool is_ending; // read by the threads
     atomic_ulong number;   // of temporary names
     bool is_prepared;      // the threads': the directory was made
+    uint8_t *plain;        // theirs, for puts: room for a chunk
 };
 
 struct release_job {
