@@ -70,7 +70,8 @@ uint64_t deploy_conductor_wake_at_ms(const deploy_conductor *c);
 // ---- What it expects of each host's agent
 //
 // - It writes its `host/HOST` only when its reports are true: after a start it looks first.
-// - A report names the version of the order that it is about. An instance that its order names is in
+// - A report names the version of the order that it is about. An instance that its order names is
+// in
 //   it with the release and the attempt of that order; one that its order has with release 0 is
 //   NONE, with a pid until its process has ended. Orders keep those until then.
 // - An order names (release, attempt) for each instance. The same pair again changes nothing. When

@@ -269,8 +269,9 @@ static void reopen(const conductor_service *s, conductor_project *p) {
 
 void conductor_roll(conductor_view *v, conductor_service *s) {
     conductor_project *p = s->project;
+    if (p == NULL || s->is_frozen) return;
     if (s->is_begun) begin(v, s);
-    if (s->rollout == NULL || p == NULL || s->is_frozen) return;
+    if (s->rollout == NULL) return;
     reopen(s, p);
     if (s->is_back) order_back(v, s->rollout);
     if (!s->is_begun && !conductor_phase_is_final(p->phase)) hear(v, s);

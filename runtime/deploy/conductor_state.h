@@ -1,8 +1,9 @@
 // What the files of the conductor share. conductor.c: what the store holds; conductor_view.c: the
 // same, as a turn looks at it and changes it; conductor_project.c: how far each deployment is;
-// conductor_plan.c: where instances are; conductor_roll.c: rollouts; conductor_order.c: what hosts
-// are told; conductor_say.c: what has become of it; conductor_clean.c: what nobody needs any more;
-// conductor_write.c: all that has changed, as a transaction.
+// conductor_world.c and conductor_plan.c: where instances are; conductor_roll.c: rollouts;
+// conductor_order.c: what hosts are told; conductor_say.c: what has become of it;
+// conductor_clean.c: what nobody needs any more; conductor_write.c: all that has changed, as a
+// transaction.
 #pragma once
 
 #include "deploy/conductor.h"
@@ -221,6 +222,25 @@ __attribute__((format(printf, 3, 4))) void
 conductor_project_end(conductor_project *p, conductor_phase phase, const char *format, ...);
 
 const uint32_t *conductor_scaled_to(const conductor_project *p, const char *service); // or NULL
+
+// ---- conductor_world.c: hosts and services, as the placement sees them
+typedef struct conductor_world { // all that it borrows
+    deploy_world is;
+    deploy_host *hosts;
+    deploy_service *services;
+    deploy_placed *placed;
+    deploy_label *labels;
+    conductor_service **of;        // the service of each of `services`
+    conductor_project **prospects; // which prepares it; NULL: none
+    size_t label_count, placed_cap;
+    uint64_t budget; // of instances
+    uint64_t hash;
+} conductor_world;
+
+enum { CONDUCTOR_SLOT_LEN = 32, CONDUCTOR_PLACED_LEN_MAX = DEPLOY_VALUE_LEN_MAX - 1024 };
+// With what is being prepared instead of what runs; or as it is.
+void conductor_world_init(conductor_world *w, conductor_view *v, bool is_prospect);
+void conductor_world_deinit(conductor_world *w);
 
 // ---- conductor_plan.c
 void conductor_plan(conductor_view *v);

@@ -172,7 +172,7 @@ static void put_spec(uint64_t number, const kit_service *of) {
 void kit_release(uint64_t number, uint8_t manifest, const kit_service *services, size_t count) {
     Warren__Deploy__Release release = WARREN__DEPLOY__RELEASE__INIT;
     uint8_t hash[32] = {manifest};
-    char *names[16];
+    char *names[32];
     release.number = number;
     release.manifest_hash = (ProtobufCBinaryData){sizeof hash, hash};
     release.services = names;

@@ -20,11 +20,10 @@ void kit_drain(const char *name, bool is_drained);
 
 typedef struct kit_service {
     const char *name;
-    uint32_t count, parallel, canaries, failures_max;
-    uint64_t memory;
-    int disconnect; // of a Spec
-    uint64_t disconnect_ms;
     const char *args; // another one is another program
+    uint64_t memory, disconnect_ms;
+    uint32_t count, parallel, canaries, failures_max;
+    int disconnect; // of a Spec
     bool is_spread;
 } kit_service;
 // Of project `p`; the same manifest is the same bundle.

@@ -300,6 +300,25 @@ TEST(what_no_host_can_take_is_refused) {
     kit_close();
 }
 
+TEST(more_than_anybody_can_plan_for_is_refused) {
+    open_running();
+    const kit_service many[] = {
+        {.name = "api", .count = 2},   {.name = "b0", .count = 1000}, {.name = "b1", .count = 1000},
+        {.name = "b2", .count = 1000}, {.name = "b3", .count = 1000}, {.name = "b4", .count = 1000},
+        {.name = "b5", .count = 1000}, {.name = "b6", .count = 1000}, {.name = "b7", .count = 1000},
+        {.name = "b8", .count = 1000}, {.name = "b9", .count = 1000}, {.name = "c0", .count = 1000},
+        {.name = "c1", .count = 1000}, {.name = "c2", .count = 1000}, {.name = "c3", .count = 1000},
+        {.name = "c4", .count = 1000}, {.name = "c5", .count = 1000}, {.name = "c6", .count = 1000},
+    };
+    kit_release(2, 2, many, sizeof many / sizeof *many);
+    deploy(2, 2);
+    kit_settle();
+    EXPECT_TEXT("returned 1>2 api 2/2/0", kit_state());
+    EXPECT_TEXT("with c6 there would be more than 16384 instances of all services",
+                kit_state_message()->why);
+    kit_close();
+}
+
 TEST(a_leader_that_dies_between_any_two_transactions_changes_nothing_of_the_end) {
     for (uint32_t dies_after = 1; dies_after < 12; dies_after++) {
         open_running();
