@@ -164,6 +164,7 @@ int cli_client_explain(int err) {
 struct cli_session {
     uv_loop_t loop;
     uv_signal_t interrupt;
+    uv_timer_t limit;
     cli_client *client;
     cli_answer_cb on_reply; // of the question that is open; NULL: none
     void *user;
@@ -206,6 +207,15 @@ static void on_interrupt(uv_signal_t *handle, int signal) {
     end(handle->data, 128 + signal);
 }
 
+static void on_limit(uv_timer_t *timer) {
+    end(timer->data, CLI_TIMED_OUT);
+}
+
+void cli_session_limit(cli_session *s, uint64_t ms) {
+    uv_update_time(&s->loop);
+    uv_timer_start(&s->limit, on_limit, ms, 0);
+}
+
 int cli_session_open(cli_session **out) {
     cli_session *s = mem_alloc(sizeof *s);
     uv_loop_init(&s->loop);
@@ -216,7 +226,8 @@ int cli_session_open(cli_session **out) {
         return err;
     }
     uv_signal_init(&s->loop, &s->interrupt);
-    s->interrupt.data = s;
+    uv_timer_init(&s->loop, &s->limit);
+    s->interrupt.data = s->limit.data = s;
     (void)uv_signal_start(&s->interrupt, on_interrupt, SIGINT); // without it Ctrl-C just ends us
     *out = s;
     return 0;
@@ -262,6 +273,7 @@ void cli_session_close(cli_session *s) {
     if (s == NULL) return;
     cli_client_close(s->client);
     uv_close((uv_handle_t *)&s->interrupt, NULL);
+    uv_close((uv_handle_t *)&s->limit, NULL);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
     free(s);

@@ -47,3 +47,5 @@ int cli_session_await(cli_session *session, cli_answer_cb on_reply, void *user);
 // was pressed).
 int cli_session_look(cli_session *session);
 void cli_session_close(cli_session *session); // NULL is fine
+// All that is asked from now on has so long together, then it ends with 124.
+void cli_session_limit(cli_session *session, uint64_t ms);

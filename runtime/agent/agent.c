@@ -42,6 +42,7 @@ typedef struct agent {
     uv_loop_t loop;
     const agent_options *options;
     agent_store *store;
+    agent_deployer *deployer;
     agent_services *services;
     agent_clients *clients;
     agent_secrets *secrets;
@@ -73,9 +74,10 @@ static void close_all(agent *a) {
     agent_cluster_close(a->cluster); // before the members that it tells of
     agent_cluster_close(a->opening);
     agent_leases_destroy(a->leases);
-    agent_services_destroy(a->services);
     agent_store_links_stop(a->store_links);
     agent_store_destroy(a->store); // before whoever waits for it
+    agent_deployer_destroy(a->deployer);
+    agent_services_destroy(a->services);
     agent_store_links_destroy(a->store_links);
     agent_secrets_destroy(a->secrets);
     agent_fetching_destroy(a->fetching);
@@ -330,6 +332,7 @@ static void stop(agent *a) {
     if (a->is_over) return;
     agent_systemd_stopping();
     agent_say(is_kill ? "ends all nodes at once" : "stops all services");
+    agent_deployer_stop(a->deployer); // what ends now is not begun again
     agent_services_close_door(a->services);
     agent_services_stop(a->services, 0, AGENT_INSTANCE_ALL, is_kill);
     on_changed(a);
@@ -404,6 +407,18 @@ static agent_leases *make_leases(agent *a) {
     return agent_leases_create(&options);
 }
 
+static agent_deployer *make_deployer(agent *a) {
+    return agent_deployer_create(&(agent_deployer_options){.loop = &a->loop,
+                                                           .dir = a->options->dir,
+                                                           .store = a->store,
+                                                           .services = a->services,
+                                                           .releases = a->releases,
+                                                           .fetching = a->fetching,
+                                                           .is_ephemeral = a->options->is_ephemeral,
+                                                           .cluster = cluster_of,
+                                                           .user = a});
+}
+
 static int open_all(agent *a, int listen_fd) {
     static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGHUP};
     (void)signal(SIGPIPE, SIG_IGN);
@@ -438,6 +453,8 @@ static int open_all(agent *a, int listen_fd) {
     a->fetching = agent_fetching_create(&a->loop, a->releases);
     if (!a->options->is_ephemeral) adopt(a);
     on_child(&a->child, SIGCHLD); // those of the program whose place this one took
+    a->deployer = make_deployer(a);
+    agent_deployer_start(a->deployer);
     agent_clients_options options = {.loop = &a->loop,
                                      .dir = a->options->dir,
                                      .listen_fd = listen_fd,
@@ -445,6 +462,7 @@ static int open_all(agent *a, int listen_fd) {
                                      .secrets = a->secrets,
                                      .releases = a->releases,
                                      .store = a->store,
+                                     .deployer = a->deployer,
                                      .number = uv_hrtime(),
                                      .on_changed = on_changed,
                                      .on_shutdown = on_shutdown,
@@ -505,6 +523,13 @@ static int find_store(agent *a, char text[AGENT_PLACE_TEXT_MAX]) {
     return err;
 }
 
+static int keep_labels(const agent_options *options, char text[AGENT_PLACE_TEXT_MAX]) {
+    char why[AGENT_DEPLOYER_TEXT_MAX];
+    int err = agent_deployer_keep_labels(options->dir, options->labels, why);
+    if (err != 0) (void)snprintf(text, AGENT_PLACE_TEXT_MAX, "%.*s", AGENT_PLACE_TEXT_MAX - 1, why);
+    return err;
+}
+
 int agent_run(const agent_options *options) {
     static agent a; // one per process, and large
     char text[AGENT_PLACE_TEXT_MAX] = "";
@@ -515,6 +540,7 @@ int agent_run(const agent_options *options) {
     if (err == 0) err = agent_place_prepare(options->dir, text);
     if (err == 0) err = take_place(options, &lock_fd, &listen_fd, text);
     if (err >= 0) err = find_store(&a, text);
+    if (err >= 0 && options->labels != NULL) err = keep_labels(options, text);
     if (err < 0) {
         if (options->ready_fd < 0) (void)fprintf(stderr, "warren: %s\n", text);
         bool is_busy = err == -EWOULDBLOCK || err == -EBUSY;

@@ -4,9 +4,10 @@
 #include <stdbool.h>
 
 typedef struct agent_options {
-    const char *dir;   // the state directory, made when it is not there
-    const char *store; // as after --store, and kept from then on; NULL: what is kept
-    bool is_ephemeral; // ends when the last service and the last client are gone
+    const char *dir;    // the state directory, made when it is not there
+    const char *store;  // as after --store, and kept from then on; NULL: what is kept
+    const char *labels; // as after --label, and kept likewise
+    bool is_ephemeral;  // ends when the last service and the last client are gone
     // Gets one byte, AGENT_READY, when the socket is there; else AGENT_BUSY or AGENT_FAILED and a
     // sentence; then it is closed. -1: nobody waits.
     int ready_fd;

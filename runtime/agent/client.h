@@ -6,6 +6,7 @@
 #include "io/channel.h"
 
 typedef struct client_watch client_watch;
+typedef struct agent_client_deploy agent_client_deploy;
 
 typedef enum watch_kind { OWNER, FOLLOWER, STOPPER, RESTARTER } watch_kind;
 
@@ -27,6 +28,7 @@ typedef struct agent_client {
     char reload_failure[AGENT_RELOAD_TEXT_MAX]; // of the first that failed; or ""
     client_watch *watches;
     struct agent_upload *upload; // NULL: it brings no release
+    agent_client_deploy *deploy; // what it asks about deployments; NULL: nothing
     struct agent_client *next;
 } agent_client;
 
@@ -82,10 +84,6 @@ void agent_client_handle_logs(agent_client *client, const Warren__Agent__Logs *b
 void agent_client_reload(agent_client *client, Warren__Agent__Reload *body); // takes its run
 
 // project_requests.c
-// One that was deployed would be brought back to what is ordered (0: any is): says so. `way`: the
-// command that does it instead; NULL: the one that ends its project.
-bool agent_client_refuses(agent_client *client, uint32_t service_id, const char *what,
-                          const char *way);
 void agent_client_scale(agent_client *client, const Warren__Agent__Scale *body);
 void agent_client_describe(agent_client *client);
 
@@ -98,6 +96,10 @@ void agent_client_list_secrets(agent_client *client);
 // release_requests.c. False: it is something else.
 bool agent_client_handle_releases(agent_client *client, const Warren__Agent__Request *request);
 void agent_client_forget_upload(agent_client *client);
+// deploy_requests.c: what is asked about deployments, which it may take. False: it is something
+// else.
+bool agent_client_handle_deploy(agent_client *client, Warren__Agent__Request *request);
+void agent_client_forget_deploy(agent_client *client);
 
 // replace_requests.c
 void agent_client_about(agent_client *client);

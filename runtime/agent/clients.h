@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "agent/cluster.h"
+#include "agent/deployer.h"
 #include "agent/releases.h"
 #include "agent/secrets.h"
 #include "agent/services.h"
@@ -22,6 +23,7 @@ typedef struct agent_clients_options {
     agent_secrets *secrets;
     agent_releases *releases;
     agent_store *store;
+    agent_deployer *deployer;
     uint64_t number;                       // of this agent: no other one has it
     void (*on_changed)(void *user);        // one less
     void (*on_shutdown)(void *user);       // somebody asks the agent to end

@@ -132,6 +132,7 @@ void agent_events_add(const agent_entry *entry, const char *format, ...) {
         json_object_set_new(object, "uid", json_integer(user_of(entry->by)));
         json_object_set_new(object, "pid", json_integer(entry->by));
     }
+    set(object, "by", entry->who);
     set(object, "text", text);
     keep(object);
     json_decref(object);

@@ -19,7 +19,8 @@ typedef struct agent_entry {
     const char *type;    // one of docs/events.md
     const char *service; // or NULL, also below
     const char *project, *node;
-    pid_t by; // of the command that asked for it; 0: nobody did
+    pid_t by;        // of the command that asked for it; 0: nobody did
+    const char *who; // the name of who asked for it on another host; or NULL
 } agent_entry;
 
 void agent_events_open(const char *dir);

@@ -336,11 +336,9 @@ static void stop(agent_client *client, const Warren__Agent__Stop *body) {
         agent_client_say_error(client, refusal.exit_code, refusal.text);
         return;
     }
-    bool is_over = service_id != 0 && agent_services_is_over(services, service_id, instance);
-    if (!is_over && agent_client_refuses(client, service_id, "stopped", NULL)) return;
     if (service_id == 0) {
         agent_services_each_running(services, stop_one, client);
-    } else if (!is_over) {
+    } else if (!agent_services_is_over(services, service_id, instance)) {
         client->stops_open++;
         agent_client_add_watch(client, STOPPER, service_id, instance);
     } else if (agent_services_is_over(services, service_id, AGENT_INSTANCE_ALL)) {
@@ -402,7 +400,8 @@ void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
         return;
     default:
         if (!agent_client_handle_hosts(client, request) &&
-            !agent_client_handle_releases(client, request))
+            !agent_client_handle_releases(client, request) &&
+            !agent_client_handle_deploy(client, request))
             agent_client_say_error(client, 2, "the agent does not know this request");
         return;
     }
@@ -415,6 +414,7 @@ void agent_client_let_go(agent_client *client) {
     agent_secrets_forget(client->clients->options.secrets, client);
     agent_client_forget_upload(client);
     agent_replacing_forget(client);
+    agent_client_forget_deploy(client);
     set_blocking(client, false);
     if (client->is_behind) watch_channel(client, false);
     client->is_behind = false;

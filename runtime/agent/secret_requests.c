@@ -55,7 +55,14 @@ void agent_client_set_secret(agent_client *client, Warren__Agent__SetSecret *bod
 }
 
 void agent_client_remove_secret(agent_client *client, const char *name) {
+    const agent_secrets *secrets = secrets_of(client);
     if (!judge(client, name)) return;
+    if (agent_secrets_trouble(secrets)[0] == '\0' && agent_secrets_find(secrets, name) == NULL) {
+        char text[160];
+        (void)snprintf(text, sizeof text, "there is no secret %s (`warren secret list`)", name);
+        agent_client_say_error(client, 3, text);
+        return;
+    }
     record(client, "secret-removed", name, "removed");
     agent_secrets_remove(secrets_of(client), name, on_changed, client);
 }

@@ -40,6 +40,8 @@ static const char *advice_of(const char *name) {
         return "mend it: {\"listen\": \"0.0.0.0:7400\"} is the least it says";
     if (strcmp(name, AGENT_VAULT_STORE) == 0)
         return "mend it: it is one line, what follows `warren agent --store`; or remove it";
+    if (strcmp(name, AGENT_VAULT_LABELS) == 0)
+        return "mend it: each line is what follows `warren agent --label`; or remove it";
     return "restore it from a backup, or remove that directory and let this host join again";
 }
 
@@ -188,7 +190,8 @@ static bool unwrap(const char *name, mesh_bytes *file) {
 }
 
 static bool is_plain(const char *name) {
-    return strcmp(name, AGENT_VAULT_CONFIG) == 0 || strcmp(name, AGENT_VAULT_STORE) == 0;
+    return strcmp(name, AGENT_VAULT_CONFIG) == 0 || strcmp(name, AGENT_VAULT_STORE) == 0 ||
+           strcmp(name, AGENT_VAULT_LABELS) == 0;
 }
 
 int agent_vault_read(const char *vault, const char *name, mesh_bytes *out,

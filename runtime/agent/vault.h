@@ -26,6 +26,7 @@ enum {
 #define AGENT_VAULT_SECRETS    "secrets.key" // of the state directory itself
 #define AGENT_VAULT_CONFIG     "config.json" // for people: neither name nor checksum in it
 #define AGENT_VAULT_STORE      "store.conf"  // the same, of the state directory itself
+#define AGENT_VAULT_LABELS     "labels.conf" // likewise
 
 // Every function returns 0, or -errno (-EBADMSG: damaged; -EPERM: somebody else's, or open to
 // others) and a sentence in `text`.

@@ -362,6 +362,12 @@ const piece = (len, text) => join(field(1, Buffer.alloc(32, 8)), field(2, len), 
 save('requests', 'release', said(2, 40, offered), said(2, 41, piece(8, 'half')), said(2, 41, piece(8, 'half')), said(2, 42, join(field(1, offered), field(2, 'shop'))), said(3, 43, bytes()), said(3, 44, field(1, 5)))
 save('requests', 'release-wrong', said(2, 41, piece(8, 'half')), said(2, 41, piece(9, 'half')), said(3, 41, piece(2, 'too much')), said(3, 40, field(1, 'x')), said(3, 42, field(2, 'x')))
 save('requests', 'junk', said(2, 0, Buffer.from('junk')), said(3, 0, join(field(2, 9))), said(3, 2, Buffer.from('xx')))
+const spec = join(field(1, join(field(1, 'api'), field(2, './api.js'))), field(3, 2))
+save('requests', 'deploy', said(2, 50, field(2, 1), field(3, 1)), said(2, 50, field(1, 'state/')), said(2, 51, field(1, 'api'), field(2, spec)),
+  said(3, 52, field(1, 'shop'), field(2, '0123456789abcdef'), field(4, 'ada')), said(2, 53, field(1, 'shop'), field(2, 3), field(4, 'api'), field(5, 2)),
+  said(3, 54, field(1, 'ada')))
+save('requests', 'deploy-wrong', said(2, 51, field(1, 'web'), field(2, spec)), said(2, 51, field(1, 'api'), field(2, 'x')), said(2, 52, field(1, 'sh op')),
+  said(3, 53, field(1, 'shop'), field(2, 9)), said(3, 54, bytes()))
 
 // ---- a release: 0 its list, 1 a chunk of it (hash, frame of zstd), 2 who signed it, 3 what somebody signed
 const hashes = { text: 'b2cf2360422d32610ed5e94cf42b694ce2454ccf4a90b91927d508d4ddf8210a', x: 'd161d71145abeec5ef15abcf0459cec60a27321e2f0ac0ef7ace5254f5944476' } // BLAKE2b-256

@@ -25,7 +25,9 @@ enum {
     KINDS = 9,
     BACKLOG = 8,
     OFFER = 40,
-    COLLECT = 44
+    COLLECT = 44,
+    READ_DEPLOYED = 50,
+    DRAIN_HOST = 54
 };
 
 typedef struct client {
@@ -132,7 +134,8 @@ static void turn(void) {
 static void say(client *c, uint8_t kind, mesh_bytes body) {
     static const uint8_t hello[] = {0x10, 1, 0x18, 7};
     uint8_t packet[PACKET_MAX + 9], *at = packet;
-    bool is_release = kind >= OFFER && kind <= COLLECT; // their tags have two bytes
+    bool is_release = (kind >= OFFER && kind <= COLLECT) || // their tags have two bytes
+                      (kind >= READ_DEPLOYED && kind <= DRAIN_HOST);
     if (is_release || kind % (KINDS + 1) != 0) {
         if (!c->has_said_hello)
             (void)mesh_packet_send(c->fd, (mesh_bytes){hello, sizeof hello}, NULL, 0);
@@ -175,11 +178,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     agent_services *services = agent_services_create(&of_services);
     agent_releases *releases =
         agent_releases_create(&(agent_releases_options){&loop, dir, nobody_signs, NULL});
+    agent_store *store;
+    char text[AGENT_VAULT_TEXT_MAX];
+    CHECK(agent_store_create(&loop, dir, NULL, &store, text) == 0);
+    // It takes no part: what is asked is judged, and then refused.
+    agent_deployer *deployer =
+        agent_deployer_create(&(agent_deployer_options){.loop = &loop,
+                                                        .dir = dir,
+                                                        .store = store,
+                                                        .services = services,
+                                                        .releases = releases,
+                                                        .is_ephemeral = true,
+                                                        .cluster = no_cluster});
     agent_clients_options options = {.loop = &loop,
                                      .dir = dir,
                                      .listen_fd = listen_at(),
                                      .services = services,
                                      .releases = releases,
+                                     .store = store,
+                                     .deployer = deployer,
                                      .on_changed = on_nothing,
                                      .on_shutdown = on_nothing,
                                      .cluster = no_cluster,
@@ -194,6 +211,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int i = 0; i < CLIENTS; i++)
         close(command_lines[i].fd);
     agent_clients_close(clients);
+    agent_store_destroy(store);
+    agent_deployer_destroy(deployer);
     agent_services_destroy(services);
     agent_releases_destroy(releases);
     (void)uv_run(&loop, UV_RUN_DEFAULT);

@@ -1,0 +1,696 @@
+// What is asked about deployments: reading what the store has of them, and changing it.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/client.h"
+#include "agent/deploy_change.h"
+#include "agent/deployer.h"
+#include "core/error.h"
+#include "core/mem.h"
+
+enum {
+    PREFIXES_MAX = 8,
+    SPECS_MAX = 256,
+    SPEC_LEN_MAX = 60 << 10,
+    SPECS_AT_ONCE = 8, // in one transaction
+    NAME_LEN_MAX = 63,
+    BY_LEN_MAX = 60,
+    NOTE_LEN_MAX = 200,
+    PACKET_LEN = 48 << 10, // a pair more still fits
+    QUEUE_MAX = 4 << 20,   // a watcher that does not read
+    RELEASES_KEPT = 50,
+    PROJECT_LEN_MAX = 40 << 10,
+};
+
+typedef struct spec_part {
+    char *service;
+    uint8_t *bytes;
+    size_t len;
+} spec_part;
+
+// What a connection asks for, while it lasts. One that is gone while the store is asked stays until
+// that has answered.
+struct agent_client_deploy {
+    agent_client *client; // NULL: gone
+    agent_deployer *deployer;
+    agent_deployer_watch watch;
+    char *prefixes[PREFIXES_MAX];
+    size_t prefix_count;
+    bool is_reading, is_watching, is_busy;
+    Warren__Agent__Deployed batch; // what is to be sent
+    size_t batch_len, batch_cap;
+    spec_part specs[SPECS_MAX]; // of the release that a Deploy brings
+    size_t spec_count;
+    // The change that is under way.
+    Warren__Agent__Request *request; // a copy
+    uint64_t number;                 // of the release
+    size_t specs_put;
+    bool has_specs; // they are in the store
+    agent_deploy_wanted *wanted;
+};
+
+static void free_specs(agent_client_deploy *c) {
+    for (size_t i = 0; i < c->spec_count; i++) {
+        free(c->specs[i].service);
+        free(c->specs[i].bytes);
+    }
+    c->spec_count = 0;
+}
+
+static void free_all(agent_client_deploy *c) {
+    for (size_t i = 0; i < c->prefix_count; i++)
+        free(c->prefixes[i]);
+    for (size_t i = 0; i < c->batch.n_pairs; i++)
+        warren__agent__pair__free_unpacked(c->batch.pairs[i], NULL);
+    free(c->batch.pairs);
+    free_specs(c);
+    if (c->request != NULL) warren__agent__request__free_unpacked(c->request, NULL);
+    free(c->wanted);
+    free(c);
+}
+
+static agent_client_deploy *of(agent_client *client) {
+    if (client->deploy == NULL) {
+        client->deploy = mem_alloc(sizeof *client->deploy);
+        client->deploy->client = client;
+        client->deploy->deployer = client->clients->options.deployer;
+        warren__agent__deployed__init(&client->deploy->batch);
+    }
+    return client->deploy;
+}
+
+void agent_client_forget_deploy(agent_client *client) {
+    agent_client_deploy *c = client->deploy;
+    if (c == NULL) return;
+    client->deploy = NULL;
+    c->client = NULL;
+    if (c->is_watching) agent_deployer_watch_end(c->deployer, &c->watch);
+    agent_deployer_forget(c->deployer, c);
+    if (!c->is_busy) free_all(c);
+}
+
+static void say_error(agent_client_deploy *c, uint32_t exit_code, const char *text) {
+    if (c->client != NULL) agent_client_say_error(c->client, exit_code, text);
+}
+
+// ---- reading
+
+static bool is_asked_for(const agent_client_deploy *c, mesh_bytes key) {
+    for (size_t i = 0; i < c->prefix_count; i++) {
+        size_t len = strlen(c->prefixes[i]);
+        if (key.len >= len && memcmp(key.data, c->prefixes[i], len) == 0) return true;
+    }
+    return c->prefix_count == 0;
+}
+
+static void send_batch(agent_client_deploy *c, bool has_more) {
+    Warren__Agent__Reply reply = WARREN__AGENT__REPLY__INIT;
+    const agent_store *store = c->client->clients->options.store;
+    c->batch.more = has_more;
+    c->batch.store = (char *)(uintptr_t)agent_store_text(store);
+    c->batch.trouble = (char *)(uintptr_t)agent_deployer_trouble(c->deployer);
+    c->batch.host = (char *)(uintptr_t)agent_deployer_host(c->deployer);
+    reply.kind_case = WARREN__AGENT__REPLY__KIND_DEPLOYED;
+    reply.deployed = &c->batch;
+    agent_client_send(c->client, &reply);
+    for (size_t i = 0; i < c->batch.n_pairs; i++)
+        warren__agent__pair__free_unpacked(c->batch.pairs[i], NULL);
+    c->batch.n_pairs = c->batch_len = 0;
+}
+
+static void add_pair(agent_client_deploy *c, const agent_mirror_pair *pair, bool is_gone) {
+    mesh_bytes key = mesh_bytes_skip(pair->key, strlen("deploy/"));
+    if (!is_asked_for(c, key)) return;
+    if (c->batch_len + pair->value.len > PACKET_LEN && c->batch_len > 0) send_batch(c, true);
+    Warren__Agent__Pair *copy = mem_alloc(sizeof *copy);
+    warren__agent__pair__init(copy);
+    copy->key = mem_alloc(key.len + 1);
+    memcpy(copy->key, key.data, key.len);
+    copy->value =
+        (ProtobufCBinaryData){pair->value.len, mem_copy(pair->value.data, pair->value.len)};
+    copy->is_gone = is_gone;
+    c->batch.pairs = mem_grow(c->batch.pairs, sizeof(void *), c->batch.n_pairs + 1, &c->batch_cap);
+    c->batch.pairs[c->batch.n_pairs++] = copy;
+    c->batch_len += key.len + pair->value.len + 16;
+}
+
+static void add_present(const agent_mirror_pair *pair, void *user) {
+    add_pair(user, pair, false);
+}
+
+static void on_pair(const agent_mirror_pair *pair, bool is_gone, void *user) {
+    add_pair(user, pair, is_gone);
+}
+
+static void on_settled(void *user) {
+    agent_client_deploy *c = user;
+    if (mesh_channel_queued(c->client->channel) > QUEUE_MAX) {
+        agent_deployer_watch_end(c->deployer, &c->watch);
+        c->is_watching = false;
+        say_error(c, 1, "what happens is read too slowly: look again with `warren status`");
+        return;
+    }
+    send_batch(c, false);
+}
+
+static void send_all(const char *sentence, void *user) {
+    agent_client_deploy *c = user;
+    const agent_mirror *mirror = agent_deployer_mirror(c->deployer);
+    if (sentence[0] != '\0') {
+        say_error(c, 1, sentence);
+        return;
+    }
+    if (mirror != NULL) agent_mirror_each(mirror, "deploy/", add_present, c);
+    send_batch(c, false);
+    if (!c->is_reading || c->is_watching) return;
+    c->watch = (agent_deployer_watch){.on_pair = on_pair, .on_settled = on_settled, .user = c};
+    c->is_watching = true;
+    agent_deployer_watch_begin(c->deployer, &c->watch);
+}
+
+static void set_prefixes(agent_client_deploy *c, const Warren__Agent__ReadDeployed *body) {
+    while (c->prefix_count > 0)
+        free(c->prefixes[--c->prefix_count]);
+    for (; c->prefix_count < body->n_prefixes && c->prefix_count < PREFIXES_MAX; c->prefix_count++)
+        c->prefixes[c->prefix_count] =
+            mem_copy(body->prefixes[c->prefix_count], strlen(body->prefixes[c->prefix_count]) + 1);
+}
+
+static void read_deployed(agent_client *client, const Warren__Agent__ReadDeployed *body) {
+    agent_client_deploy *c = of(client);
+    char text[AGENT_DEPLOYER_TEXT_MAX];
+    if (c->is_watching) {
+        agent_client_say_error(client, 2, "this connection is told of deployments already");
+        return;
+    }
+    set_prefixes(c, body);
+    c->is_reading = body->watch;
+    if (body->if_any && agent_deployer_mirror(c->deployer) == NULL) {
+        send_all("", c);
+        return;
+    }
+    int exit_code = agent_deployer_join(c->deployer, send_all, c, text);
+    if (exit_code != 0) agent_client_say_error(client, (uint32_t)exit_code, text);
+}
+
+// ---- changing
+
+static bool is_name(const char *text) {
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    size_t len = strlen(text);
+    return len > 0 && len <= NAME_LEN_MAX && strspn(text, good) == len;
+}
+
+static uint64_t wall_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void end_change(agent_client_deploy *c) {
+    c->is_busy = false;
+    free_specs(c);
+    if (c->request != NULL) warren__agent__request__free_unpacked(c->request, NULL);
+    c->request = NULL;
+    free(c->wanted);
+    c->wanted = NULL;
+    c->has_specs = false;
+    if (c->client == NULL) free_all(c);
+}
+
+static void fail(agent_client_deploy *c, uint32_t exit_code, const char *text) {
+    say_error(c, exit_code, text);
+    end_change(c);
+}
+
+static const char *project_of(const agent_client_deploy *c) {
+    return c->request->kind_case == WARREN__AGENT__REQUEST__KIND_DEPLOY
+               ? c->request->deploy->project
+               : c->request->change_project->project;
+}
+
+static const agent_mirror_pair *get(const agent_client_deploy *c, const char *kind,
+                                    const char *name) {
+    char key[STORE_KEY_LEN_MAX];
+    (void)snprintf(key, sizeof key, "deploy/%s/%.200s", kind, name);
+    return agent_mirror_get(agent_deployer_mirror(c->deployer), key);
+}
+
+// Tells what the store said; true: it was an error.
+static bool has_failed(agent_client_deploy *c, const store_answer *answer) {
+    char text[AGENT_DEPLOYER_TEXT_MAX];
+    if (answer->error == 0) return false;
+    if (answer->error == STORE_ECONFLICT)
+        (void)snprintf(text, sizeof text,
+                       "somebody else has changed %.63s at the same moment, and nothing was done: "
+                       "look at it (`warren status %.63s`), then try again",
+                       project_of(c), project_of(c));
+    else
+        (void)snprintf(text, sizeof text, "%s%.400s",
+                       answer->is_maybe_done
+                           ? "it is not known whether it was done (`warren status` tells): "
+                           : "",
+                       answer->sentence);
+    fail(c, 1, text);
+    return true;
+}
+
+static void on_accepted(const store_answer *answer, void *user) {
+    agent_client_deploy *c = user;
+    if (has_failed(c, answer)) return;
+    Warren__Agent__Accepted accepted = WARREN__AGENT__ACCEPTED__INIT;
+    accepted.deployment = c->wanted->project.deployment;
+    accepted.release = c->wanted->project.release;
+    accepted.from = c->wanted->from;
+    Warren__Agent__Reply reply = WARREN__AGENT__REPLY__INIT;
+    reply.kind_case = WARREN__AGENT__REPLY__KIND_ACCEPTED;
+    reply.accepted = &accepted;
+    if (c->client != NULL) agent_client_send(c->client, &reply);
+    end_change(c);
+}
+
+typedef struct changing {
+    agent_client_deploy *c;
+    Warren__Deploy__Project *now;
+    Warren__Deploy__State *state;
+    int64_t revision; // of the project
+    agent_refusal refusal;
+} changing;
+
+static void commit(changing *ch, const store_op *release) {
+    agent_client_deploy *c = ch->c;
+    char key[STORE_KEY_LEN_MAX];
+    uint8_t *value = mem_alloc(PROJECT_LEN_MAX);
+    (void)snprintf(key, sizeof key, "deploy/project/%s", project_of(c));
+    CHECK(warren__deploy__project__get_packed_size(&c->wanted->project) <= PROJECT_LEN_MAX);
+    store_op ops[2] = {
+        {.kind = STORE_PUT,
+         .key = mesh_bytes_text(key),
+         .value = {value, warren__deploy__project__pack(&c->wanted->project, value)}}};
+    store_compare compares[2] = {
+        {.key = mesh_bytes_text(key), .kind = STORE_CHANGED, .revision = ch->revision}};
+    size_t count = 1;
+    if (release != NULL) {
+        ops[count] = *release;
+        compares[count++] = (store_compare){.key = release->key, .kind = STORE_CREATED};
+    }
+    store_commit(agent_deployer_store(c->deployer),
+                 &(store_transaction){
+                     .compares = compares, .compare_count = count, .ops = ops, .op_count = count},
+                 on_accepted, c);
+    free(value);
+}
+
+// ---- of a project that is there
+
+typedef struct counting {
+    const char *service;
+    uint32_t instances;
+    bool is_there;
+} counting;
+
+// How many the release says.
+static bool count_of(const agent_client_deploy *c, uint64_t release, const char *service,
+                     uint32_t *out) {
+    char name[STORE_KEY_LEN_MAX];
+    (void)snprintf(name, sizeof name, "%.63s/%010llu/%.63s", project_of(c),
+                   (unsigned long long)release, service);
+    const agent_mirror_pair *pair = get(c, "spec", name);
+    Warren__Deploy__Spec *spec =
+        pair != NULL ? warren__deploy__spec__unpack(NULL, pair->value.len, pair->value.data) : NULL;
+    if (spec == NULL) return false;
+    *out = spec->count;
+    warren__deploy__spec__free_unpacked(spec, NULL);
+    return true;
+}
+
+static int scale(changing *ch, const agent_deploy_change *change,
+                 const Warren__Agent__ChangeProject *body) {
+    uint32_t count = 0;
+    uint64_t running = agent_deploy_running(change);
+    if (change->now != NULL && !count_of(ch->c, running, body->service, &count)) {
+        (void)snprintf(ch->refusal.text, sizeof ch->refusal.text,
+                       "%.63s has no service %.63s in what runs of it", project_of(ch->c),
+                       body->service);
+        ch->refusal.exit_code = 3;
+        return MESH_ENOTFOUND;
+    }
+    return agent_deploy_scale(change, body, count, ch->c->wanted, &ch->refusal);
+}
+
+static int roll_back(changing *ch, const agent_deploy_change *change,
+                     const Warren__Agent__ChangeProject *body) {
+    char name[STORE_KEY_LEN_MAX];
+    (void)snprintf(name, sizeof name, "%.63s/%010llu", body->project,
+                   (unsigned long long)body->release);
+    if (change->now != NULL && body->release != 0 && get(ch->c, "release", name) == NULL) {
+        (void)snprintf(ch->refusal.text, sizeof ch->refusal.text,
+                       "%.63s has no release %llu (`warren releases %.63s` lists them)",
+                       body->project, (unsigned long long)body->release, body->project);
+        ch->refusal.exit_code = 3;
+        return MESH_ENOTFOUND;
+    }
+    return agent_deploy_rollback(change, body->release, ch->c->wanted, &ch->refusal);
+}
+
+static int change_it(changing *ch, const agent_deploy_change *change) {
+    const Warren__Agent__ChangeProject *body = ch->c->request->change_project;
+    switch (body->what) {
+    case WARREN__AGENT__CHANGE_PROJECT__WHAT__PROMOTE:
+        return agent_deploy_promote(change, ch->c->wanted, &ch->refusal);
+    case WARREN__AGENT__CHANGE_PROJECT__WHAT__ABORT:
+        return agent_deploy_abort(change, ch->c->wanted, &ch->refusal);
+    case WARREN__AGENT__CHANGE_PROJECT__WHAT__ROLLBACK: return roll_back(ch, change, body);
+    case WARREN__AGENT__CHANGE_PROJECT__WHAT__SCALE: return scale(ch, change, body);
+    default: return agent_deploy_down(change, ch->c->wanted, &ch->refusal);
+    }
+}
+
+// ---- a new release
+
+static void begin_specs(agent_client_deploy *c);
+static void next_specs(agent_client_deploy *c);
+
+static int release_it(changing *ch, const agent_deploy_change *change) {
+    return agent_deploy_release(change, ch->c->number, ch->c->wanted, &ch->refusal);
+}
+
+static const agent_release *find_shipped(const agent_client_deploy *c) {
+    const agent_releases *releases = agent_deployer_releases(c->deployer);
+    return agent_releases_find(releases, c->request->deploy->release_id);
+}
+
+static void commit_release(changing *ch) {
+    agent_client_deploy *c = ch->c;
+    const Warren__Agent__Deploy *body = c->request->deploy;
+    char key[STORE_KEY_LEN_MAX], *services[SPECS_MAX];
+    uint8_t *value = mem_alloc(STORE_VALUE_LEN_MAX);
+    Warren__Deploy__Release release = WARREN__DEPLOY__RELEASE__INIT;
+    const agent_release *shipped = find_shipped(c);
+    if (shipped == NULL) {
+        fail(c, 1, "the release that is to be deployed is not on this host any more: say it again");
+        free(value);
+        return;
+    }
+    for (size_t i = 0; i < c->spec_count; i++)
+        services[i] = c->specs[i].service;
+    release.manifest_hash = (ProtobufCBinaryData){sizeof shipped->record.manifest,
+                                                  (uint8_t *)(uintptr_t)&shipped->record.manifest};
+    release.signature =
+        (ProtobufCBinaryData){shipped->bytes.len, (uint8_t *)(uintptr_t)shipped->bytes.data};
+    release.file_count = shipped->record.file_count;
+    release.len = shipped->record.len;
+    release.number = c->number;
+    release.services = services;
+    release.n_services = c->spec_count;
+    release.by = body->by;
+    release.host = (char *)(uintptr_t)agent_deployer_host(c->deployer);
+    release.at_ms = wall_ms();
+    release.note = body->note;
+    (void)snprintf(key, sizeof key, "deploy/release/%s/%010llu", body->project,
+                   (unsigned long long)c->number);
+    store_op op = {.kind = STORE_PUT,
+                   .key = mesh_bytes_text(key),
+                   .value = {value, warren__deploy__release__pack(&release, value)}};
+    commit(ch, &op);
+    free(value);
+}
+
+// ---- both
+
+// The project as the store has it now: the mirror may be a moment behind.
+static void on_project(const store_answer *answer, void *user) {
+    agent_client_deploy *c = user;
+    if (has_failed(c, answer)) return;
+    changing ch = {.c = c};
+    const agent_mirror_pair *state = get(c, "state", project_of(c));
+    if (answer->pair_count > 0) {
+        const store_pair *pair = &answer->pairs[0];
+        ch.now = warren__deploy__project__unpack(NULL, pair->value.len, pair->value.data);
+        ch.revision = pair->changed;
+    }
+    if (state != NULL)
+        ch.state = warren__deploy__state__unpack(NULL, state->value.len, state->value.data);
+    bool is_deploy = c->request->kind_case == WARREN__AGENT__REQUEST__KIND_DEPLOY;
+    agent_deploy_change change = {.project = project_of(c),
+                                  .now = ch.now,
+                                  .state = ch.state,
+                                  .by = is_deploy ? c->request->deploy->by
+                                                  : c->request->change_project->by,
+                                  .host = agent_deployer_host(c->deployer),
+                                  .at_ms = wall_ms()};
+    c->wanted = mem_alloc(sizeof *c->wanted);
+    int err = is_deploy ? release_it(&ch, &change) : change_it(&ch, &change);
+    if (err != 0)
+        fail(c, ch.refusal.exit_code, ch.refusal.text);
+    else if (is_deploy && !c->has_specs) // nothing is written for one that is refused
+        begin_specs(c);
+    else if (is_deploy)
+        commit_release(&ch);
+    else
+        commit(&ch, NULL);
+    if (ch.now != NULL) warren__deploy__project__free_unpacked(ch.now, NULL);
+    if (ch.state != NULL) warren__deploy__state__free_unpacked(ch.state, NULL);
+}
+
+static void get_project(agent_client_deploy *c) {
+    char key[STORE_KEY_LEN_MAX];
+    (void)snprintf(key, sizeof key, "deploy/project/%s", project_of(c));
+    store_get(agent_deployer_store(c->deployer), mesh_bytes_text(key), on_project, c);
+}
+
+static void on_specs(const store_answer *answer, void *user) {
+    agent_client_deploy *c = user;
+    if (!has_failed(c, answer)) next_specs(c);
+}
+
+// A few at a time, then the release that has them: what was left by one who died before that is no
+// release, and its number is not taken again.
+static void next_specs(agent_client_deploy *c) {
+    char keys[SPECS_AT_ONCE][STORE_KEY_LEN_MAX];
+    store_op ops[SPECS_AT_ONCE];
+    store_compare compares[SPECS_AT_ONCE];
+    size_t count = 0;
+    for (; count < SPECS_AT_ONCE && c->specs_put < c->spec_count; count++) {
+        const spec_part *spec = &c->specs[c->specs_put++];
+        (void)snprintf(keys[count], sizeof keys[count], "deploy/spec/%s/%010llu/%s", project_of(c),
+                       (unsigned long long)c->number, spec->service);
+        ops[count] = (store_op){.kind = STORE_PUT,
+                                .key = mesh_bytes_text(keys[count]),
+                                .value = {spec->bytes, spec->len}};
+        compares[count] = (store_compare){.key = ops[count].key, .kind = STORE_CREATED};
+    }
+    if (count == 0) {
+        c->has_specs = true;
+        get_project(c);
+        return;
+    }
+    store_commit(agent_deployer_store(c->deployer),
+                 &(store_transaction){
+                     .compares = compares, .compare_count = count, .ops = ops, .op_count = count},
+                 on_specs, c);
+}
+
+typedef struct numbering {
+    size_t prefix_len;
+    uint64_t largest;
+} numbering;
+
+static void take_number(const agent_mirror_pair *pair, void *user) {
+    numbering *n = user;
+    char text[11] = "";
+    if (pair->key.len < n->prefix_len + 10) return;
+    memcpy(text, pair->key.data + n->prefix_len, 10);
+    uint64_t number = strtoull(text, NULL, 10);
+    if (number > n->largest) n->largest = number;
+}
+
+static uint64_t next_number(const agent_client_deploy *c) {
+    static const char *const kinds[] = {"release", "spec"};
+    numbering n = {0};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char prefix[STORE_KEY_LEN_MAX];
+        n.prefix_len =
+            (size_t)snprintf(prefix, sizeof prefix, "deploy/%s/%s/", kinds[i], project_of(c));
+        agent_mirror_each(agent_deployer_mirror(c->deployer), prefix, take_number, &n);
+    }
+    return n.largest + 1;
+}
+
+static void begin_specs(agent_client_deploy *c) {
+    free(c->wanted);
+    c->wanted = NULL;
+    c->number = next_number(c);
+    c->specs_put = 0;
+    next_specs(c);
+}
+
+static void on_joined(const char *sentence, void *user) {
+    agent_client_deploy *c = user;
+    if (sentence[0] != '\0') {
+        fail(c, 1, sentence);
+        return;
+    }
+    get_project(c);
+}
+
+static bool judge_text(agent_client *client, const char *text, size_t len_max, const char *what) {
+    char sentence[160];
+    if (strlen(text) <= len_max) return true;
+    (void)snprintf(sentence, sizeof sentence, "%s has at most %zu bytes", what, len_max);
+    agent_client_say_error(client, 2, sentence);
+    return false;
+}
+
+static bool judge(agent_client *client, const Warren__Agent__Request *request) {
+    bool is_deploy = request->kind_case == WARREN__AGENT__REQUEST__KIND_DEPLOY;
+    const char *project = is_deploy ? request->deploy->project : request->change_project->project;
+    if (!is_name(project)) {
+        agent_client_say_error(client, 2,
+                               "a project is called by 1 to 63 letters, digits, - and _");
+        return false;
+    }
+    if (is_deploy && of(client)->spec_count == 0) {
+        agent_client_say_error(client, 2, "a release without services runs nothing");
+        return false;
+    }
+    const char *by = is_deploy ? request->deploy->by : request->change_project->by;
+    return judge_text(client, by, BY_LEN_MAX, "the name of who asks") &&
+           (!is_deploy || judge_text(client, request->deploy->note, NOTE_LEN_MAX, "a note"));
+}
+
+// Takes the request: what it holds is needed until the store has answered.
+static void begin_change(agent_client *client, Warren__Agent__Request *request) {
+    agent_client_deploy *c = of(client);
+    char text[AGENT_DEPLOYER_TEXT_MAX];
+    if (c->is_busy) {
+        agent_client_say_error(client, 2, "this connection is changing a deployment already");
+        return;
+    }
+    if (!judge(client, request)) return;
+    c->request = mem_alloc(sizeof *c->request);
+    *c->request = *request;
+    warren__agent__request__init(request);
+    c->is_busy = true;
+    int exit_code = agent_deployer_join(c->deployer, on_joined, c, text);
+    if (exit_code != 0) fail(c, (uint32_t)exit_code, text);
+}
+
+static void put_spec(agent_client *client, Warren__Agent__PutSpec *body) {
+    agent_client_deploy *c = of(client);
+    Warren__Deploy__Spec *spec =
+        warren__deploy__spec__unpack(NULL, body->spec.len, body->spec.data);
+    bool is_sound = spec != NULL && spec->run != NULL && is_name(body->service) &&
+                    strcmp(spec->run->name, body->service) == 0 && body->spec.len <= SPEC_LEN_MAX;
+    if (spec != NULL) warren__deploy__spec__free_unpacked(spec, NULL);
+    if (!is_sound || c->is_busy || c->spec_count == SPECS_MAX) {
+        char text[200];
+        (void)snprintf(text, sizeof text,
+                       "%.63s cannot be deployed: a service has a name, and at most %d KiB of "
+                       "settings, and a project has at most %d of them",
+                       body->service, SPEC_LEN_MAX >> 10, SPECS_MAX);
+        agent_client_say_error(client, 2, text);
+        return;
+    }
+    spec_part *part = &c->specs[c->spec_count++];
+    part->service = mem_copy(body->service, strlen(body->service) + 1);
+    part->bytes = mem_copy(body->spec.data, body->spec.len);
+    part->len = body->spec.len;
+    agent_client_say_done(client);
+}
+
+// ---- hosts
+
+static void on_drained(const store_answer *answer, void *user) {
+    agent_client_deploy *c = user;
+    if (answer->error != 0) {
+        fail(c, 1, answer->sentence);
+        return;
+    }
+    if (c->client != NULL) agent_client_say_done(c->client);
+    end_change(c);
+}
+
+static void drain_joined(const char *sentence, void *user) {
+    agent_client_deploy *c = user;
+    const Warren__Agent__DrainHost *body = c->request->drain_host;
+    char key[STORE_KEY_LEN_MAX], text[AGENT_DEPLOYER_TEXT_MAX];
+    uint8_t value[128];
+    const agent_mirror *mirror = agent_deployer_mirror(c->deployer);
+    if (sentence[0] != '\0') {
+        fail(c, 1, sentence);
+        return;
+    }
+    bool is_drained = get(c, "drained", body->host) != NULL;
+    if (get(c, "host", body->host) == NULL && !(body->is_undo && is_drained)) {
+        (void)snprintf(text, sizeof text,
+                       "no host %.100s takes part in deployments (`warren status` lists them)",
+                       body->host);
+        fail(c, 3, text);
+        return;
+    }
+    (void)mirror;
+    (void)snprintf(key, sizeof key, "deploy/drained/%s", body->host);
+    Warren__Deploy__Drained drained = WARREN__DEPLOY__DRAINED__INIT;
+    drained.by = body->by;
+    drained.at_ms = wall_ms();
+    store_op op = {.kind = body->is_undo ? STORE_DELETE : STORE_PUT, .key = mesh_bytes_text(key)};
+    if (!body->is_undo)
+        op.value = (mesh_bytes){value, warren__deploy__drained__pack(&drained, value)};
+    store_commit(agent_deployer_store(c->deployer), &(store_transaction){.ops = &op, .op_count = 1},
+                 on_drained, c);
+}
+
+static void drain(agent_client *client, Warren__Agent__Request *request) {
+    agent_client_deploy *c = of(client);
+    char text[AGENT_DEPLOYER_TEXT_MAX];
+    if (c->is_busy || strlen(request->drain_host->host) > 100 ||
+        request->drain_host->host[0] == 0 || strlen(request->drain_host->by) > BY_LEN_MAX) {
+        agent_client_say_error(client, 2, "drain wants the name of one host");
+        return;
+    }
+    c->request = mem_alloc(sizeof *c->request);
+    *c->request = *request;
+    warren__agent__request__init(request);
+    c->is_busy = true;
+    int exit_code = agent_deployer_join(c->deployer, drain_joined, c, text);
+    if (exit_code != 0) fail(c, (uint32_t)exit_code, text);
+}
+
+static void on_backed_up(const store_answer *answer, void *user) {
+    agent_client_deploy *c = user;
+    if (answer->error != 0)
+        say_error(c, 1, answer->sentence);
+    else if (c->client != NULL)
+        agent_client_say_done(c->client);
+    end_change(c);
+}
+
+static void back_up(agent_client *client, const char *path) {
+    agent_client_deploy *c = of(client);
+    agent_store *store = client->clients->options.store;
+    if (path[0] != '/' || c->is_busy) {
+        agent_client_say_error(client, 2, "a backup needs the whole path of a file");
+        return;
+    }
+    c->is_busy = true;
+    store_backup(agent_store_local(store), path, on_backed_up, c);
+}
+
+bool agent_client_handle_deploy(agent_client *client, Warren__Agent__Request *request) {
+    switch (request->kind_case) {
+    case WARREN__AGENT__REQUEST__KIND_READ_DEPLOYED:
+        read_deployed(client, request->read_deployed);
+        return true;
+    case WARREN__AGENT__REQUEST__KIND_PUT_SPEC: put_spec(client, request->put_spec); return true;
+    case WARREN__AGENT__REQUEST__KIND_DEPLOY:
+    case WARREN__AGENT__REQUEST__KIND_CHANGE_PROJECT: begin_change(client, request); return true;
+    case WARREN__AGENT__REQUEST__KIND_DRAIN_HOST: drain(client, request); return true;
+    case WARREN__AGENT__REQUEST__KIND_BACK_UP_STORE:
+        back_up(client, request->back_up_store->path);
+        return true;
+    default: return false;
+    }
+}

@@ -1,0 +1,307 @@
+// What the leader orders this host, from the store to orders.h; and what became of it, back.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/deployer_state.h"
+#include "agent/prepare.h"
+#include "agent/say.h"
+#include "core/mem.h"
+
+enum { ORDERED_MAX = 1024 };
+
+// ---- what they need
+
+typedef struct deployer_prepare { // of one release that is being brought to the disk
+    agent_deployer *d;
+    agent_preparing *preparing;
+    char *project;
+    uint64_t number;
+    struct deployer_prepare *next;
+} deployer_prepare;
+
+static void free_prepare(deployer_prepare *p) {
+    for (deployer_prepare **at = &p->d->prepares; *at != NULL; at = &(*at)->next)
+        if (*at == p) {
+            *at = p->next;
+            break;
+        }
+    free(p->project);
+    free(p);
+}
+
+// ---- room for them
+
+enum { KEPT_MAX = 256 };
+
+typedef struct keeping { // what stays on the disk
+    agent_deployer *d;
+    char ids[KEPT_MAX][DEPLOY_ID_MAX];
+    const char *list[KEPT_MAX];
+    size_t count;
+} keeping;
+
+// Whether somebody may want to go back to it.
+static bool is_wanted(const agent_deployer *d, const char *project, uint64_t number) {
+    char key[STORE_KEY_LEN_MAX];
+    (void)snprintf(key, sizeof key, "deploy/project/%.100s", project);
+    const agent_mirror_pair *pair = agent_mirror_get(d->mirror, key);
+    Warren__Deploy__Project *p =
+        pair != NULL ? warren__deploy__project__unpack(NULL, pair->value.len, pair->value.data)
+                     : NULL;
+    bool is_it =
+        p != NULL && (number == p->release || number == p->before || number == p->previous);
+    if (p != NULL) warren__deploy__project__free_unpacked(p, NULL);
+    return is_it;
+}
+
+static void keep_if_needed(const agent_mirror_pair *pair, void *user) {
+    keeping *k = user;
+    char project[STORE_KEY_LEN_MAX + 1];
+    Warren__Deploy__Release *release =
+        warren__deploy__release__unpack(NULL, pair->value.len, pair->value.data);
+    bool is_sound = release != NULL && release->manifest_hash.len == sizeof(deploy_hash) &&
+                    deployer_key_rest(pair->key, "deploy/release/", project) &&
+                    strchr(project, '/') != NULL;
+    if (is_sound && k->count < KEPT_MAX) {
+        *strchr(project, '/') = '\0';
+        if (agent_orders_needs(k->d->orders, project, release->number) ||
+            is_wanted(k->d, project, release->number)) {
+            deploy_hash hash;
+            memcpy(&hash, release->manifest_hash.data, sizeof hash);
+            deploy_bundle_id(&hash, k->ids[k->count]);
+            k->list[k->count] = k->ids[k->count];
+            k->count++;
+        }
+    }
+    if (release != NULL) warren__deploy__release__free_unpacked(release, NULL);
+}
+
+static void on_collected(const agent_releases_result *result, void *user) {
+    (void)user;
+    if (result->err != 0)
+        agent_say("releases that nobody needs stay on the disk: %s", result->text);
+    else if (result->freed > 0)
+        agent_say("releases that nobody needs are gone: %.1f MiB of disk are free again",
+                  (double)result->freed / (1 << 20));
+}
+
+static void make_room(agent_deployer *d) {
+    keeping *k = mem_alloc(sizeof *k);
+    k->d = d;
+    agent_mirror_each(d->mirror, "deploy/release/", keep_if_needed, k);
+    agent_releases_keep(d->options.releases, "deployments", k->list, k->count);
+    agent_releases_collect(d->options.releases, AGENT_RELEASES_BUDGET, on_collected, d);
+    free(k);
+}
+
+static void on_prepared(const char *dir, const char *why, void *user) {
+    deployer_prepare *p = user;
+    agent_orders_prepared(p->d->orders, p->project, p->number, dir, why);
+    if (dir != NULL && p->d->prepares == p && p->next == NULL) make_room(p->d); // the last one
+    free_prepare(p);
+}
+
+static void begin_prepare(agent_deployer *d, const char *project, uint64_t number,
+                          const Warren__Deploy__Release *release) {
+    deployer_prepare *p = mem_alloc(sizeof *p);
+    *p = (deployer_prepare){.d = d,
+                            .project = mem_copy(project, strlen(project) + 1),
+                            .number = number,
+                            .next = d->prepares};
+    d->prepares = p;
+    p->preparing = agent_prepare(
+        &(agent_prepare_options){.releases = d->options.releases,
+                                 .fetching = d->options.fetching,
+                                 .record = {release->signature.data, release->signature.len},
+                                 .host = release->host,
+                                 .cb = on_prepared,
+                                 .user = p});
+}
+
+static void prepare(void *user, const char *project, uint64_t number) {
+    agent_deployer *d = user;
+    char key[STORE_KEY_LEN_MAX], why[256];
+    (void)snprintf(key, sizeof key, "deploy/release/%s/%010llu", project,
+                   (unsigned long long)number);
+    const agent_mirror_pair *pair = agent_mirror_get(d->mirror, key);
+    Warren__Deploy__Release *release =
+        pair != NULL ? warren__deploy__release__unpack(NULL, pair->value.len, pair->value.data)
+                     : NULL;
+    if (release != NULL && release->signature.len > 0) {
+        begin_prepare(d, project, number, release);
+    } else {
+        (void)snprintf(why, sizeof why, "the store does not say what release %llu of %.63s is",
+                       (unsigned long long)number, project);
+        agent_orders_prepared(d->orders, project, number, NULL, why);
+    }
+    if (release != NULL) warren__deploy__release__free_unpacked(release, NULL);
+}
+
+static void give_spec(void *user, const char *project, uint64_t release, const char *service) {
+    agent_deployer *d = user;
+    char key[STORE_KEY_LEN_MAX], why[256];
+    (void)snprintf(key, sizeof key, "deploy/spec/%s/%010llu/%s", project,
+                   (unsigned long long)release, service);
+    const agent_mirror_pair *pair = agent_mirror_get(d->mirror, key);
+    Warren__Deploy__Spec *spec =
+        pair != NULL ? warren__deploy__spec__unpack(NULL, pair->value.len, pair->value.data) : NULL;
+    if (spec == NULL)
+        (void)snprintf(why, sizeof why, "the store %s %.80s of release %llu of %.80s",
+                       pair == NULL ? "does not say anything of" : "has something unreadable of",
+                       service, (unsigned long long)release, project);
+    agent_orders_spec(d->orders, project, release, service, spec, spec == NULL ? why : NULL);
+    if (spec != NULL) warren__deploy__spec__free_unpacked(spec, NULL);
+}
+
+// ---- reports
+
+static void write_report(deployer_report *r);
+
+static void on_written(const store_answer *answer, void *user) {
+    deployer_report *r = user;
+    r->is_asked = false;
+    if (answer->error != 0) {
+        r->is_new = true; // with the next tick
+        return;
+    }
+    if (r->is_new) write_report(r);
+}
+
+// What an agent before this one wrote. What this one did comes to the mirror later.
+static bool is_there(const deployer_report *r, const char *key) {
+    if (r->is_written) return false;
+    const agent_mirror_pair *pair = agent_mirror_get(r->deployer->mirror, key);
+    if (pair == NULL || r->bytes == NULL) return pair == NULL && r->bytes == NULL;
+    return pair->value.len == r->len && memcmp(pair->value.data, r->bytes, r->len) == 0;
+}
+
+static void write_report(deployer_report *r) {
+    agent_deployer *d = r->deployer;
+    char key[STORE_KEY_LEN_MAX];
+    if (d->host[0] == '\0' || !agent_mirror_is_whole(d->mirror)) return;
+    (void)snprintf(key, sizeof key, "deploy/report/%s/%s", d->host, r->service);
+    r->is_new = false;
+    if (is_there(r, key)) return;
+    r->is_written = true;
+    store_op op = {.kind = r->bytes != NULL ? STORE_PUT : STORE_DELETE,
+                   .key = mesh_bytes_text(key),
+                   .value = {r->bytes, r->len}};
+    r->is_asked = true;
+    store_commit(d->db, &(store_transaction){.ops = &op, .op_count = 1}, on_written, r);
+}
+
+static deployer_report *report_of(agent_deployer *d, const char *service) {
+    for (deployer_report *r = d->reports; r != NULL; r = r->next)
+        if (strcmp(r->service, service) == 0) return r;
+    deployer_report *r = mem_alloc(sizeof *r);
+    r->service = mem_copy(service, strlen(service) + 1);
+    r->deployer = d;
+    r->next = d->reports;
+    d->reports = r;
+    return r;
+}
+
+static void on_report(void *user, const char *service, const Warren__Deploy__Report *report) {
+    deployer_report *r = report_of(user, service);
+    free(r->bytes);
+    r->bytes = NULL;
+    r->len = report != NULL ? warren__deploy__report__get_packed_size(report) : 0;
+    if (report != NULL) {
+        r->bytes = mem_alloc(r->len);
+        warren__deploy__report__pack(report, r->bytes);
+    }
+    r->is_new = true;
+    if (!r->is_asked) write_report(r);
+}
+
+bool deployer_orders_tick(agent_deployer *d) {
+    bool is_all = true;
+    for (deployer_report *r = d->reports; r != NULL; r = r->next) {
+        if (r->is_new && !r->is_asked) write_report(r);
+        is_all = is_all && !r->is_new && !r->is_asked;
+    }
+    return is_all;
+}
+
+// ---- orders
+
+static void take(agent_deployer *d, const char *service, const agent_mirror_pair *pair) {
+    Warren__Deploy__Order *order =
+        pair != NULL ? warren__deploy__order__unpack(NULL, pair->value.len, pair->value.data)
+                     : NULL;
+    if (pair != NULL && order == NULL) return; // of a later version: the one before stays
+    (void)agent_orders_take(d->orders, service, order);
+    if (order != NULL) warren__deploy__order__free_unpacked(order, NULL);
+}
+
+static void prefix_of(const agent_deployer *d, char out[STORE_KEY_LEN_MAX]) {
+    (void)snprintf(out, STORE_KEY_LEN_MAX, "deploy/order/%s/", d->host);
+}
+
+void deployer_orders_pair(agent_deployer *d, const agent_mirror_pair *pair, bool is_gone) {
+    char prefix[STORE_KEY_LEN_MAX], service[STORE_KEY_LEN_MAX + 1];
+    prefix_of(d, prefix);
+    if (d->host[0] != '\0' && deployer_key_rest(pair->key, prefix, service))
+        take(d, service, is_gone ? NULL : pair);
+}
+
+typedef struct reading {
+    agent_deployer *d;
+    const char *prefix;
+    char *services[ORDERED_MAX];
+    size_t count;
+} reading;
+
+static void read_one(const agent_mirror_pair *pair, void *user) {
+    reading *r = user;
+    char service[STORE_KEY_LEN_MAX + 1];
+    if (r->count == ORDERED_MAX || !deployer_key_rest(pair->key, r->prefix, service)) return;
+    take(r->d, service, pair);
+    r->services[r->count++] = mem_copy(service, strlen(service) + 1);
+}
+
+void deployer_orders_read(agent_deployer *d) {
+    char prefix[STORE_KEY_LEN_MAX];
+    reading *r = mem_alloc(sizeof *r);
+    if (d->host[0] != '\0') {
+        prefix_of(d, prefix);
+        r->d = d;
+        r->prefix = prefix;
+        agent_mirror_each(d->mirror, prefix, read_one, r);
+        agent_orders_only(d->orders, (const char *const *)r->services, r->count);
+    }
+    for (size_t i = 0; i < r->count; i++)
+        free(r->services[i]);
+    free(r);
+}
+
+void deployer_orders_begin(agent_deployer *d) {
+    d->orders = agent_orders_create(&(agent_orders_options){.loop = d->options.loop,
+                                                            .services = d->options.services,
+                                                            .dir = d->options.dir,
+                                                            .prepare = prepare,
+                                                            .spec = give_spec,
+                                                            .on_report = on_report,
+                                                            .user = d});
+}
+
+void deployer_orders_end(agent_deployer *d) {
+    for (deployer_prepare *p; (p = d->prepares) != NULL;) {
+        d->prepares = p->next;
+        agent_prepare_cancel(p->preparing);
+        free(p->project);
+        free(p);
+    }
+    agent_orders_destroy(d->orders);
+    d->orders = NULL;
+}
+
+void deployer_orders_close(agent_deployer *d) {
+    for (deployer_report *r; (r = d->reports) != NULL;) {
+        d->reports = r->next;
+        free(r->bytes);
+        free(r->service);
+        free(r);
+    }
+}
