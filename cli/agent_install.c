@@ -22,8 +22,8 @@ typedef struct outcome {
 
 static char *make_text(const cli_agent_install_options *options) {
     agent_successor_note(); // as this one was called, so that a link leads to what comes later
-    return cli_agent_unit_text(
-        &(cli_agent_unit){agent_successor_program(), options->is_user, options->store});
+    return cli_agent_unit_text(&(cli_agent_unit){agent_successor_program(), options->is_user,
+                                                 options->store, options->labels});
 }
 
 int cli_agent_install_print(const cli_agent_install_options *options) {

@@ -91,6 +91,7 @@ static bool print_service(FILE *out, const cli_agent_unit *unit) {
     print_quoted(out, "", unit->program);
     (void)fputs(" agent", out);
     if (unit->store != NULL) print_argument(out, " --store ", unit->store);
+    if (unit->labels != NULL) print_argument(out, " --label ", unit->labels);
     (void)fputs("\nExecReload=", out);
     print_quoted(out, "", unit->program);
     (void)fputs(" agent restart\n", out);

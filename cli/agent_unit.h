@@ -10,6 +10,7 @@ typedef struct cli_agent_unit {
     const char *program; // an absolute path
     bool is_user;        // a user's own, in that user's systemd
     const char *store;   // as after --store; NULL: it is not said
+    const char *labels;  // as after --label, likewise
 } cli_agent_unit;
 
 // Gives the text (free it): the agent gets those variables of this process that an agent reads.

@@ -21,7 +21,8 @@ typedef struct cli_command {
 extern const cli_command cli_init, cli_issuer, cli_token, cli_join, cli_leave, cli_hosts,
     cli_doctor, cli_run, cli_agent, cli_ps, cli_logs, cli_stop, cli_restart, cli_version, cli_call,
     cli_pub, cli_sub, cli_services, cli_bench, cli_reload, cli_inspect, cli_config, cli_up,
-    cli_down, cli_scale, cli_events, cli_secret, cli_bundle, cli_bundles;
+    cli_down, cli_scale, cli_events, cli_secret, cli_bundle, cli_bundles, cli_status, cli_rollback,
+    cli_promote, cli_abort, cli_releases, cli_drain, cli_undrain, cli_deploy, cli_store;
 
 // Exit codes (DESIGN.md 7).
 enum {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/deployer.h"
 #include "agent/keeper.h"
 #include "agent/store.h"
 #include "agent/successor.h"
@@ -17,8 +18,16 @@
 #include "cli/ephemeral.h"
 #include "io/paths.h"
 
-enum { OPTION_STORE, OPTION_STOP, OPTION_USER, OPTION_PRINT, OPTION_FORCE, OPTION_JSON };
-enum { END_TRIES = 500 };
+enum {
+    OPTION_STORE,
+    OPTION_LABEL,
+    OPTION_STOP,
+    OPTION_USER,
+    OPTION_PRINT,
+    OPTION_FORCE,
+    OPTION_JSON
+};
+enum { END_TRIES = 500, LABELS_LEN_MAX = 4096 };
 
 static const cli_option options[] = {
     {0, "store", "PLACE",
@@ -26,6 +35,10 @@ static const cli_option options[] = {
      "sqlite:/FILE "
      "(docs/store.md); "
      "kept in the state directory"},
+    {0, "label", "KEY=VALUE",
+     "by which services choose this host (docs/placement.md); as often as needed; kept in the "
+     "state "
+     "directory, until others are said (\"\": none)"},
     {0, "stop", NULL, "stop all services, then the agent that is running"},
     {0, "user", NULL, "(un)install: for this user's systemd, not the whole system's"},
     {0, "print", NULL, "install: print the unit, and do nothing"},
@@ -41,8 +54,10 @@ typedef enum word { WORD_NONE, WORD_RESTART, WORD_INSTALL, WORD_UNINSTALL } word
 static const char *const words[] = {"", "restart", "install", "uninstall"};
 
 typedef struct wish {
-    word word;         // what to do with the agent; WORD_NONE: be it
-    const char *store; // NULL: what is kept
+    word word;                   // what to do with the agent; WORD_NONE: be it
+    const char *store;           // NULL: what is kept
+    char labels[LABELS_LEN_MAX]; // "zone=a,disk=ssd"
+    bool has_labels;             // else: what is kept
     bool is_stop, is_user, is_print, is_forced, is_json;
 } wish;
 
@@ -110,9 +125,27 @@ static bool take_store(const char *text, wish *w) {
     return false;
 }
 
+static bool take_label(const char *text, wish *w) {
+    char why[AGENT_DEPLOYER_TEXT_MAX];
+    size_t len = strlen(w->labels);
+    w->has_labels = true;
+    if (text[0] == '\0') return true;
+    if (!agent_deployer_labels_parse(text, why)) {
+        cli_say("%s", why);
+        return false;
+    }
+    if (len + strlen(text) + 2 > sizeof w->labels) {
+        cli_say("these are too many labels: a host has at most %d", AGENT_DEPLOYER_LABELS_MAX);
+        return false;
+    }
+    (void)snprintf(w->labels + len, sizeof w->labels - len, "%s%s", len > 0 ? "," : "", text);
+    return true;
+}
+
 static bool take(const cli_args *args, int option, wish *w) {
     switch (option) {
     case OPTION_STORE: return take_store(args->value, w);
+    case OPTION_LABEL: return take_label(args->value, w);
     case OPTION_STOP: w->is_stop = true; return true;
     case OPTION_USER: w->is_user = true; return true;
     case OPTION_PRINT: w->is_print = true; return true;
@@ -126,8 +159,10 @@ static bool judge(const wish *w) {
     bool is_unit = w->word == WORD_INSTALL || w->word == WORD_UNINSTALL;
     if (w->is_stop && w->word != WORD_NONE)
         cli_say("--stop and `%s`: say one of them", words[w->word]);
-    else if (w->store != NULL && (w->is_stop || (w->word != WORD_NONE && w->word != WORD_INSTALL)))
-        cli_say("--store belongs to `warren agent` and `warren agent install`");
+    else if ((w->store != NULL || w->has_labels) &&
+             (w->is_stop || (w->word != WORD_NONE && w->word != WORD_INSTALL)))
+        cli_say("%s belongs to `warren agent` and `warren agent install`",
+                w->store != NULL ? "--store" : "--label");
     else if (w->is_user && !is_unit)
         cli_say("--user belongs to `warren agent install` and `uninstall`");
     else if (w->is_print && w->word != WORD_INSTALL)
@@ -143,31 +178,33 @@ static bool judge(const wish *w) {
     return false;
 }
 
-static int be_agent(const hidden *role, const char *store) {
+static int be_agent(const hidden *role, const wish *w) {
     char dir[MESH_PATHS_LEN_MAX], path[MESH_PATHS_LEN_MAX];
     int err = mesh_paths_socket(path);
     if (err == 0) err = mesh_paths_dir(dir);
     if (err != 0) return cli_client_explain(err);
     if (role != NULL) return role->main(dir);
-    return agent_run(&(agent_options){.dir = dir, .store = store, .ready_fd = -1});
+    return agent_run(&(agent_options){
+        .dir = dir, .store = w->store, .labels = w->has_labels ? w->labels : NULL, .ready_fd = -1});
 }
 
 static int obey(const wish *w) {
-    const cli_agent_install_options unit = {w->is_user, w->is_forced, w->is_json, w->store};
+    const cli_agent_install_options unit = {w->is_user, w->is_forced, w->is_json, w->store,
+                                            w->has_labels ? w->labels : NULL};
     switch (w->word) {
     case WORD_RESTART: return cli_agent_replace(w->is_forced, w->is_json);
     case WORD_INSTALL:
         return w->is_print ? cli_agent_install_print(&unit) : cli_agent_install(&unit);
     case WORD_UNINSTALL: return cli_agent_uninstall(&unit);
-    default: return be_agent(NULL, w->store);
+    default: return be_agent(NULL, w);
     }
 }
 
 static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_agent, .argc = argc, .argv = argv};
-    wish w = {0};
+    static wish w;
     const hidden *role = find_hidden(argc, argv);
-    if (role != NULL) return be_agent(role, NULL);
+    if (role != NULL) return be_agent(role, &w);
     for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
         if (!take(&args, arg, &w)) return CLI_USAGE;
@@ -178,7 +215,8 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_agent = {
     .name = "agent",
-    .usage = "[--store PLACE] [--stop | restart [--force] | install [--user] [--print] [--force] | "
+    .usage = "[--store PLACE] [--label KEY=VALUE] [--stop | restart [--force] | install [--user] "
+             "[--print] [--force] | "
              "uninstall [--user] [--force]] [--json]",
     .summary = "Runs the agent of this host in the foreground, until SIGTERM or Ctrl-C; `restart` "
                "replaces the one that runs by the program that is on disk now, and nodes run on; "

@@ -4,6 +4,8 @@
 #include "cli/apply.h"
 #include "cli/args.h"
 #include "cli/config_file.h"
+#include "cli/deploy_follow.h"
+#include "cli/deployed.h"
 #include "cli/json.h"
 #include "io/paths.h"
 
@@ -33,6 +35,31 @@ static int stop_all(cli_session *session, const char *name, bool is_json) {
     return exit_code;
 }
 
+// Of all hosts. False: it is not deployed.
+static bool take_down(cli_session *session, const char *name, bool is_json, int *out_exit_code) {
+    static const char *const prefixes[] = {"project/", "state/", "release/", NULL};
+    cli_deployed deployed = {0};
+    Warren__Agent__ChangeProject body = WARREN__AGENT__CHANGE_PROJECT__INIT;
+    *out_exit_code = cli_deployed_read(session, prefixes, true, &deployed);
+    bool is_it = *out_exit_code == CLI_DONE && cli_deployed_is_deployed(&deployed, name);
+    Warren__Deploy__Project *project = is_it ? cli_deployed_project(&deployed, name) : NULL;
+    Warren__Deploy__State *state = is_it ? cli_deployed_state(&deployed, name) : NULL;
+    Warren__Deploy__Release *release =
+        is_it ? cli_deployed_release(&deployed, name, cli_deployed_running(project, state)) : NULL;
+    body.project = (char *)(uintptr_t)name;
+    body.what = WARREN__AGENT__CHANGE_PROJECT__WHAT__DOWN;
+    if (is_it)
+        *out_exit_code = cli_deploy_change_it(
+            &(cli_deploy_change){.body = &body, .is_json = is_json, .waits = true});
+    if (is_it && *out_exit_code == CLI_DONE && release != NULL)
+        *out_exit_code = cli_deploy_await_gone(release->services, release->n_services);
+    if (project != NULL) warren__deploy__project__free_unpacked(project, NULL);
+    if (state != NULL) warren__deploy__state__free_unpacked(state, NULL);
+    if (release != NULL) warren__deploy__release__free_unpacked(release, NULL);
+    cli_deployed_deinit(&deployed);
+    return is_it || *out_exit_code != CLI_DONE;
+}
+
 static int down(const char *name, bool is_json) {
     cli_session *session = NULL;
     int err = cli_session_open(&session);
@@ -40,7 +67,9 @@ static int down(const char *name, bool is_json) {
     char dir[MESH_PATHS_LEN_MAX];
     if (err != 0 && (!is_none || (mesh_paths_dir(dir) == 0 && agent_keep_waits(dir))))
         return cli_client_explain(err);
-    int exit_code = stop_all(session, name, is_json);
+    int exit_code = CLI_DONE;
+    if (session == NULL || !take_down(session, name, is_json, &exit_code))
+        exit_code = stop_all(session, name, is_json);
     cli_session_close(session);
     return exit_code;
 }
@@ -76,7 +105,7 @@ static int run(int argc, char **argv) {
 const cli_command cli_down = {
     .name = "down",
     .usage = "[FILE] [--project NAME] [--json]",
-    .summary = "Stops all services of a project",
+    .summary = "Stops all services of a project; one that was deployed, on all hosts",
     .example = "  warren down                 # of the warren.config.mjs here\n"
                "  warren down --project shop  # also without its file\n",
     .options = options,

@@ -108,8 +108,8 @@ static void print(const events_command *command, json_t *event) {
                *text = json_string_value(json_object_get(event, "text"));
     char *shown = cli_clean_text(strdup(text != NULL ? text : ""));
     (void)printf("%s  %s", at != NULL ? at : "", shown);
-    if (by != NULL)
-        (void)printf("  (%s, pid %d)", by, (int)json_integer_value(json_object_get(event, "pid")));
+    json_int_t pid = json_integer_value(json_object_get(event, "pid"));
+    if (by != NULL && pid > 0) (void)printf("  (%s, pid %d)", by, (int)pid);
     (void)printf("\n");
     free(shown);
     json_decref(event);

@@ -5,6 +5,8 @@
 #include "agent/supervisor.h"
 #include "cli/args.h"
 #include "cli/client.h"
+#include "cli/deploy_follow.h"
+#include "cli/deployed.h"
 #include "cli/duration.h"
 #include "cli/json.h"
 #include "core/mem.h"
@@ -23,7 +25,6 @@ typedef struct scale_command {
     size_t count;
     bool is_json, waits;
     uint64_t drain_ms;
-    uint32_t instances; // that the service of the present question has
 } scale_command;
 
 // "api=4", "api=+2", "api=-1"
@@ -92,8 +93,43 @@ static int tell(cli_session *session, const scale_command *command, const char *
     return CLI_DONE;
 }
 
+// A service that was deployed has so many on all hosts together. It is taken out of the list.
+static int scale_deployed(scale_command *command, size_t i, char *project) {
+    Warren__Agent__Scale *scale = &command->scales[i];
+    Warren__Agent__ChangeProject body = WARREN__AGENT__CHANGE_PROJECT__INIT;
+    body.project = project;
+    body.what = WARREN__AGENT__CHANGE_PROJECT__WHAT__SCALE;
+    body.service = scale->target;
+    body.count = scale->count;
+    body.is_relative = scale->is_relative;
+    int exit_code = cli_deploy_change_it(
+        &(cli_deploy_change){.body = &body, .is_json = command->is_json, .waits = command->waits});
+    if (exit_code == CLI_DONE && command->waits)
+        exit_code = cli_deploy_await_gone(&scale->target, 1);
+    free(scale->target);
+    command->count--;
+    memmove(scale, scale + 1, (command->count - i) * sizeof *scale);
+    return exit_code;
+}
+
+static int scale_what_is_deployed(cli_session *session, scale_command *command) {
+    static const char *const prefixes[] = {"project/", "state/", "release/", NULL};
+    cli_deployed deployed = {0};
+    int exit_code = cli_deployed_read(session, prefixes, true, &deployed);
+    for (size_t i = 0; i < command->count && exit_code == CLI_DONE;) {
+        char *project = cli_deployed_project_of(&deployed, command->scales[i].target);
+        if (project != NULL)
+            exit_code = scale_deployed(command, i, project);
+        else
+            i++;
+        free(project);
+    }
+    cli_deployed_deinit(&deployed);
+    return exit_code;
+}
+
 static int scale_all(cli_session *session, scale_command *command) {
-    int exit_code = CLI_DONE;
+    int exit_code = scale_what_is_deployed(session, command);
     for (size_t i = 0; i < command->count && exit_code == CLI_DONE; i++) {
         command->scales[i].drain_ms = (uint32_t)command->drain_ms;
         CLI_REQUEST(request, SCALE, scale, &command->scales[i]);

@@ -2,6 +2,7 @@
 
 #include "cli/apply.h"
 #include "cli/args.h"
+#include "cli/deployed.h"
 #include "cli/duration.h"
 #include "cli/ephemeral.h"
 #include "cli/follow.h"
@@ -100,9 +101,26 @@ static void end_interrupted(const up_command *command, const cli_project *projec
     cli_session_close(session);
 }
 
+// A project that was deployed is not this host's alone.
+static int judge_deployed(cli_session *session, const cli_project *project) {
+    static const char *const prefixes[] = {"project/", "state/", NULL};
+    cli_deployed deployed = {0};
+    if (session == NULL) return CLI_DONE;
+    int exit_code = cli_deployed_read(session, prefixes, true, &deployed);
+    if (exit_code == CLI_DONE && cli_deployed_is_deployed(&deployed, project->name)) {
+        cli_say("%s is deployed: `warren deploy` changes it, on all its hosts, and `warren down "
+                "--project %s` ends it",
+                project->name, project->name);
+        exit_code = CLI_FAILED;
+    }
+    cli_deployed_deinit(&deployed);
+    return exit_code;
+}
+
 static int up(const up_command *command, cli_project *project) {
     cli_session *session;
     int exit_code = open_session(command->is_dry, &session);
+    if (exit_code == CLI_DONE) exit_code = judge_deployed(session, project);
     if (exit_code == CLI_DONE) exit_code = bring_up(command, session, project);
     if (exit_code == CLI_INTERRUPTED && !command->is_dry) end_interrupted(command, project);
     if (exit_code == CLI_DONE && !command->is_dry && !command->is_detached)

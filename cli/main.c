@@ -15,11 +15,13 @@
 #include "cli/streams.h"
 
 static const cli_command *const commands[] = {
-    &cli_run,    &cli_ps,      &cli_logs,     &cli_stop,   &cli_restart, &cli_agent,
-    &cli_init,   &cli_issuer,  &cli_token,    &cli_join,   &cli_leave,   &cli_hosts,
-    &cli_doctor, &cli_version, &cli_services, &cli_call,   &cli_pub,     &cli_sub,
-    &cli_bench,  &cli_reload,  &cli_inspect,  &cli_config, &cli_up,      &cli_down,
-    &cli_scale,  &cli_events,  &cli_secret,   &cli_bundle, &cli_bundles};
+    &cli_run,      &cli_ps,      &cli_logs,     &cli_stop,     &cli_restart, &cli_agent,
+    &cli_init,     &cli_issuer,  &cli_token,    &cli_join,     &cli_leave,   &cli_hosts,
+    &cli_doctor,   &cli_version, &cli_services, &cli_call,     &cli_pub,     &cli_sub,
+    &cli_bench,    &cli_reload,  &cli_inspect,  &cli_config,   &cli_up,      &cli_down,
+    &cli_scale,    &cli_events,  &cli_secret,   &cli_bundle,   &cli_bundles, &cli_status,
+    &cli_rollback, &cli_promote, &cli_abort,    &cli_releases, &cli_drain,   &cli_undrain,
+    &cli_store,    &cli_deploy};
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static void print_commands(FILE *out) {

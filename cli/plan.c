@@ -108,7 +108,7 @@ static void note_rules(json_t *keys, const Warren__Agent__Run *a, const Warren__
     note_if(keys, a->log_file_count != b->log_file_count, "logs.files");
 }
 
-static json_t *compare(const Warren__Agent__Run *a, const Warren__Agent__Run *b) {
+json_t *cli_plan_compare(const Warren__Agent__Run *a, const Warren__Agent__Run *b) {
     json_t *keys = json_array();
     note_if(keys, is_other_text(a->entry, b->entry), "entry");
     note_if(keys, is_other_list(a->args, a->n_args, b->args, b->n_args), "args");
@@ -143,7 +143,7 @@ static void plan_service(cli_plan *plan, cli_project_service *wanted) {
     step->from = step->to = wanted->run.instances;
     if (!is_there) return;
     step->from = now->instances;
-    step->keys = compare(now->run, &wanted->run);
+    step->keys = cli_plan_compare(now->run, &wanted->run);
     step->missing = now->missing; // in their order: the last ones may be no longer wanted
     while (step->missing_count < now->n_missing && now->missing[step->missing_count] < step->to)
         step->missing_count++;

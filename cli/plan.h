@@ -39,3 +39,5 @@ int cli_plan_make(cli_plan *out, cli_session *session, const char *name, cli_pro
 void cli_plan_deinit(cli_plan *plan);
 bool cli_plan_is_empty(const cli_plan *plan); // there is nothing to do
 void cli_plan_print(const cli_plan *plan, bool is_json);
+// Gives the settings that differ, as strings; variables as "env.NAME", for a value may be a secret.
+json_t *cli_plan_compare(const Warren__Agent__Run *a, const Warren__Agent__Run *b);

@@ -188,8 +188,9 @@ export class Sandbox {
     proc.stdin?.end()
     return await proc.ended
   }
+  agentArgs = []
   async agent(options) {
-    const agent = this.warren(['agent'], options)
+    const agent = this.warren(['agent', ...this.agentArgs], options)
     await agent.until(/listens on/)
     return agent
   }

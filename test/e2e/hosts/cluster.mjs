@@ -17,11 +17,13 @@ export class Cluster {
 
   // The first host forms the cluster; each of the others joins with a token of its own. `proxied`: each has a bad network
   // in front of it, host.proxy.
-  static async open(t, names, { proxied = false } = {}) {
+  // `prepare(net)`: before the first agent.
+  static async open(t, names, { proxied = false, prepare } = {}) {
     const cluster = new Cluster()
     t.after(() => cluster.#close())
     cluster.net = await Net.open(t, names)
     cluster.hosts = cluster.net.hosts
+    await prepare?.(cluster.net)
     if (proxied) for (const host of cluster.hosts) host.proxy = await putInFront(t, host)
     const [first, ...others] = cluster.hosts
     await cluster.done(first, 'init', '--name', first.name, '--advertise', `${first.address}:${PORT}`)
