@@ -203,7 +203,7 @@ static void next_wanted(agent_fetch *f, fetch_asker *a) {
 
 void agent_fetch_got(agent_fetch *f, uint64_t now_ms, uint32_t number, int err, mesh_bytes sealed) {
     fetch_asker *a = f->askers;
-    while (a != NULL && a->get != number)
+    while (a != NULL && (a->get == 0 || a->get != number))
         a = a->next;
     if (a == NULL) return; // its host is gone
     f->serve_at_ms = now_ms;

@@ -410,6 +410,11 @@ bool store_server_is_used_by(const store_server *s, const uint8_t id[STORE_SERVE
     return p != NULL && p->is_up;
 }
 
+size_t store_server_waiting(const store_server *s, const uint8_t id[STORE_SERVER_PEER_LEN]) {
+    const peer *p = find(s, id);
+    return p != NULL ? p->stream.out_len : 0;
+}
+
 // ---- sending, and time
 
 static void pump(peer *p) {

@@ -32,6 +32,8 @@ int store_server_receive(store_server *server, const uint8_t peer[STORE_SERVER_P
 // This store is not for others, a sentence, borrowed; NULL: it is. It begins as NULL.
 void store_server_refuse(store_server *server, const char *why);
 void store_server_gone(store_server *server, const uint8_t peer[STORE_SERVER_PEER_LEN]);
+// Bytes that wait for it.
+size_t store_server_waiting(const store_server *server, const uint8_t peer[STORE_SERVER_PEER_LEN]);
 bool store_server_is_used_by(const store_server *server, const uint8_t peer[STORE_SERVER_PEER_LEN]);
 void store_server_all_gone(store_server *server);
 // All links are gone, the store is about to be closed: nothing is asked of it any more. Then close
