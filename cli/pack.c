@@ -61,6 +61,12 @@ static int refuse(walk *w, const char *why) {
     return CLI_FAILED;
 }
 
+static int fail_ignore(walk *w, int err) {
+    cli_progress_end(&w->progress);
+    cli_say("cannot read %s%s: %s", w->path, w->ignore_name, strerror(err));
+    return CLI_FAILED;
+}
+
 // Every few files, or MiB.
 static int look(walk *w) {
     if (w->options->is_over == NULL || ++w->steps < LOOK_AFTER) return CLI_DONE;
@@ -70,20 +76,24 @@ static int look(walk *w) {
 
 // ---- what is left out
 
-static cli_ignore *read_ignore(walk *w, int dir_fd) {
+// What cannot be read is no reason to pack what it leaves out. A link is none of these files, as
+// git has it; `out` is NULL then, and when there is none.
+static int read_ignore(walk *w, int dir_fd, cli_ignore **out) {
     struct stat info;
+    *out = NULL;
     int fd = openat(dir_fd, w->ignore_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) return NULL; // git reads no links either
-    cli_ignore *ignore = NULL;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size <= IGNORE_LEN_MAX) {
+    if (fd < 0) return errno == ENOENT || errno == ELOOP ? CLI_DONE : fail_ignore(w, errno);
+    int err = fstat(fd, &info) != 0 ? errno : info.st_size > IGNORE_LEN_MAX ? EFBIG : 0;
+    if (err == 0 && S_ISREG(info.st_mode)) {
         size_t len = (size_t)info.st_size;
         uint8_t *text = mem_alloc(len);
         ssize_t got = pread(fd, text, len, 0);
-        if (got >= 0) ignore = cli_ignore_parse((mesh_bytes){text, (size_t)got});
+        if (got < 0) err = errno;
+        if (got >= 0) *out = cli_ignore_parse((mesh_bytes){text, (size_t)got});
         free(text);
     }
     close(fd);
-    return ignore;
+    return err == 0 ? CLI_DONE : fail_ignore(w, err);
 }
 
 // The nearest file that says something counts.
@@ -279,9 +289,9 @@ static int walk_level(walk *w, level *here) {
         close(here->fd);
         return fail(w, "read", err);
     }
-    if (asks) here->ignore = read_ignore(w, here->fd);
+    int err = asks ? read_ignore(w, here->fd, &here->ignore) : CLI_DONE;
     w->depth++;
-    int err = walk_names(w, here, dir);
+    if (err == CLI_DONE) err = walk_names(w, here, dir);
     w->depth--;
     cli_ignore_free(here->ignore);
     closedir(dir);
@@ -298,7 +308,11 @@ static int open_root(walk *w) {
         cli_say("cannot pack %s: %s", dir, strerror(errno));
         return errno == ENOENT || errno == ENOTDIR ? CLI_USAGE : CLI_FAILED;
     }
-    w->is_warrens = fstatat(w->pack->root_fd, ".warrenignore", &info, 0) == 0;
+    w->is_warrens = fstatat(w->pack->root_fd, ".warrenignore", &info, AT_SYMLINK_NOFOLLOW) == 0;
+    if (w->is_warrens && !S_ISREG(info.st_mode)) {
+        cli_say("%s/.warrenignore is no ordinary file: put the file itself there", dir);
+        return CLI_USAGE;
+    }
     w->ignore_name = w->is_warrens ? ".warrenignore" : ".gitignore";
     char state[MESH_PATHS_LEN_MAX];
     if (mesh_paths_dir(state) == 0) (void)stat(state, &w->state); // not there: nothing is it

@@ -250,8 +250,12 @@ static void on_committed(const agent_releases_result *result, void *user) {
     reply.kind_case = WARREN__AGENT__REPLY__KIND_COMMITTED;
     reply.committed = &committed;
     agent_client_send(client, &reply);
-    agent_events_add(&(agent_entry){.type = "release", .by = (pid_t)client->pid},
-                     "the release %s is on this host: %u files", result->id, result->file_count);
+    const agent_release *release = agent_releases_find(releases_of(client), result->id);
+    agent_events_add(&(agent_entry){.type = "bundle",
+                                    .project = release->record.project,
+                                    .by = (pid_t)client->pid},
+                     "the release %s of %s is on this host: %u files", result->id,
+                     release->record.project, result->file_count);
     collect(client, result->id, AGENT_RELEASES_BUDGET, NULL);
 }
 

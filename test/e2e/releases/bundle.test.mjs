@@ -30,6 +30,7 @@ test('what was packed lies there as it was, and the same again sends nothing', a
   const [listed, ...more] = await box.bundles()
   assert.deepEqual([listed.id, listed.project, listed.path, listed.files, more.length], [first.id, 'shop', first.path, 5, 0])
   assert.match((await box.ok(['bundles'])).stdout, new RegExp(`^${first.id} +shop `, 'm'))
+  assert.match((await box.ok(['events', 'shop'])).stdout, new RegExp(`the release ${first.id} of shop is on this host: 5 files`))
 })
 
 test('of one changed line only its chunk and the list are sent', async (t) => {
@@ -129,6 +130,16 @@ test('what cannot be in a release is named', async (t) => {
   fs.truncateSync(box.write('huge', ''), (1 << 30) + 1)
   assert.match(await box.refused(), /^warren: huge is larger than 1 GiB: leave it out/m)
   assert.match(await box.refused(['--project', 'all'], 2), /^warren: "all" cannot be the name of a project/m)
+})
+
+test('lines that cannot be read are no reason to pack what they leave out', async (t) => {
+  const box = await Sandbox.open(t)
+  box.write('lines', 'private\n')
+  fs.symlinkSync('lines', box.path('.warrenignore'))
+  assert.match(await box.refused(['--list'], 2), /^warren: \S+\.warrenignore is no ordinary file: put the file itself there$/m)
+  fs.unlinkSync(box.path('.warrenignore'))
+  fs.truncateSync(box.write('lib/.gitignore', ''), 2 << 20)
+  assert.match(await box.refused(['--list']), /^warren: cannot read lib\/\.gitignore: File too large$/m)
 })
 
 test('the directory of the agent is not in it', async (t) => {
