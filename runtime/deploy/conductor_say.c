@@ -5,7 +5,11 @@
 
 #include "core/mem.h"
 
-enum { UNPLACED_LEN_MAX = 200 };
+enum {
+    UNPLACED_LEN_MAX = 200,
+    SERVICE_LEN = 32, // of what is told of one, without its texts
+    SERVICES_LEN_MAX = DEPLOY_VALUE_LEN_MAX - DEPLOY_LINES_LEN_MAX - 2 * DEPLOY_WHY_LEN_MAX,
+};
 
 static void count_slot(conductor_view *v, conductor_service *s, const conductor_slot *slot,
                        Warren__Deploy__ServiceState *out) {
@@ -41,6 +45,18 @@ static bool is_told_of(const conductor_service *s, const conductor_project *p) {
            (s->release != 0 || s->slot_count > 0 || s->order_count > 0);
 }
 
+// As far as the record can hold it: first the texts are left out, then services.
+static void add_service(conductor_view *v, conductor_service *s, Warren__Deploy__State *out,
+                        size_t *room) {
+    size_t len = SERVICE_LEN + strlen(s->name);
+    if (len > *room) return;
+    Warren__Deploy__ServiceState *service = say_service(v, s);
+    *room -= len;
+    if (strlen(service->unplaced) > *room / 2) service->unplaced[0] = '\0';
+    *room -= strlen(service->unplaced);
+    out->services[out->n_services++] = service;
+}
+
 void conductor_say(conductor_view *v, conductor_project *p, Warren__Deploy__State *out) {
     warren__deploy__state__init(out);
     out->deployment = p->deployment;
@@ -51,9 +67,9 @@ void conductor_say(conductor_view *v, conductor_project *p, Warren__Deploy__Stat
     out->why = p->why;
     out->last_lines = (ProtobufCBinaryData){p->last_lines_len, p->last_lines};
     out->services = mem_alloc(v->service_count * sizeof(Warren__Deploy__ServiceState *));
+    size_t room = SERVICES_LEN_MAX;
     for (size_t i = 0; i < v->service_count; i++)
-        if (is_told_of(&v->services[i], p))
-            out->services[out->n_services++] = say_service(v, &v->services[i]);
+        if (is_told_of(&v->services[i], p)) add_service(v, &v->services[i], out, &room);
 }
 
 void conductor_say_deinit(Warren__Deploy__State *state) {

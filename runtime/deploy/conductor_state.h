@@ -237,7 +237,7 @@ typedef struct conductor_world { // all that it borrows
     uint64_t hash;
 } conductor_world;
 
-enum { CONDUCTOR_SLOT_LEN = 32, CONDUCTOR_PLACED_LEN_MAX = DEPLOY_VALUE_LEN_MAX - 1024 };
+enum { CONDUCTOR_SLOT_LEN = 36, CONDUCTOR_PLACED_LEN_MAX = DEPLOY_VALUE_LEN_MAX - 1024 };
 // With what is being prepared instead of what runs; or as it is.
 void conductor_world_init(conductor_world *w, conductor_view *v, bool is_prospect);
 void conductor_world_deinit(conductor_world *w);

@@ -226,6 +226,33 @@ TEST(a_thousand_instances_fit_in_their_record) {
     kit_close();
 }
 
+TEST(the_state_of_a_thousand_services_fits_in_its_record) {
+    kit_open();
+    kit_release(1, 1, NULL, 0);
+    kit_want(1, (kit_wish){.release = 1});
+    kit_settle();
+    for (uint32_t i = 0; i < 1000; i++) {
+        char name[DEPLOY_NAME_MAX];
+        Warren__Agent__Run run = WARREN__AGENT__RUN__INIT;
+        Warren__Deploy__Spec spec = WARREN__DEPLOY__SPEC__INIT;
+        Warren__Deploy__Placed placed = WARREN__DEPLOY__PLACED__INIT;
+        (void)snprintf(name, sizeof name, "a-service-with-a-name-as-long-as-it-may-be-for-%016u",
+                       i);
+        spec.run = &run;
+        spec.count = 1; // and there is no host
+        placed.project = (char *)"p";
+        placed.release = 1;
+        kit_put(DEPLOY_RECORD_SPEC, "p", 1, name, &spec.base);
+        kit_put(DEPLOY_RECORD_PLACED, name, 0, "", &placed.base);
+    }
+    const deploy_transaction *t = kit_turn();
+    EXPECT_BYTES("deploy/state/p", t->ops[0].key);
+    EXPECT_TRUE(t->ops[0].value.len <= DEPLOY_VALUE_LEN_MAX);
+    EXPECT_TRUE(t->ops[0].value.len > DEPLOY_VALUE_LEN_MAX / 2);
+    kit_answer(true);
+    kit_close();
+}
+
 TEST(a_service_whose_record_cannot_be_read_stays_as_it_is) {
     open_running((kit_service){.name = "api", .count = 2});
     deploy_conductor *c = deploy_conductor_create();
