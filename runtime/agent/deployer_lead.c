@@ -114,8 +114,10 @@ static void on_committed(const store_answer *answer, void *user) {
 
 static void commit(agent_deployer *d, const deploy_transaction *t) {
     store_op ops[DEPLOY_OPS_MAX];
-    store_compare compare = {
-        .key = mesh_bytes_text(LEADER), .kind = STORE_CREATED, .revision = d->token};
+    store_compare compares[1 + DEPLOY_ABSENT_MAX] = {
+        {.key = mesh_bytes_text(LEADER), .kind = STORE_CREATED, .revision = d->token}};
+    for (size_t i = 0; i < t->absent_count; i++)
+        compares[1 + i] = (store_compare){.key = t->absent[i], .kind = STORE_CREATED};
     for (size_t i = 0; i < t->op_count; i++)
         ops[i] = (store_op){.kind = t->ops[i].is_delete ? STORE_DELETE : STORE_PUT,
                             .key = t->ops[i].key,
@@ -123,8 +125,10 @@ static void commit(agent_deployer *d, const deploy_transaction *t) {
     d->is_commit_open = true;
     d->commit_token = d->token;
     store_commit(d->db,
-                 &(store_transaction){
-                     .compares = &compare, .compare_count = 1, .ops = ops, .op_count = t->op_count},
+                 &(store_transaction){.compares = compares,
+                                      .compare_count = 1 + t->absent_count,
+                                      .ops = ops,
+                                      .op_count = t->op_count},
                  on_committed, d);
 }
 
