@@ -20,6 +20,7 @@
 #include "agent/leases.h"
 #include "agent/place.h"
 #include "agent/place_watch.h"
+#include "agent/releases_running.h"
 #include "agent/replacing.h"
 #include "agent/say.h"
 #include "agent/services.h"
@@ -313,6 +314,11 @@ static bool sign_release(void *user, deploy_signer *out) {
     return true;
 }
 
+static void keep_running(void *user) {
+    const agent *a = user;
+    agent_releases_keep_running(a->releases, a->services, a->options->dir);
+}
+
 static void on_leave_cluster(void *user) {
     agent *a = user;
     a->cluster_trouble[0] = '\0';
@@ -449,7 +455,7 @@ static int open_all(agent *a, int listen_fd) {
     a->leases = make_leases(a);
     make_keys(a);
     a->releases = agent_releases_create(
-        &(agent_releases_options){&a->loop, a->options->dir, sign_release, a});
+        &(agent_releases_options){&a->loop, a->options->dir, sign_release, a, keep_running});
     a->fetching = agent_fetching_create(&a->loop, a->releases);
     if (!a->options->is_ephemeral) adopt(a);
     on_child(&a->child, SIGCHLD); // those of the program whose place this one took

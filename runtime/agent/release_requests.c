@@ -196,40 +196,6 @@ void agent_client_forget_upload(agent_client *client) {
 
 // ---- its name
 
-// Which releases run, by where their programs are; and one more.
-typedef struct running {
-    const char *dir;
-    char (*ids)[DEPLOY_ID_MAX];
-    size_t count, cap;
-} running;
-
-static void add_running(running *all, const char *id) {
-    all->ids = mem_grow(all->ids, DEPLOY_ID_MAX, all->count + 1, &all->cap);
-    (void)snprintf(all->ids[all->count++], DEPLOY_ID_MAX, "%s", id);
-}
-
-static void on_node(const Warren__Agent__NodeInfo *info, void *user) {
-    running *all = user;
-    char id[DEPLOY_ID_MAX], head[AGENT_RELEASES_PATH_MAX];
-    int len = snprintf(head, sizeof head, "%s/releases/", all->dir);
-    if (strncmp(info->entry, head, (size_t)len) != 0) return;
-    (void)snprintf(id, sizeof id, "%s", info->entry + len); // cut where it ends
-    if (deploy_bundle_is_id(id)) add_running(all, id);
-}
-
-static void collect(agent_client *client, const char *id, uint64_t budget, agent_releases_cb cb) {
-    running all = {.dir = client->clients->options.dir};
-    agent_services_each(client->clients->options.services, on_node, &all);
-    if (id != NULL) add_running(&all, id);
-    const char **ids = mem_alloc(all.count * sizeof(void *));
-    for (size_t i = 0; i < all.count; i++)
-        ids[i] = all.ids[i];
-    agent_releases_keep(releases_of(client), "running", ids, all.count);
-    agent_releases_collect(releases_of(client), budget, cb, cb != NULL ? client : NULL);
-    free(ids);
-    free(all.ids);
-}
-
 static void on_committed(const agent_releases_result *result, void *user) {
     agent_client *client = user;
     client->upload->questions--;
@@ -256,7 +222,9 @@ static void on_committed(const agent_releases_result *result, void *user) {
                                     .by = (pid_t)client->pid},
                      "the release %s of %s is on this host: %u files", result->id,
                      release->record.project, result->file_count);
-    collect(client, result->id, AGENT_RELEASES_BUDGET, NULL);
+    const char *id = result->id;
+    agent_releases_keep(releases_of(client), "newest", &id, 1);
+    agent_releases_collect(releases_of(client), AGENT_RELEASES_BUDGET, NULL, NULL);
 }
 
 static void commit(agent_client *client, const Warren__Agent__Commit *body) {
@@ -340,6 +308,12 @@ static void on_collected(const agent_releases_result *result, void *user) {
     agent_client_send(client, &reply);
 }
 
+// By hand: also the one that came last goes, when nothing runs it.
+static void collect(agent_client *client, uint64_t budget) {
+    agent_releases_keep(releases_of(client), "newest", NULL, 0);
+    agent_releases_collect(releases_of(client), budget, on_collected, client);
+}
+
 bool agent_client_handle_releases(agent_client *client, const Warren__Agent__Request *request) {
     switch (request->kind_case) {
     case WARREN__AGENT__REQUEST__KIND_OFFER: offer(client, request->offer); return true;
@@ -347,7 +321,7 @@ bool agent_client_handle_releases(agent_client *client, const Warren__Agent__Req
     case WARREN__AGENT__REQUEST__KIND_COMMIT: commit(client, request->commit); return true;
     case WARREN__AGENT__REQUEST__KIND_LIST_RELEASES: list(client); return true;
     case WARREN__AGENT__REQUEST__KIND_COLLECT_RELEASES:
-        if (may_ask(client)) collect(client, NULL, request->collect_releases->budget, on_collected);
+        if (may_ask(client)) collect(client, request->collect_releases->budget);
         return true;
     default: return false;
     }

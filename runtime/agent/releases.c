@@ -410,6 +410,7 @@ static void on_collected(release_job *job) {
 // What is under way while this is asked is on the list only later: nothing of it is touched.
 void agent_releases_collect(agent_releases *r, uint64_t budget, agent_releases_cb cb, void *user) {
     release_job *job = make(r, releases_collect, cb, user);
+    if (r->options.on_collect != NULL) r->options.on_collect(r->options.user);
     job->finish = on_collected;
     job->budget = budget;
     job->is_held = r->holds > 0 || r->first != NULL || r->beside != NULL;

@@ -36,6 +36,7 @@ typedef struct agent_releases_options {
     // Who signs what command lines bring; called in agent_releases_commit. False: nobody can now.
     bool (*signer)(void *user, deploy_signer *out);
     void *user;
+    void (*on_collect)(void *user); // before each agent_releases_collect: keep what runs; or NULL
 } agent_releases_options;
 
 // Reads what is there (it blocks for so long), and begins to clear up what a killed agent has left.

@@ -176,8 +176,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     agent_services_options of_services = {
         .loop = &loop, .dir = dir, .host = "host", .seed = 1, .on_changed = on_nothing};
     agent_services *services = agent_services_create(&of_services);
-    agent_releases *releases =
-        agent_releases_create(&(agent_releases_options){&loop, dir, nobody_signs, NULL});
+    agent_releases *releases = agent_releases_create(
+        &(agent_releases_options){.loop = &loop, .dir = dir, .signer = nobody_signs});
     agent_store *store;
     char text[AGENT_VAULT_TEXT_MAX];
     CHECK(agent_store_create(&loop, dir, NULL, &store, text) == 0);

@@ -124,7 +124,8 @@ static void begin(void) {
         (void)snprintf(h->name, sizeof h->name, "h%d", i % 10);
         (void)snprintf(h->dir, sizeof h->dir, "/tmp/prepare-test.XXXXXX");
         EXPECT_TRUE(mkdtemp(h->dir) != NULL);
-        h->releases = agent_releases_create(&(agent_releases_options){&loop, h->dir, on_sign, h});
+        h->releases = agent_releases_create(
+            &(agent_releases_options){.loop = &loop, .dir = h->dir, .signer = on_sign, .user = h});
         h->fetching = agent_fetching_create(&loop, h->releases);
         attach(h);
     }

@@ -36,7 +36,8 @@ static bool on_sign(void *user, deploy_signer *out) {
 
 static void begin(host *h) {
     uv_loop_init(&h->loop);
-    h->releases = agent_releases_create(&(agent_releases_options){&h->loop, h->dir, on_sign, h});
+    h->releases = agent_releases_create(
+        &(agent_releases_options){.loop = &h->loop, .dir = h->dir, .signer = on_sign, .user = h});
 }
 
 static void end(host *h) {
