@@ -7,6 +7,8 @@
 enum {
     PIECES_PER_TURN = 16,
     ALL_QUEUED_MAX = 1 << 20, // bytes on the way to all
+    WINDOW_MIN = 64 << 10,    // to one, at first and on a slow line
+    SLOW_MS = 200,            // that the line took no piece
     BLOCKED_MS = 3,           // until lines that are full are looked at again
 };
 
@@ -156,6 +158,7 @@ static fetch_asker *find_or_add(agent_fetch *f, const uint8_t *host_id) {
     if (a != NULL || f->asker_count == AGENT_FETCH_ASKERS_MAX) return a;
     a = mem_alloc(sizeof *a);
     memcpy(a->host_id, host_id, MESH_ID_LEN);
+    a->window = WINDOW_MIN;
     f->asker_count++;
     add_last(f, a);
     return a;
@@ -225,12 +228,27 @@ static void load(agent_fetch *f) {
     }
 }
 
+// What else is said on a link waits behind what is on the way: so little of it where that takes
+// long, and more where the line would be idle.
+static void judge_line(fetch_asker *a, size_t queued, uint64_t now_ms) {
+    bool is_slow = a->full_since_ms != 0 && now_ms >= a->full_since_ms + SLOW_MS;
+    if (queued == 0 && a->sent > 0 && a->window < AGENT_FETCH_QUEUE_MAX) a->window *= 2;
+    if (is_slow && a->window > WINDOW_MIN) a->window /= 2;
+    if (is_slow) a->full_since_ms = now_ms;
+}
+
 // The more there are, the less is on the way to each: their links may share one slow line.
-static bool is_full(const agent_fetch *f, const fetch_asker *a) {
+static bool is_full(const agent_fetch *f, fetch_asker *a, uint64_t now_ms) {
     size_t queued = f->net.queued(f->net.user, a->host_id);
     size_t most = ALL_QUEUED_MAX / f->asker_count;
-    if (most > AGENT_FETCH_QUEUE_MAX) most = AGENT_FETCH_QUEUE_MAX;
-    return queued + AGENT_FETCH_PIECE_MAX > most;
+    judge_line(a, queued, now_ms);
+    if (most > a->window) most = a->window;
+    bool is_it = queued + AGENT_FETCH_PIECE_MAX > most;
+    if (!is_it)
+        a->full_since_ms = 0;
+    else if (a->full_since_ms == 0)
+        a->full_since_ms = now_ms;
+    return is_it;
 }
 
 static void send_piece(agent_fetch *f, fetch_asker *a) {
@@ -246,12 +264,12 @@ static void send_piece(agent_fetch *f, fetch_asker *a) {
 }
 
 // A piece of each that can take one; how many were sent.
-static size_t send_round(agent_fetch *f) {
+static size_t send_round(agent_fetch *f, uint64_t now_ms) {
     size_t sent = 0;
     for (fetch_asker *a = f->askers, *next; a != NULL; a = next) {
         next = a->next;
         if (a->chunk == NULL) continue;
-        if (!a->is_stopped && is_full(f, a)) continue;
+        if (!a->is_stopped && is_full(f, a, now_ms)) continue;
         if (!a->is_stopped) {
             send_piece(f, a);
             sent++;
@@ -283,7 +301,7 @@ void fetch_serve(agent_fetch *f, uint64_t now_ms) {
     if (!f->is_attached) return;
     while (sent < PIECES_PER_TURN && round > 0) {
         load(f);
-        sent += round = send_round(f);
+        sent += round = send_round(f, now_ms);
     }
     load(f);
     forget_idle(f);

@@ -96,7 +96,9 @@ typedef struct fetch_asker { // a host that is given to
     uint32_t get; // the number under which it is loaded; 0: it is not
     uint8_t *chunk;
     uint32_t len, sent;
-    bool is_stopped; // the first is not wanted any more
+    size_t window;          // bytes that may be on the way to it
+    uint64_t full_since_ms; // 0: not full
+    bool is_stopped;        // the first is not wanted any more
 } fetch_asker;
 
 typedef struct fetch_question { // which of these are here?

@@ -11,7 +11,8 @@ enum {
     STORE_WIRE_PAIRS_LEN_MAX = 2 << 20,           // of a reply: their keys and values
     STORE_WIRE_MEMORY_MAX = 8 << 20,              // of a message that was read
     STORE_WIRE_PIECE_MAX = 32 << 10,              // with its first byte
-    STORE_WIRE_QUEUED_MAX = 256 << 10,            // on the way to the other end: no piece is added
+    STORE_WIRE_QUEUED_MAX = 512 << 10, // on the way, whatever it is: no piece is added. More than
+    // what chunks of releases fill (AGENT_FETCH_QUEUE_MAX): a lease does not wait for these
 };
 
 // NULL: it cannot be read, or is over a bound. Free it with the same budget.
