@@ -84,6 +84,10 @@ void agent_client_handle_logs(agent_client *client, const Warren__Agent__Logs *b
 void agent_client_reload(agent_client *client, Warren__Agent__Reload *body); // takes its run
 
 // project_requests.c
+// One that was deployed would be brought back to what is ordered (0: any is): says so. `way`: the
+// command that does it instead; NULL: the one that ends its project.
+bool agent_client_refuses(agent_client *client, uint32_t service_id, const char *what,
+                          const char *way);
 void agent_client_scale(agent_client *client, const Warren__Agent__Scale *body);
 void agent_client_describe(agent_client *client);
 

@@ -110,6 +110,9 @@ void agent_client_reload(agent_client *client, Warren__Agent__Reload *body) {
         agent_client_say_error(client, 2, "only a whole service can be changed");
         return;
     }
+    if (err == 0 && body->run != NULL &&
+        agent_client_refuses(client, request.service_id, "changed", "warren deploy"))
+        return;
     if (err == 0) {
         request.run = body->run;
         body->run = NULL;

@@ -336,9 +336,11 @@ static void stop(agent_client *client, const Warren__Agent__Stop *body) {
         agent_client_say_error(client, refusal.exit_code, refusal.text);
         return;
     }
+    bool is_over = service_id != 0 && agent_services_is_over(services, service_id, instance);
+    if (!is_over && agent_client_refuses(client, service_id, "stopped", NULL)) return;
     if (service_id == 0) {
         agent_services_each_running(services, stop_one, client);
-    } else if (!agent_services_is_over(services, service_id, instance)) {
+    } else if (!is_over) {
         client->stops_open++;
         agent_client_add_watch(client, STOPPER, service_id, instance);
     } else if (agent_services_is_over(services, service_id, AGENT_INSTANCE_ALL)) {

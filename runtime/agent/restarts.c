@@ -16,6 +16,19 @@ void agent_service_revive(agent_service *service) {
     agent_kept_service(service);
 }
 
+// Of one that was deployed, what the orders say is stopped stays so.
+static void restart(agent_service *service, uint32_t instance) {
+    agent_services *s = service->services;
+    if (service->program->run->release == 0) {
+        agent_supervisor_restart(s->supervisor, uv_now(s->loop), service->id, instance);
+        return;
+    }
+    for (uint32_t i = 0; i < service->instances; i++)
+        if ((instance == AGENT_INSTANCE_ALL || instance == i) &&
+            !service->slots[i].is_stopped_by_hand)
+            agent_supervisor_restart(s->supervisor, uv_now(s->loop), service->id, i);
+}
+
 int agent_services_restart(agent_services *s, uint32_t service_id, uint32_t instance,
                            agent_refusal *refusal) {
     if (s->is_closed) {
@@ -32,7 +45,7 @@ int agent_services_restart(agent_services *s, uint32_t service_id, uint32_t inst
     }
     for (agent_service *service = s->first; service != NULL; service = service->next) {
         if (service_id != 0 && service->id != service_id) continue;
-        agent_supervisor_restart(s->supervisor, uv_now(s->loop), service->id, instance);
+        restart(service, instance);
         bool is_over = agent_supervisor_is_over(s->supervisor, service->id, AGENT_INSTANCE_ALL);
         if (service->is_over && !is_over) agent_service_revive(service);
     }

@@ -57,6 +57,14 @@ bool agent_service_is_missing(const agent_service *service, uint32_t instance) {
             agent_supervisor_is_over(service->services->supervisor, service->id, instance));
 }
 
+const Warren__Agent__Run *agent_services_deployed(const agent_services *s, uint32_t service_id) {
+    for (const agent_service *service = s->first; service != NULL; service = service->next) {
+        bool is_meant = service_id != 0 ? service->id == service_id : !service->is_over;
+        if (is_meant && service->program->run->release != 0) return service->program->run;
+    }
+    return NULL;
+}
+
 // ---- watches
 
 void agent_services_watch(agent_services *s, agent_watch *watch) {

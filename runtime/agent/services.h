@@ -55,6 +55,10 @@ int agent_services_run(agent_services *services, Warren__Agent__Run *run, int st
 bool agent_services_limits(const agent_services *services, uint32_t service_id,
                            Warren__Agent__Limits *out);
 const char *agent_services_name(const agent_services *services, uint32_t service_id);
+// What this service runs, or any that does (0), when it does so by orders (orders.h); NULL: it does
+// not. Borrowed.
+const Warren__Agent__Run *agent_services_deployed(const agent_services *services,
+                                                  uint32_t service_id);
 // For the events (events.h): "NAME WHAT" of this service, or of each that runs (0).
 void agent_services_record_all(const agent_services *services, uint32_t service_id,
                                const char *type, pid_t by, const char *what);

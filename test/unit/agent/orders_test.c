@@ -3,12 +3,18 @@
 #include "agent/orders.h"
 
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/keep.h"
+#include "agent/keeper.h"
+#include "agent/kept.h"
 #include "agent/service.h"
 #include "core/mem.h"
 #include "test.h"
@@ -100,6 +106,8 @@ static void spec(void *user, const char *project, uint64_t number, const char *s
     Warren__Deploy__Spec out = WARREN__DEPLOY__SPEC__INIT;
     Warren__Agent__Run run = WARREN__AGENT__RUN__INIT;
     char *env[] = {"PATH=/usr/bin:/bin"};
+    Warren__Agent__Budget no_restarts = WARREN__AGENT__BUDGET__INIT;
+    no_restarts.seconds = 60;
     (void)user;
     spec_count++;
     run.entry = "./app.js";
@@ -109,6 +117,7 @@ static void spec(void *user, const char *project, uint64_t number, const char *s
     run.ready = WARREN__AGENT__RUN__READY__MESSAGE;
     run.start_timeout_ms = 60000;
     run.grace_ms = 5000;
+    run.budget = number == 7 ? &no_restarts : NULL;
     out.run = &run;
     agent_orders_spec(orders, project, number, service, spec_trouble == NULL ? &out : NULL,
                       spec_trouble);
@@ -167,6 +176,7 @@ static void tear_down(void) {
     char command[64];
     agent_orders_destroy(orders);
     agent_services_destroy(services);
+    agent_keep_quit(); // it is there in one test
     uv_close((uv_handle_t *)&watchdog, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     EXPECT_OK(uv_loop_close(&loop));
@@ -357,7 +367,7 @@ TEST(one_that_cannot_start_is_given_up_and_started_by_a_larger_attempt) {
     want("7.1");
     until("7S");
     until("7F");
-    EXPECT_TEXT("api.0 has failed (exit code 3 within 1 s of its first start)", told.why);
+    EXPECT_OK(strncmp(told.why, "api.0 has failed (exit code 3", 29));
     EXPECT_TEXT("no database\n", told.lines);
     want("7.1"); // said again it is the same
     want("5.2");
@@ -487,5 +497,87 @@ TEST(an_order_beyond_its_limits_changes_nothing) {
     EXPECT_TRUE(agent_orders_take(orders, "../api", &wrong) < 0);
     want("5.1 5.1");
     until("5r 5r");
+    tear_down();
+}
+
+// ---- an agent that is killed
+
+static const char place_name[] = "WARREN_DIR";
+
+// With what the agent before it has left, as agent.c begins.
+static void open_adopting(void) {
+    agent_adoption *adoption = agent_adoption_create();
+    EXPECT_OK(setenv(place_name, state_dir, true)); // for the keeper
+    open_services();
+    EXPECT_OK(agent_keep_open(&loop, state_dir, agent_adoption_take, adoption));
+    agent_services_adopt(services, adoption);
+    agent_adoption_destroy(adoption);
+    open_orders();
+}
+
+// In a process of its own, until it is killed: two instances with two releases.
+static void be_first_agent(const char *place) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)snprintf(dir, sizeof dir, "%s", place);
+    (void)snprintf(state_dir, sizeof state_dir, "%s/state", dir);
+    uv_loop_init(&loop);
+    open_adopting();
+    want("5.1 5.1");
+    until("5r 5r");
+    want("5.1 6.2");
+    until("5r 6r");
+    until_settled();
+    while (!agent_keep_is_flushed())
+        turn();
+    write_file(5, "ready", "");
+    for (;;)
+        turn();
+}
+
+// This program is its own keeper and first agent, too.
+__attribute__((constructor)) static void be_another(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[2], AGENT_KEEPER_WORD) == 0)
+        exit(agent_keeper_main(getenv(place_name)));
+    if (argc == 3 && strcmp(argv[1], "--first-agent") == 0) be_first_agent(argv[2]);
+}
+
+static void run_first_agent(void) {
+    char program[] = "/proc/self/exe", ready[256];
+    char *argv[] = {program, "--first-agent", dir, NULL};
+    pid_t pid;
+    path_of(5, "ready", ready);
+    EXPECT_OK(posix_spawn(&pid, program, NULL, NULL, argv, environ));
+    while (access(ready, F_OK) != 0) {
+        EXPECT_FALSE(is_late);
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    EXPECT_OK(kill(pid, SIGKILL));
+    EXPECT_EQ(pid, waitpid(pid, NULL, 0));
+}
+
+TEST(the_next_agent_starts_nothing_again_and_knows_what_each_instance_runs) {
+    char path[128], text[512] = "";
+    set_up();
+    agent_orders_destroy(orders);
+    agent_services_destroy(services);
+    run_first_agent();
+    EXPECT_EQ(3, count_starts());
+    open_adopting();
+    agent_orders_cut_off(orders, false);
+    want("5.1 6.2");
+    until("5r 6r");
+    EXPECT_EQ(3, count_starts());
+    EXPECT_EQ(0, prepare_count);
+    EXPECT_OK(kill(pid_of(1), SIGKILL));
+    until_starts(4);
+    (void)snprintf(path, sizeof path, "%s/starts", dir);
+    FILE *file = fopen(path, "r");
+    for (int i = 0; i < 4; i++)
+        EXPECT_TRUE(fgets(text, sizeof text, file) != NULL);
+    fclose(file);
+    EXPECT_OK(strncmp(text, "6 ", 2));
+    want("5.1 6.3"); // begun anew: by the number that it was brought by
+    until_starts(5);
+    until("5r 6r");
     tear_down();
 }

@@ -78,12 +78,15 @@ TEST(more_are_begun_beside_what_runs_and_holes_are_filled) {
 TEST(more_of_what_cannot_start_go_back_to_as_many_as_there_were) {
     open_running((kit_service){.name = "api", .count = 1});
     uint32_t attempt = kit_attempt("a", "api", 0);
-    kit_fate("b", 1, WARREN__DEPLOY__PRESENT__STATE__FAILED);
-    kit_want(2, (kit_wish){.release = 1, .scaled = "api", .instances = 3});
+    kit_want(2, (kit_wish){.release = 1, .scaled = "api", .instances = 2});
     kit_settle();
-    EXPECT_TEXT("returned 1>1 api 1/1/1", kit_state());
+    kit_host("c", 1000);
+    kit_fate("c", 1, WARREN__DEPLOY__PRESENT__STATE__FAILED);
+    kit_want(3, (kit_wish){.release = 1, .scaled = "api", .instances = 5});
+    kit_settle();
+    EXPECT_TEXT("returned 1>1 api 2/2/2", kit_state());
     EXPECT_EQ(attempt, kit_attempt("a", "api", 0));
-    EXPECT_TEXT("none", kit_order("b", "api"));
+    EXPECT_TEXT("none", kit_order("c", "api"));
     kit_close();
 }
 

@@ -264,7 +264,11 @@ TEST(a_service_that_is_no_longer_there_is_stopped_at_the_end) {
 
 TEST(release_0_takes_everything_away) {
     open_running();
+    kit_mute("b", true);
     deploy(2, 0);
+    kit_settle();
+    EXPECT_TEXT("rolling 1>0 api 0/0/0", kit_state()); // nobody knows whether it has ended there
+    kit_mute("b", false);
     kit_settle();
     EXPECT_TEXT("done 1>0", kit_state());
     EXPECT_EQ(0, kit_count(DEPLOY_RECORD_ORDER) + kit_count(DEPLOY_RECORD_PLACED) +
