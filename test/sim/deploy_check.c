@@ -5,7 +5,7 @@
 // D4 what serves does not become less than is wanted, but for `parallel` of them, without a fault
 // D5 versions of an order grow, and an attempt has one release
 // D6 a deployment ends, and what runs then is what its State says
-// D7 what is settled is written no more
+// D7 what is settled is written no more, and nobody turns without a reason
 // D8 transactions keep their bounds (deploy_leader.c)
 #include <inttypes.h>
 #include <stdio.h>

@@ -189,7 +189,11 @@ static void turn(sim_world *w, sim_leader *l) {
     if (sim_is_bug(w, SIM_BUG_WAKE_FORGOTTEN)) now_ms = w->bug_at_ms;
     if (sim_is_bug(w, SIM_BUG_CHATTER))
         deploy_conductor_delete(l->c, mesh_bytes_text("deploy/order/h0/a"), INT64_MAX);
-    if (!deploy_conductor_turn(l->c, now_ms, &l->transaction)) return;
+    if (!deploy_conductor_turn(l->c, now_ms, &l->transaction)) {
+        if (deploy_conductor_wake_at_ms(l->c) <= now_ms)
+            sim_violate(w, "D7: a turn with nothing to write asks for another one at once");
+        return;
+    }
     check_bounds(w, &l->transaction);
     l->commit_at_ms = w->now_ms + sim_below(w, 3) * SIM_STEP_MS / 2;
 }
