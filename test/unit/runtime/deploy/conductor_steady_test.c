@@ -177,6 +177,24 @@ TEST(what_never_runs_twice_begins_elsewhere_when_its_host_must_have_ended_it) {
     kit_close();
 }
 
+TEST(what_never_runs_twice_is_not_forgotten_when_it_is_taken_away_meanwhile) {
+    open_running(
+        (kit_service){.name = "api", .count = 1, .disconnect = STOP_AFTER, .disconnect_ms = 10000});
+    kit_host_lost("a");
+    kit_decide();
+    kit_want(2, (kit_wish){.release = 0});
+    kit_settle();
+    EXPECT_TEXT("0:a.0!", kit_placed("api")); // it may run there still
+    kit_want(3, (kit_wish){.release = 1});
+    kit_settle();
+    EXPECT_TEXT("0:a.0!", kit_placed("api"));
+    EXPECT_TEXT("none", kit_order("b", "api"));
+    kit_now_ms += 11000;
+    kit_settle();
+    EXPECT_TEXT("0:b.0", kit_placed("api"));
+    kit_close();
+}
+
 TEST(another_leader_does_not_know_whether_a_host_was_there_in_between) {
     open_running(
         (kit_service){.name = "api", .count = 1, .disconnect = STOP_AFTER, .disconnect_ms = 10000});
