@@ -70,6 +70,19 @@ void agent_deployer_forget(agent_deployer *d, const void *user) {
 
 // ---- this host
 
+// Whether the store says that it is there. What it was ordered before that may be another host's
+// business by now: its orders are those that are read after it.
+static void look_whether_there(agent_deployer *d) {
+    char key[STORE_KEY_LEN_MAX];
+    bool was_there = d->is_host_there;
+    (void)snprintf(key, sizeof key, "deploy/host/%s", d->host);
+    const agent_mirror_pair *pair = agent_mirror_get(d->mirror, key);
+    d->is_host_there = d->lease != 0 && pair != NULL && pair->lease == d->lease;
+    if (d->is_host_there == was_there) return;
+    agent_orders_cut_off(d->orders, !d->is_host_there);
+    if (d->is_host_there) deployer_orders_read(d);
+}
+
 // Its name, as others know it too. An agent of a store that others have needs a cluster: two hosts
 // would both be "local".
 static void look_for_name(agent_deployer *d) {
@@ -79,7 +92,7 @@ static void look_for_name(agent_deployer *d) {
                                                                   : d->host;
     if (strcmp(name, d->host) == 0) return;
     (void)snprintf(d->host, sizeof d->host, "%s", name);
-    if (agent_mirror_is_whole(d->mirror)) deployer_orders_read(d);
+    look_whether_there(d);
 }
 
 static uint64_t memory_of_host(void) {
@@ -121,8 +134,6 @@ static void put_host(agent_deployer *d) {
     char key[STORE_KEY_LEN_MAX];
     uint8_t value[PUT_LEN_MAX];
     (void)snprintf(key, sizeof key, "deploy/host/%s", d->host);
-    const agent_mirror_pair *pair = agent_mirror_get(d->mirror, key);
-    d->is_host_there = pair != NULL && pair->lease == d->lease;
     if (d->is_host_asked || d->is_host_there) return;
     store_op op = {.kind = STORE_PUT,
                    .key = mesh_bytes_text(key),
@@ -143,7 +154,7 @@ static void on_hold(const store_hold_news *news, void *user) {
         deployer_lead_look(d);
     }
     d->is_host_late = false;
-    agent_orders_cut_off(d->orders, !news->is_held || !agent_mirror_is_whole(d->mirror));
+    look_whether_there(d);
 }
 
 static void open_hold(agent_deployer *d) {
@@ -180,7 +191,7 @@ static void on_tick(uv_timer_t *timer) {
 
 static void on_pair(const agent_mirror_pair *pair, bool is_gone, void *user) {
     agent_deployer *d = user;
-    if (!d->is_settling && !d->is_stopped) deployer_orders_pair(d, pair, is_gone);
+    if (d->is_host_there && !d->is_stopped) deployer_orders_pair(d, pair, is_gone);
     if (!is_gone) deployer_events_pair(d, pair);
     if (d->token != 0) deployer_lead_pair(d, pair, is_gone);
     for (agent_deployer_watch *w = d->watches; w != NULL; w = w->next)
@@ -196,10 +207,9 @@ static void on_settled(void *user) {
     if (d->is_settling) { // read for the first time
         d->is_settling = false;
         look_for_name(d);
-        deployer_orders_read(d);
-        agent_orders_cut_off(d->orders, d->lease == 0);
         tell_waiters(d, "");
     }
+    look_whether_there(d);
     deployer_lead_look(d);
     deployer_lead_on(d);
     tell_settled(d);

@@ -46,14 +46,16 @@ class Box extends Sandbox {
 }
 
 export class Deployment {
-  static async open(t, names, { labels = {} } = {}) {
+  // The store is etcd, or with `keeper` the file of that host.
+  static async open(t, names, { labels = {}, keeper } = {}) {
     const it = new Deployment()
     const prepare = async (net) => {
-      const [host] = await net.add(t, ['store'])
+      const [host] = await net.add(t, ['client'])
+      it.client = host
       it.etcd = new Etcd(host)
-      await it.etcd.start()
+      if (!keeper) await it.etcd.start()
       for (const one of net.hosts)
-        one.agentArgs = ['--store', it.etcd.place, ...(labels[one.name] ? ['--label', labels[one.name]] : [])]
+        one.agentArgs = ['--store', keeper ? `host:${keeper}` : it.etcd.place, ...(labels[one.name] ? ['--label', labels[one.name]] : [])]
     }
     it.cluster = await Cluster.open(t, names, { prepare })
     it.net = it.cluster.net
@@ -86,7 +88,7 @@ export class Deployment {
   }
   // Clients of all hosts, until stop(): it tells how many requests failed, of how many.
   load(seconds = 600) {
-    const procs = this.hosts.map(({ address }) => this.etcd.host.start('wrk', ['-t1', '-c4', `-d${seconds}s`, `http://${address}:${PORT}/`]))
+    const procs = this.hosts.map(({ address }) => this.client.start('wrk', ['-t1', '-c4', `-d${seconds}s`, `http://${address}:${PORT}/`]))
     return { stop: async () => {
       let count = 0, failed = 0
       for (const proc of procs) {

@@ -8,8 +8,8 @@ const NAMES = ['ada', 'bob', 'cy']
 const all = (word) => ({ ada: word, bob: word, cy: word })
 const hostsOf = ({ services }) => services[0].instances.map(({ host }) => host).sort()
 
-test('all hosts get a release from each other, and no request is lost while they change', { skip }, async (t) => {
-  const it = await Deployment.open(t, NAMES)
+async function changeUnderLoad(t, options) {
+  const it = await Deployment.open(t, NAMES, options)
   it.box.service({ instances: { perHost: 2 } })
   await it.box.deploy()
   assert.deepEqual(await it.words(), all('one'))
@@ -28,6 +28,27 @@ test('all hosts get a release from each other, and no request is lost while they
   assert.match(deployed.why, /api\.\d@(ada|bob|cy)/)
   assert.ok(deployed.lastLines.includes('no database'))
   assert.deepEqual(await it.words(), all('four'))
+}
+
+test('all hosts get a release from each other, and no request is lost while they change', { skip }, (t) => changeUnderLoad(t, {}))
+
+test('the same where the store is the file of one of them', { skip }, (t) => changeUnderLoad(t, { keeper: 'bob' }))
+
+test('the host that has the store dies, and everything runs on until it is back', { skip }, async (t) => {
+  const it = await Deployment.open(t, NAMES, { keeper: 'bob' })
+  it.box.service({ instances: { perHost: 1 } })
+  await it.box.deploy()
+  const bob = it.host('bob')
+  await bob.killAgent(bob.agentProcess)
+  const away = it.box.warren(['status', '-f'])
+  await away.until(/what runs, runs on, and changes wait for the store host:bob/)
+  assert.deepEqual(await it.words(), all('one'))
+  await bob.agent()
+  await away.until(/the store host:bob answers/)
+  away.end()
+  it.box.word('two')
+  await it.box.deploy()
+  assert.deepEqual(await it.words(), all('two'))
 })
 
 test('the leader dies in the midst of a rollout, and another one ends it', { skip }, async (t) => {

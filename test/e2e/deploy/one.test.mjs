@@ -117,7 +117,7 @@ test('a deployment outlives the command that asked for it, and the agent that ca
   await box.until(({ deployment, phase }) => deployment === 2 && phase === 'rolling')
   await box.ok(['abort', 'shop'])
   assert.deepEqual(await box.words(), ['one'])
-  assert.deepEqual(await box.pids(), before)
+  assert.equal((await box.pids()).length, before.length)
   box.word('two')
   await box.deploy()
   assert.deepEqual(await box.words(), ['two'])
