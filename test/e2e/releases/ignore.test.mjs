@@ -6,7 +6,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { Sandbox } from './sandbox.mjs'
 
-const SEEDS = Number(process.env.IGNORE_SEEDS ?? 40)
+const SEEDS = Number(process.env.IGNORE_SEEDS ?? 20)
 const FIRST = Number(process.env.IGNORE_SEED ?? 1)
 
 // mulberry32
