@@ -17,6 +17,7 @@ class Exclusive {
   #tags
   #closing = new AbortController()
   #closed = null
+  #isOpen = false
   #living = null
   #service = null // while this node serves
   #onClose
@@ -47,6 +48,7 @@ class Exclusive {
     const serving = asking.then((lease) => this.#begin(lease))
     this.#living = this.#live(serving)
     await Promise.race([waiting, serving])
+    this.#isOpen = true
     if (this.#service === null) this.#channel.standsBy()
   }
 
@@ -70,16 +72,21 @@ class Exclusive {
   }
 
   async #live(serving) {
-    for (let isFirst = true; !this.#closing.signal.aborted; isFirst = false) {
+    while (!this.#closing.signal.aborted) {
       try {
         await this.#serve(await serving)
       } catch (err) {
-        if (isFirst || this.#closing.signal.aborted) return // open() tells it
+        if (!this.#isOpen || this.#isOver) return // whoever waits for open() or close() is told
         this.#channel.tellError(err)
         await sleep(AGAIN_MS, undefined, { signal: this.#closing.signal }).catch(() => {})
       }
       if (!this.#closing.signal.aborted) serving = this.#ask().then((lease) => this.#begin(lease))
     }
+  }
+
+  // Nobody will ever give it a lease.
+  get #isOver() {
+    return this.#closing.signal.aborted || this.#channel.isLost || this.#channel.isClosed
   }
 
   // Until the lease is lost or the service is closed. Who has lost it waits for no handler: they see it by their context.
@@ -122,13 +129,15 @@ function leaseOf(name) {
   return `service:${name}`
 }
 
-function aborted(...signals) {
-  return new Promise((resolve) => {
+async function aborted(...signals) {
+  const heard = new AbortController()
+  await new Promise((resolve) => {
     for (const signal of signals) {
       if (signal.aborted) resolve()
-      else signal.addEventListener('abort', resolve, { once: true })
+      else signal.addEventListener('abort', resolve, { signal: heard.signal })
     }
   })
+  heard.abort()
 }
 
 module.exports = { Exclusive }

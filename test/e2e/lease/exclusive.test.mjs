@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { Etcd } from './etcd.mjs'
+import { Etcd, freePort } from './etcd.mjs'
 import { Host } from './stage.mjs'
 
 const clock = fileURLToPath(new URL('programs/clock.mjs', import.meta.url))
@@ -87,6 +87,23 @@ test('a name is served once, and again when it was closed; a lease of the same n
     for (const ttl of ['1s', 'soon']) await assert.rejects(mesh.serve('x', { f: () => 1 }, { exclusive: { ttl } }), RangeError)
     await assert.rejects(mesh.serve('x', {}, { exclusive: true }), TypeError)
     await mesh.close()`)
+})
+
+test('who stands by and can have no lease any more says so, and goes on', async (t) => {
+  const ada = await Host.open(t)
+  await ada.boot()
+  const program = `import { join } from 'warren'; const mesh = await join(); mesh.on('error', ({ code }) => console.log(code))
+    const service = await mesh.serve('clock', { now: () => 7 }, { exclusive: true }); console.log(service.lease === undefined ? 'stands by' : 'serves')`
+  const start = () => ada.start(ada.env.WARREN_NODE, ['--input-type=module', '--eval', program])
+  const first = start()
+  await first.until(/serves/)
+  const second = start()
+  await second.until(/stands by/)
+  const address = `127.0.0.1:${await freePort()}`
+  await ada.ok(['init', '--name', 'ada', '--listen', address, '--advertise', address]) // a host of a cluster now
+  first.kill('SIGKILL')
+  await second.until(/ERR_WARREN_NO_QUORUM/)
+  assert.equal(second.isOver, undefined)
 })
 
 test('it is one in all hosts of a store', async (t) => {
