@@ -55,6 +55,7 @@ class Channel {
   mesh = null // gets the events that are for users
   endpoints = new Map() // entry id -> Service or Subscription
   running = [] // serve slot -> Context or Msg that may be aborted
+  standing = new Set() // names of services that this node serves when it is its turn (exclusive.js)
   isLost = false // the agent is gone
   requests = 0 // that came so far
   isClosed = false

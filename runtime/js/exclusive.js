@@ -42,6 +42,7 @@ class Exclusive {
 
   // Resolves when it serves or stands by; rejects when it can do neither.
   async open() {
+    this.#channel.standing.add(this.name)
     let onWaiting
     const waiting = new Promise((resolve) => (onWaiting = resolve))
     const asking = this.#ask(onWaiting)
@@ -110,6 +111,7 @@ class Exclusive {
 
   async #close() {
     this.#onClose()
+    this.#channel.standing.delete(this.name)
     this.#closing.abort()
     await this.#living
   }

@@ -78,6 +78,7 @@ async function askHandler(channel, call, timeout) {
   const dot = call.lastIndexOf('.')
   const [name, method] = [call.slice(0, dot), call.slice(dot + 1)]
   const service = [...channel.endpoints.values()].find((endpoint) => endpoint.isChosen && endpoint.name === name)
+  if (service === undefined && channel.standing.has(name)) return undefined // it stands by, and has nobody to answer
   if (service === undefined) return `health.call: this node does not serve ${name}`
   if (!service.has(method)) return `health.call: ${name} has no method ${method}`
   await service.ask(method, performance.now() + timeout)

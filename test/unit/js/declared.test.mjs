@@ -46,7 +46,7 @@ const CLASSES = {
   Peer: ['peers.js', 'Peer', []],
   Msg: ['subscription.js', 'Msg', ['abort']],
   Subscription: ['subscription.js', 'Subscription', ['begin', 'message', 'request', 'drain', 'leave', 'isChosen']],
-  Service: ['service.js', 'Service', ['request', 'leave', 'isChosen']],
+  Service: ['service.js', 'Service', ['request', 'leave', 'isChosen', 'has', 'ask']],
   Context: ['service.js', 'Context', ['isAborted', 'isExpired', 'abort', 'reads', 'item', 'sends', 'grant', 'refuse', 'close']],
   StreamReader: ['reading.js', 'Reading', ['take', 'finish', 'fail', 'stop', 'drop']],
   Monitor: ['monitor.js', 'Monitor', []],
