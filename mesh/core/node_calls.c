@@ -1,28 +1,36 @@
 // Calls, both ways: choosing who answers, outcomes, deadlines, cancelling.
+#include <stdio.h>
+#include <string.h>
+
 #include "core/error.h"
 #include "core/mem.h"
 #include "core/node_state.h"
 #include "core/subject.h"
+#include "core/tags.h"
+#include "core/version.h"
 
 enum {
     TEXT_HEAD_LEN = 2,
     TEXT_MAX = 128,
+    VERSIONS_LOOK_MAX = 256, // instances whose versions are told
+    RANGE_SHOWN = 32,
+    VERSIONS_TAIL = 9,
     MSGPACK_STR8 = 0xd9,
     REQUEST_FLAGS = MESH_MESSAGE_HAS_HEADERS | MESH_MESSAGE_IS_STREAM,
 };
 
 // ---- choosing
 
+static size_t list_targets(mesh_node *node, const mesh_call *call, const mesh_target **out) {
+    if (!call->is_subject) return mesh_registry_service(node->registry, call->name, out);
+    const mesh_route *route = mesh_registry_route(node->registry, call->name);
+    *out = route->callable;
+    return route->callable_count;
+}
+
 static mesh_peer *choose(mesh_node *node, const mesh_call *call, uint32_t *out_entry_id) {
     const mesh_target *targets = NULL;
-    size_t count;
-    if (call->is_subject) {
-        const mesh_route *route = mesh_registry_route(node->registry, call->name);
-        targets = route->callable;
-        count = route->callable_count;
-    } else {
-        count = mesh_registry_service(node->registry, call->name, &targets);
-    }
+    size_t count = list_targets(node, call, &targets);
     if (call->to_peer == MESH_PEER_ANY) {
         const mesh_target *chosen = mesh_node_choose(node, targets, count, &call->pick, false);
         if (!chosen) return NULL;
@@ -38,6 +46,14 @@ static mesh_peer *choose(mesh_node *node, const mesh_call *call, uint32_t *out_e
 }
 
 // ---- outcomes
+
+static mesh_bytes write_text(uint8_t out[TEXT_HEAD_LEN + TEXT_MAX], mesh_bytes text) {
+    CHECK(text.len <= TEXT_MAX);
+    out[0] = MSGPACK_STR8;
+    out[1] = (uint8_t)text.len;
+    memcpy(out + TEXT_HEAD_LEN, text.data, text.len);
+    return (mesh_bytes){out, TEXT_HEAD_LEN + text.len};
+}
 
 static mesh_output *push_error(mesh_node *node, uint32_t slot, uint32_t peer, uint32_t code,
                                bool is_maybe) {
@@ -232,6 +248,52 @@ static void call_peer(mesh_node *node, const mesh_call *call, mesh_peer *peer, u
     mesh_node_links_settle(node, peer);
 }
 
+static mesh_bytes version_of(const mesh_target *target) {
+    return mesh_tags_get(target->entry->tags, mesh_bytes_text(MESH_TAG_VERSION));
+}
+
+static bool is_known(const mesh_target *targets, size_t until, mesh_bytes version) {
+    for (size_t i = 0; i < until; i++) {
+        mesh_bytes other = version_of(&targets[i]);
+        if (other.len == version.len && memcmp(other.data, version.data, version.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+// "there are 2.1.0, 1.4.0"; false when one of them fits: then it is something else.
+static bool list_versions(const mesh_target *targets, size_t count, mesh_bytes range,
+                          char out[TEXT_MAX]) {
+    int len = snprintf(out, TEXT_MAX, "nobody serves version %.*s of it (there are",
+                       (int)(range.len < RANGE_SHOWN ? range.len : RANGE_SHOWN),
+                       (const char *)range.data);
+    const int head_len = len;
+    for (size_t i = 0; i < count; i++) {
+        mesh_bytes version = version_of(&targets[i]);
+        if (version.len > 0 && mesh_version_fits(version, range)) return false;
+        if (version.len == 0 || is_known(targets, i, version)) continue;
+        if ((size_t)len + version.len + VERSIONS_TAIL > TEXT_MAX) continue; // enough is said
+        len += snprintf(out + len, TEXT_MAX - (size_t)len, "%s%.*s", len > head_len ? ", " : " ",
+                        (int)version.len, (const char *)version.data);
+    }
+    (void)snprintf(out + len, TEXT_MAX - (size_t)len, "%s)", len > head_len ? "" : " none");
+    return true;
+}
+
+// Nobody was chosen, and nobody who is there has the version that was asked for.
+static void explain_versions(mesh_node *node, const mesh_call *call, mesh_output *out) {
+    const mesh_target *targets = NULL;
+    mesh_bytes range = mesh_tags_get(call->pick.tags, mesh_bytes_text(MESH_TAG_VERSION));
+    size_t count = list_targets(node, call, &targets);
+    char text[TEXT_MAX];
+    if (range.len == 0 || count == 0 || call->to_peer != MESH_PEER_ANY) return;
+    if (count > VERSIONS_LOOK_MAX) count = VERSIONS_LOOK_MAX;
+    if (!list_versions(targets, count, range, text)) return;
+    uint8_t *payload = mem_alloc(TEXT_HEAD_LEN + TEXT_MAX);
+    out->payload = write_text(payload, mesh_bytes_text(text));
+    mesh_outbox_retire(&node->outbox, payload);
+}
+
 int mesh_node_call(mesh_node *node, uint64_t now_ms, const mesh_call *call) {
     node->now_ms = now_ms;
     int err = judge_call(node, call);
@@ -240,7 +302,8 @@ int mesh_node_call(mesh_node *node, uint64_t now_ms, const mesh_call *call) {
     mesh_peer *peer = node->is_closed ? NULL : choose(node, call, &entry_id);
     if (!peer) {
         uint32_t code = node->is_closed ? MESH_CALL_CLOSED : MESH_CALL_NO_RESPONDERS;
-        (void)push_error(node, call->slot, call->to_peer, code, false);
+        mesh_output *out = push_error(node, call->slot, call->to_peer, code, false);
+        if (!node->is_closed) explain_versions(node, call, out);
     } else if (peer == &node->self) {
         call_self(node, call, entry_id);
     } else {
@@ -335,14 +398,6 @@ void mesh_node_calls_break_off(mesh_node *node, uint32_t serve_slot, uint32_t co
 static bool may_have_run(uint32_t code) {
     return code != MESH_CALL_NO_METHOD && code != MESH_CALL_NO_RESPONDERS &&
            code != MESH_CALL_OVERLOADED;
-}
-
-static mesh_bytes write_text(uint8_t out[TEXT_HEAD_LEN + TEXT_MAX], mesh_bytes text) {
-    CHECK(text.len <= TEXT_MAX);
-    out[0] = MSGPACK_STR8;
-    out[1] = (uint8_t)text.len;
-    memcpy(out + TEXT_HEAD_LEN, text.data, text.len);
-    return (mesh_bytes){out, TEXT_HEAD_LEN + text.len};
 }
 
 static const char TOO_MANY[] = "too many answers wait for this caller";

@@ -1,6 +1,7 @@
 #include "core/tags.h"
 
 #include "core/error.h"
+#include "core/version.h"
 
 // Takes the next pair off the front; false when there is none.
 static bool take_pair(mesh_bytes *rest, mesh_bytes *out_pair) {
@@ -42,9 +43,29 @@ bool mesh_tags_is_valid(mesh_bytes tags) {
     return true;
 }
 
+mesh_bytes mesh_tags_get(mesh_bytes tags, mesh_bytes key) {
+    for (mesh_bytes pair; take_pair(&tags, &pair);) {
+        size_t len = key_len(pair);
+        if (len == key.len && memcmp(pair.data, key.data, len) == 0)
+            return mesh_bytes_skip(pair, len + 1);
+    }
+    return (mesh_bytes){0};
+}
+
+static bool is_version(mesh_bytes pair) {
+    static const char key[] = MESH_TAG_VERSION "=";
+    return pair.len >= sizeof key - 1 && memcmp(pair.data, key, sizeof key - 1) == 0;
+}
+
+static bool has_version(mesh_bytes tags, mesh_bytes wanted) {
+    mesh_bytes version = mesh_tags_get(tags, mesh_bytes_text(MESH_TAG_VERSION));
+    return version.len > 0 &&
+           mesh_version_fits(version, mesh_bytes_skip(wanted, sizeof MESH_TAG_VERSION));
+}
+
 bool mesh_tags_has(mesh_bytes tags, mesh_bytes wanted) {
     for (mesh_bytes pair; take_pair(&wanted, &pair);)
-        if (!has_pair(tags, pair)) return false;
+        if (!has_pair(tags, pair) && !(is_version(pair) && has_version(tags, pair))) return false;
     return true;
 }
 

@@ -321,6 +321,8 @@ export interface Context {
 }
 export interface ServeOptions {
   tags?: Tags
+  /** What callers choose by with theirs: "2.1.0", "2.1.0-rc.1". It is the tag `version`. */
+  version?: string
   exclusive?: boolean | { ttl?: number | string }
 }
 export interface Service<H extends Handlers = Handlers> {
@@ -424,6 +426,11 @@ export interface Route {
   key?: string | number | bigint
   /** Only instances that have these tags; none: ERR_WARREN_NO_RESPONDERS. */
   tags?: Tags
+  /**
+   * Only instances whose version fits: "2", "2.1", "2.1.0", or "^2.1" (from 2.1.0 on, below 3.0.0). None:
+   * ERR_WARREN_NO_RESPONDERS, with the versions that are there.
+   */
+  version?: string
 }
 
 export interface Down {

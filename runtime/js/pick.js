@@ -33,12 +33,34 @@ function keyOf(key) {
   return name
 }
 
+// As mesh/core/version.h has them: 2.1.0, 2.1.0-rc.1; 2, 2.1, ^2.1
+const NUMBER = '(0|[1-9]\\d{0,8})'
+const VERSION = new RegExp(`^${NUMBER}\\.${NUMBER}\\.${NUMBER}(-[0-9A-Za-z.-]{1,64})?$`)
+const RANGE = new RegExp(`^\\^?${NUMBER}(\\.${NUMBER}){0,2}$`)
+
+function isText(value, pattern) {
+  return typeof value === 'string' && pattern.test(value)
+}
+
+// The tags of what is offered in this version.
+function offeredTags({ tags, version }) {
+  if (version === undefined) return tags
+  if (!isText(version, VERSION)) throw new TypeError("version must be a text like '2.1.0' or '2.1.0-rc.1'")
+  return { ...tags, version }
+}
+
+function wantedTags({ tags, version }) {
+  if (version === undefined) return tags
+  if (!isText(version, RANGE) && !isText(version, VERSION)) throw new TypeError("version must be a text like '2', '2.1', '2.1.0' or '^2.1'")
+  return { ...tags, version }
+}
+
 // What stands behind the other names of a command, and the lengths in its word `extra`; undefined: anyone will do.
-function pickOf({ key, tags }) {
-  if (key === undefined && tags === undefined) return undefined
+function pickOf({ key, tags, version }) {
+  if (key === undefined && tags === undefined && version === undefined) return undefined
   const keyName = keyOf(key)
-  const tagName = tagsOf(tags)
+  const tagName = tagsOf(wantedTags({ tags, version }))
   return { name: Name.join(keyName, tagName), extra: (keyName.len << 8) | (tagName.len << 16) }
 }
 
-module.exports = { pickOf }
+module.exports = { offeredTags, pickOf }

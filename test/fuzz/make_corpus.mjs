@@ -104,6 +104,11 @@ for (const [name, pattern, subject] of [
   ['empty-token', 'a..b', 'a'], ['star-in-token', 'a*', 'ab'], ['many', Array(17).fill('a').join('.'), 'a'], ['blank', 'a b', 'a'],
 ]) save('subject', name, pattern, '\n', subject)
 
+for (const [name, version, range] of [
+  ['caret', '2.1.0', '^2.1'], ['short', '2.1.0', '2'], ['prerelease', '2.1.0-rc.1', '2.1.0-rc.1'],
+  ['large', '999999999.0.0', '^0.0'], ['empty', '', ''],
+]) save('version', name, version, '\n', range)
+
 const shapes = join([2], [8, 0, 0, 2, 1], 'a', [2], 'bc', [5, 0, 1, 1, 1], 'x')
 for (const [name, bytes] of [
   ['object', [0x93, 0xd5, 1, 0, 0, 1, 2]], ['objects', [0x92, 0x92, 0xd5, 1, 0, 1, 0x93, 0xd5, 1, 0, 0, 0xc0, 0x92, 0xd5, 1, 0, 1, 5, 7]],
