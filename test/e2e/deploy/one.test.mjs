@@ -188,6 +188,7 @@ test('the store is copied while it is used, and put back when no agent runs', as
   await box.ok(['agent', '--stop'])
   await box.ok(['store', 'restore', copy])
   await box.agent()
-  await box.until(({ running, services }) => running === 1 && services[0].instances.every(({ pid }) => isAlive(pid)))
+  await box.until(({ running, services }) => running === 1 && services[0].instances.every(({ release, state, pid }) =>
+    release === 1 && state === 'ready' && isAlive(pid)))
   assert.deepEqual(await box.words(), ['one'], 'the release of then runs')
 })
