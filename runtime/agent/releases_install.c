@@ -107,7 +107,7 @@ void releases_install(release_job *job) {
         return;
     }
     job->result.err = -EIO;
-    (void)snprintf(job->result.text, AGENT_RELEASES_TEXT_MAX, "`npm ci` failed on this host: %s",
-                   why);
+    (void)snprintf(job->result.text, AGENT_RELEASES_TEXT_MAX,
+                   "`npm ci` failed on this host: %.900s", why);
     releases_remove(releases_dir(job), job->temp);
 }
