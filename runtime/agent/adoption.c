@@ -328,7 +328,8 @@ static void adopt_slot(agent_services *s, const agent_adoption *a, thing *t, uin
                            .booking_count = state->n_bookings,
                            .how = {.code = state->code, .signal = (int)state->signal}};
         agent_rules rules = agent_program_rules(is_over ? sl->program : sl->runs);
-        (void)agent_supervisor_change(s->supervisor, service->id, instance, &rules);
+        (void)agent_supervisor_change(s->supervisor, uv_now(s->loop), service->id, instance,
+                                      &rules);
         agent_supervisor_adopt(s->supervisor, uv_now(s->loop), service->id, instance, &life);
     }
     if (state != NULL) warren__keeper__slot__free_unpacked(state, NULL);

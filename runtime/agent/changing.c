@@ -67,7 +67,9 @@ static void move(agent_service *service, uint32_t instance, agent_program *progr
     if (!is_fit) return;
     agent_rules rules = agent_program_rules(program);
     agent_program_set(&sl->runs, program);
-    (void)agent_supervisor_change(service->services->supervisor, service->id, instance, &rules);
+    (void)agent_supervisor_change(service->services->supervisor, uv_now(service->services->loop),
+                                  service->id, instance, &rules);
+    agent_services_carry_out_soon(service->services); // it may be ready by them
 }
 
 void agent_changing_end(agent_service *service, bool is_good) {

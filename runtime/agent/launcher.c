@@ -252,7 +252,9 @@ static void begin_program(agent_service *service, uint32_t instance) {
     agent_rules rules = agent_program_rules(sl->program);
     agent_program_set(&sl->runs, sl->program);
     if (!agent_service_is_beside(service, instance))
-        (void)agent_supervisor_change(service->services->supervisor, service->id, instance, &rules);
+        (void)agent_supervisor_change(service->services->supervisor,
+                                      uv_now(service->services->loop), service->id, instance,
+                                      &rules);
 }
 
 static void start_life(agent_service *service, uint32_t instance,

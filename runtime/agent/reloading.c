@@ -251,7 +251,8 @@ static void replace(agent_reloading *r, uint32_t instance) {
     *old = *new;
     *new = before;
     agent_rules rules = agent_program_rules(old->runs);
-    (void)agent_supervisor_change(services_of(r)->supervisor, service->id, instance, &rules);
+    (void)agent_supervisor_change(services_of(r)->supervisor, now_ms(r), service->id, instance,
+                                  &rules);
     agent_reload_grace(r->core, core_of(r, instance), agent_slot_runs(new)->run->grace_ms);
     new->report = old->report; // how the last life ended is the instance's
     old->report = before.report;

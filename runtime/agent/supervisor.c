@@ -142,22 +142,26 @@ int agent_supervisor_add(agent_supervisor *s, const agent_supervised *spec) {
     return 0;
 }
 
-static void change_one(agent_supervisor *s, service *svc, uint32_t index,
+static void change_one(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
                        const agent_rules *rules) {
-    bool was_checked = svc->instances[index].rules.health.is_checked;
+    const agent_rules before = svc->instances[index].rules;
     svc->instances[index].rules = complete(rules);
-    if (was_checked != rules->health.is_checked) agent_life_change_check(s, svc, index);
+    if (before.health.is_checked != rules->health.is_checked)
+        agent_life_change_check(s, svc, index);
+    if (before.ready != rules->ready || before.start_timeout_ms != rules->start_timeout_ms)
+        agent_life_change_ready(s, now_ms, svc, index);
 }
 
-int agent_supervisor_change(agent_supervisor *s, uint32_t service_id, uint32_t index,
-                            const agent_rules *rules) {
+int agent_supervisor_change(agent_supervisor *s, uint64_t now_ms, uint32_t service_id,
+                            uint32_t index, const agent_rules *rules) {
     service *svc = agent_supervisor_find(s, service_id);
     bool is_all = index == AGENT_INSTANCE_ALL;
     if (svc == NULL || (!is_all && index >= svc->spec.instances)) return MESH_ENOTFOUND;
     if (!are_possible(rules)) return MESH_EINVAL;
     if (is_all) svc->spec.rules = complete(rules);
     for (uint32_t i = 0; i < svc->spec.instances; i++)
-        if (is_all || index == i) change_one(s, svc, i, rules);
+        if (is_all || index == i) change_one(s, now_ms, svc, i, rules);
+    agent_group_advance(s, now_ms, svc->group);
     return 0;
 }
 

@@ -107,10 +107,11 @@ void agent_supervisor_destroy(agent_supervisor *supervisor);
 // MESH_EEXIST, MESH_EINVAL (a number out of its bounds, another strategy than the group's),
 // MESH_EQUOTA.
 int agent_supervisor_add(agent_supervisor *supervisor, const agent_supervised *service);
-// Other rules from now on, for one instance, or for all that there are and will be.
-// MESH_ENOTFOUND, MESH_EINVAL.
-int agent_supervisor_change(agent_supervisor *supervisor, uint32_t service_id, uint32_t instance,
-                            const agent_rules *rules);
+// Other rules from now on, for one instance, or for all that there are and will be. One that is
+// not ready yet is when it has given the sign before that makes it so now; else it has the time
+// for that again. MESH_ENOTFOUND, MESH_EINVAL.
+int agent_supervisor_change(agent_supervisor *supervisor, uint64_t now_ms, uint32_t service_id,
+                            uint32_t instance, const agent_rules *rules);
 // So many instances from now on: the last ones finish what they have (drain_ms at most) and are
 // stopped, new ones launched. Those that are no longer wanted keep their numbers and are over in
 // the end. MESH_ENOTFOUND, MESH_EINVAL, MESH_ECLOSED: it is over, and there should be more.

@@ -9,6 +9,7 @@ void agent_life_launch(agent_supervisor *s, service *svc, uint32_t index) {
     instance *in = &svc->instances[index];
     in->phase = LAUNCHING;
     in->leaving = STAYING;
+    in->signs = 0;
     in->is_killed = in->is_ready = in->is_signed = in->has_failed = in->is_draining = false;
     in->due_at_ms = in->ready_at_ms = UINT64_MAX;
     in->health = agent_health_none(in->health.number);
@@ -71,13 +72,30 @@ static void miss_ready(agent_supervisor *s, uint64_t now_ms, service *svc, uint3
 
 void agent_life_sign(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
                      agent_sign sign) {
-    const instance *in = &svc->instances[index];
+    instance *in = &svc->instances[index];
     // A node's channel waits until the driver has said that it is launched.
     if (in->phase != RUNNING) return;
+    in->signs |= 1U << sign;
     bool is_enough = agent_life_is_enough(svc, &in->rules, sign);
     if (sign > svc->known) svc->known = sign;
     if (is_enough && !in->is_signed && in->leaving == STAYING && !in->is_killed)
         agent_life_signed(s, now_ms, svc, index);
+}
+
+static bool has_given_enough(const service *svc, const instance *in) {
+    for (agent_sign sign = AGENT_SIGN_SERVES; sign <= AGENT_SIGN_MESH; sign++)
+        if ((in->signs & 1U << sign) != 0 && agent_life_is_enough(svc, &in->rules, sign))
+            return true;
+    return false;
+}
+
+void agent_life_change_ready(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index) {
+    const instance *in = &svc->instances[index];
+    if (in->phase != RUNNING || in->is_signed || in->leaving != STAYING || in->is_killed) return;
+    if (has_given_enough(svc, in))
+        agent_life_signed(s, now_ms, svc, index);
+    else
+        await_ready(s, now_ms, svc, index); // from now on: it did not know before
 }
 
 // ---- telling it to end

@@ -33,6 +33,7 @@ typedef struct instance {
     bool has_lived; // a first life was launched and has ended
     bool is_killed;
     bool is_draining; // it was asked to finish what it has, before it is told to end
+    uint32_t signs;   // that this life has given, a bit for each
     bool is_signed;   // it has given the sign that makes it ready, or needs none
     bool is_ready;    // that, and it has answered that it is well, where that is asked
     bool has_failed;  // told to end for what it did not do: however it ends, that is no success
@@ -102,6 +103,8 @@ void agent_life_launch(agent_supervisor *s, service *svc, uint32_t index);
 void agent_life_begin(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
 void agent_life_end(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
                     uint64_t life_ms);
+// What makes it ready, or how long it has for that, is another one.
+void agent_life_change_ready(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index);
 void agent_life_sign(agent_supervisor *s, uint64_t now_ms, service *svc, uint32_t index,
                      agent_sign sign);
 void agent_life_become_ready(agent_supervisor *s, service *svc, uint32_t index);

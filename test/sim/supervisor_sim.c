@@ -146,7 +146,7 @@ static agent_rules complete(agent_rules rules) {
 static void change(sim_world *w, const sim_service *svc, sim_instance *in) {
     agent_rules rules = choose_rules(w, svc->spec.group_id);
     uint32_t index = (uint32_t)(in - svc->instances);
-    CHECK(agent_supervisor_change(w->s, svc->spec.service_id, index, &rules) == 0);
+    CHECK(agent_supervisor_change(w->s, w->now_ms, svc->spec.service_id, index, &rules) == 0);
     in->rules = complete(rules);
 }
 

@@ -44,6 +44,21 @@ test('a variable that changed replaces the instances, and no request fails meanw
   for (let i = 0; i < 6; i++) assert.match(await get(box.port), /^new /)
 })
 
+test('what makes ready holds at once for who is starting: what it has said already counts', async (t) => {
+  const box = await Sandbox.open(t)
+  const port = Number(await freePort())
+  const wants = (ready) => box.config({ name: 'shop', services: { api: { entry: './server.js', ports: [port], health: { ready } } } })
+  await box.agent()
+  wants('mesh') // which it never says
+  await box.up(['--no-wait'])
+  while (!await get(port).catch(() => ''));
+  const before = await box.pids()
+  wants('listen')
+  await box.up(['--wait'])
+  assert.deepEqual(await box.pids(), before)
+  assert.equal((await box.nodes())[0].restarts, 0)
+})
+
 test('rules hold at once, and touch no process', async (t) => {
   const box = await open(t)
   const before = await box.pids()

@@ -157,14 +157,14 @@ TEST(another_program_is_asked_or_not_as_its_rules_say) {
     agent_supervisor *s = start_well(AGENT_RESTART_ON_FAILURE);
     agent_rules other = of(AGENT_RESTART_ON_FAILURE, AGENT_READY_STARTED);
     other.health.is_checked = false;
-    EXPECT_OK(agent_supervisor_change(s, 7, 0, &other));
+    EXPECT_OK(agent_supervisor_change(s, 0, 7, 0, &other));
     EXPECT_TRUE(agent_supervisor_wake_at_ms(s) == UINT64_MAX);
     other.health.is_checked = true;
-    EXPECT_OK(agent_supervisor_change(s, 7, 0, &other));
+    EXPECT_OK(agent_supervisor_change(s, 0, 7, 0, &other));
     answer(s, 500, true);
     EXPECT_TRUE(agent_supervisor_is_ready(s, 7, 0));
     other.health.timeout_ms = 0; // nobody could answer
-    EXPECT_EQ(MESH_EINVAL, agent_supervisor_change(s, 7, 0, &other));
+    EXPECT_EQ(MESH_EINVAL, agent_supervisor_change(s, 0, 7, 0, &other));
     agent_supervisor_destroy(s);
 }
 

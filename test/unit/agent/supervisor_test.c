@@ -365,6 +365,56 @@ TEST(what_is_not_ready_in_time_is_killed_and_counts_as_a_crash) {
     agent_supervisor_destroy(s);
 }
 
+TEST(one_that_has_given_the_sign_of_other_rules_is_ready_by_them) {
+    agent_supervisor *s = start_awaited(1, AGENT_READY_MESSAGE);
+    agent_supervisor_sign(s, 100, 7, 0, AGENT_SIGN_LISTENS);
+    expect_nothing(s);
+    agent_rules rules = {.ready = AGENT_READY_MESH};
+    EXPECT_OK(agent_supervisor_change(s, 200, 7, 0, &rules));
+    expect_nothing(s);
+    rules.ready = AGENT_READY_LISTEN;
+    EXPECT_OK(agent_supervisor_change(s, 300, 7, 0, &rules));
+    expect_ready(s, 0);
+    EXPECT_EQ(UINT64_MAX, agent_supervisor_wake_at_ms(s));
+    agent_supervisor_destroy(s);
+}
+
+TEST(one_that_needs_no_sign_by_other_rules_is_ready_by_them) {
+    agent_supervisor *s = start_awaited(1, AGENT_READY_MESSAGE);
+    agent_rules rules = {.ready = AGENT_READY_STARTED};
+    EXPECT_OK(agent_supervisor_change(s, 200, 7, AGENT_INSTANCE_ALL, &rules));
+    expect_ready(s, 0);
+    agent_supervisor_destroy(s);
+}
+
+TEST(one_that_waits_has_the_time_of_other_rules_from_then_on) {
+    agent_supervisor *s = start_awaited(1, AGENT_READY_MESSAGE);
+    agent_rules rules = {.ready = AGENT_READY_MESH, .start_timeout_ms = 500};
+    EXPECT_OK(agent_supervisor_change(s, 2000, 7, 0, &rules));
+    EXPECT_EQ(2500, agent_supervisor_wake_at_ms(s));
+    rules.grace_ms = 1; // which has nothing to do with it
+    EXPECT_OK(agent_supervisor_change(s, 2400, 7, 0, &rules));
+    EXPECT_EQ(2500, agent_supervisor_wake_at_ms(s));
+    agent_supervisor_tick(s, 2500);
+    expect(s, AGENT_TOO_LATE);
+    agent_supervisor_destroy(s);
+}
+
+TEST(what_a_life_before_has_said_is_no_sign_of_the_next) {
+    agent_supervisor *s = start_awaited(1, AGENT_READY_MESSAGE);
+    agent_supervisor_sign(s, 100, 7, 0, AGENT_SIGN_LISTENS);
+    agent_supervisor_restart(s, 200, 7, 0);
+    agent_supervisor_exited(s, 300, 7, 0, clean);
+    agent_supervisor_launched(s, 400, 7, 0);
+    agent_decision d;
+    while (agent_supervisor_poll(s, &d))
+        continue;
+    agent_rules rules = {.ready = AGENT_READY_LISTEN};
+    EXPECT_OK(agent_supervisor_change(s, 500, 7, 0, &rules));
+    expect_nothing(s);
+    agent_supervisor_destroy(s);
+}
+
 TEST(nobody_waits_for_one_that_is_being_stopped) {
     agent_supervisor *s = start_awaited(1, AGENT_READY_MESH);
     agent_supervisor_stop(s, 2500, 7, 0, false);
