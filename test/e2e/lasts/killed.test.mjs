@@ -167,6 +167,7 @@ test('what the next agent cannot read ends with what belongs to it, and is not f
   // keeper.proto: Put, the first service under its name, and a Run of nothing; what else is kept stays.
   const put = '0a15' + '0802' + '110100000000000000' + '1a06' + '0a04' + Buffer.from('lost').toString('hex') + '2001'
   const poked = box.start(POKE, [path.join(box.state, 'keeper.sock'), put])
+  await poked.until(/^\d+$/m) // it was told what is kept, and has said this before
   agent = await box.agent()
   assert.match((await poked.ended).stdout, /closed\n$/)
   assert.match(agent.output, /lost cannot be adopted, and its instances end: cannot run 0 instances/)
