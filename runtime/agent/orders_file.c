@@ -282,18 +282,31 @@ static void read_one(agent_orders *orders, const char *name, bool is_release) {
     int err = agent_vault_read_message(orders->file->dir, name, descriptor,
                                        is_release ? take_release : take_order, &r, text);
     if (err == 0) return;
-    agent_say("%s: the store will say it again", text);
+    agent_say("cannot read %s/%s, which is damaged: the store will say it again", orders->file->dir,
+              name);
     add(orders->file, name, NULL, 0);
+}
+
+// Not one that was being written, or taken away with its order, when the agent was killed.
+static bool is_needed(const agent_orders *orders, const char *name) {
+    char service[NAME_MAX_LEN];
+    (void)snprintf(service, sizeof service, "%.*s", (int)strcspn(name, "."), name);
+    const char *number = strchr(name, '.') + 1;
+    return number[0] != '\0' && number[strspn(number, "0123456789")] == '\0' &&
+           orders_find(orders, service) != NULL;
 }
 
 static void read_all(agent_orders *orders, bool are_releases) {
     DIR *dir = opendir(orders->file->dir);
     if (dir == NULL) return;
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        bool is_release = strchr(entry->d_name, '.') != NULL;
-        if (entry->d_name[0] != '.' && strlen(entry->d_name) < NAME_MAX_LEN &&
-            is_release == are_releases)
-            read_one(orders, entry->d_name, is_release);
+        const char *name = entry->d_name;
+        bool is_release = strchr(name, '.') != NULL;
+        if (name[0] == '.' || strlen(name) >= NAME_MAX_LEN || is_release != are_releases) continue;
+        if (is_release && !is_needed(orders, name))
+            add(orders->file, name, NULL, 0);
+        else
+            read_one(orders, name, is_release);
     }
     closedir(dir);
 }
