@@ -55,13 +55,13 @@ for (const [call, text] of [['apii.health', 'this node does not serve apii'], ['
 
 test('a handler that does not come back is told that its time is over, and is no good answer', async (t) => {
   const box = await Sandbox.open(t)
-  box.config({ services: { api: { entry: './api.mjs', passEnv: ['PROBE'], health: { call: 'api.health', interval: '100ms', checkTimeout: '700ms', failures: 2 }, stop: { grace: '60s' }, env: { DEAF: '1' } } } })
+  box.config({ services: { api: { entry: './api.mjs', passEnv: ['PROBE'], health: { call: 'api.health', interval: '100ms', checkTimeout: '2s', failures: 2 }, stop: { grace: '60s' }, env: { DEAF: '1' } } } })
   await box.agent()
   await box.up()
   const probe = await box.probes.next()
   await tell(probe, 'hang')
   assert.equal((await said(probe, ({ aborted }) => aborted)).aborted, 'ERR_WARREN_TIMEOUT')
   const node = await box.untilNode('api.0', ({ state }) => state === 'unhealthy')
-  assert.equal(node.reason, 'api.health: no answer within 700 ms')
+  assert.equal(node.reason, 'api.health: no answer within 2000 ms')
   box.probes.kill() // it hears no stop signal
 })

@@ -20,23 +20,23 @@ async function open(t, settings) {
 const restarts = ({ restarts }) => restarts > 0
 
 test('whose loop stands still gives no answer: the agent measures the time', async (t) => {
-  const box = await open(t, { health: { http: '/healthz', interval: '100ms', checkTimeout: '500ms', failures: 2 }, stop: { grace: '100ms' } })
+  const box = await open(t, { health: { http: '/healthz', interval: '100ms', checkTimeout: '1s', failures: 2 }, stop: { grace: '100ms' } })
   box.web()
   await box.up()
   const probe = await box.probes.next()
   probe.socket.write('"spin"\n')
   await probe.gone
   const node = await box.untilNode('web.0', restarts)
-  assert.equal(node.lastExit.reason, 'unhealthy: GET /healthz: no answer within 500 ms')
+  assert.equal(node.lastExit.reason, 'unhealthy: GET /healthz: no answer within 1000 ms')
 })
 
 test('a request that is not answered is given up', async (t) => {
-  const box = await open(t, { health: { http: '/healthz', interval: '100ms', checkTimeout: '700ms', failures: 2 } })
+  const box = await open(t, { health: { http: '/healthz', interval: '100ms', checkTimeout: '2s', failures: 2 } })
   box.web()
   await box.up()
   await tell(await box.probes.next(), 'hang')
   const node = await box.untilNode('web.0', restarts)
-  assert.equal(node.lastExit.reason, 'unhealthy: GET /healthz: no answer within 700 ms')
+  assert.equal(node.lastExit.reason, 'unhealthy: GET /healthz: no answer within 2000 ms')
 })
 
 test('a new program that is not well leaves the old ones serving', async (t) => {
