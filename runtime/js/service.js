@@ -177,7 +177,7 @@ class Service {
 
   // As a caller would ask, but here and now (health.js): nothing is sent, nothing counted. Rejects with what the handler throws.
   async ask(method, deadline) {
-    const context = new Context({ from: this.#channel.peers.self, headers: NO_HEADERS, deadline })
+    const context = new Context({ from: this.#channel.peers.self, headers: NO_HEADERS, deadline, lease: this.lease })
     const timer = setTimeout(() => context.abort(CODE.TIMEOUT), context.timeLeft)
     const work = async () => {
       const result = await this.#methods.get(method).call(this.handlers, undefined, context)

@@ -106,6 +106,13 @@ test('who stands by and can have no lease any more says so, and goes on', async 
   assert.equal(second.isOver, undefined)
 })
 
+test('one that stands by is well, as far as its health check can tell', async (t) => {
+  const ada = await Host.open(t)
+  await ada.boot()
+  await ada.ok(['run', '-d', clock, '--name', 'clock', '-i', '2', '--health-call', 'clock.who'], { env: { TTL: '1h' } })
+  await ada.ok(['restart', 'clock']) // it waits until both have answered that they are
+})
+
 test('it is one in all hosts of a store', async (t) => {
   const [ada, bob] = [await Host.open(t), await Host.open(t)]
   const etcd = await Etcd.start(ada)
