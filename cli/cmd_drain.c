@@ -80,10 +80,10 @@ static void tell(const draining *d) {
             "nothing that was deployed runs on %s (`warren undrain %s` lets it come back)\n",
             d->host, d->host);
     else
-        (void)printf("%u %s leave %s (`warren drain %s --wait` waits for them, `warren undrain %s` "
+        (void)printf("%u %s %s (`warren drain %s --wait` waits for them, `warren undrain %s` "
                      "lets them come back)\n",
-                     d->instances, d->instances == 1 ? "instance" : "instances", d->host, d->host,
-                     d->host);
+                     d->instances, d->instances == 1 ? "instance leaves" : "instances leave",
+                     d->host, d->host, d->host);
 }
 
 static int drain(draining *d, uint64_t timeout_ms) {

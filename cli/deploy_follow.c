@@ -151,11 +151,10 @@ static void tell_end(following *f, const Warren__Deploy__State *state) {
     else if (is_done && state->to == 0)
         (void)printf("%s is down\n", f->wanted->project);
     else if (is_done)
-        (void)printf(
-            "%s runs release %llu: %u instances of %zu %s, in %.1f s (`warren status %s`)\n",
-            f->wanted->project, (unsigned long long)state->to, instances_of(state),
-            state->n_services, state->n_services == 1 ? "service" : "services", took_s,
-            f->wanted->project);
+        (void)printf("%s runs release %llu: %u %s of %zu %s, in %.1f s (`warren status %s`)\n",
+                     f->wanted->project, (unsigned long long)state->to, instances_of(state),
+                     instances_of(state) == 1 ? "instance" : "instances", state->n_services,
+                     state->n_services == 1 ? "service" : "services", took_s, f->wanted->project);
     else
         tell_failure(f, state);
 }

@@ -8,8 +8,6 @@
 #include "agent/say.h"
 #include "core/mem.h"
 
-enum { ORDERED_MAX = 1024 };
-
 // ---- what they need
 
 typedef struct deployer_prepare { // of one release that is being brought to the disk
@@ -249,15 +247,16 @@ void deployer_orders_pair(agent_deployer *d, const agent_mirror_pair *pair, bool
 typedef struct reading {
     agent_deployer *d;
     const char *prefix;
-    char *services[ORDERED_MAX];
-    size_t count;
+    char **services;
+    size_t count, cap;
 } reading;
 
 static void read_one(const agent_mirror_pair *pair, void *user) {
     reading *r = user;
     char service[STORE_KEY_LEN_MAX + 1];
-    if (r->count == ORDERED_MAX || !deployer_key_rest(pair->key, r->prefix, service)) return;
+    if (!deployer_key_rest(pair->key, r->prefix, service)) return;
     take(r->d, service, pair);
+    r->services = mem_grow(r->services, sizeof(char *), r->count + 1, &r->cap);
     r->services[r->count++] = mem_copy(service, strlen(service) + 1);
 }
 
@@ -273,6 +272,7 @@ void deployer_orders_read(agent_deployer *d) {
     }
     for (size_t i = 0; i < r->count; i++)
         free(r->services[i]);
+    free(r->services);
     free(r);
 }
 
