@@ -11,8 +11,8 @@ typedef struct deploy_record {
     size_t manifest_chunk_count;
     char project[DEPLOY_PROJECT_MAX];
     uint64_t at_ms; // wall clock
-    uint32_t file_count;
     uint64_t len;
+    uint32_t file_count;
     // Who signed it.
     uint8_t key[MESH_SIGN_KEY_LEN];
     bool has_chain;

@@ -1,6 +1,8 @@
 // Who signed a release, and what a record of one may not say.
 #include "deploy/bundle_record.h"
 
+#include <stdio.h>
+
 #include <sodium.h>
 
 #include "core/error.h"
@@ -12,7 +14,7 @@ static uint8_t bytes[DEPLOY_RECORD_LEN_MAX];
 static deploy_record record_of(const char *project) {
     deploy_record record = {
         .manifest = {{1, 2, 3}}, .manifest_len = 1000, .manifest_chunk_count = 1, .len = 77};
-    strcpy(record.project, project);
+    (void)snprintf(record.project, sizeof record.project, "%s", project);
     record.at_ms = PKI_NOW_S * UINT64_C(1000);
     return record;
 }
@@ -78,7 +80,7 @@ TEST(a_host_of_the_cluster_is_believed_also_when_its_certificate_has_expired_sin
     EXPECT_OK(deploy_record_open(it, &trust, &out));
     EXPECT_TRUE(out.has_chain);
     EXPECT_TEXT(host.signer.cert.name, out.host);
-    record.at_ms += 2 * PKI_DAY_S * UINT64_C(1000); // signed when it was not valid
+    record.at_ms += UINT64_C(2000) * PKI_DAY_S; // signed when it was not valid
     it.len = deploy_record_sign(&record, &signer, bytes);
     EXPECT_EQ(MESH_ECERTTIME, deploy_record_open(it, &trust, &out));
 }
