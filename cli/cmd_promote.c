@@ -9,7 +9,7 @@ const cli_command cli_promote = {
     .name = "promote",
     .usage = "[PROJECT] [--no-wait] [--timeout TIME] [--json]",
     .summary = "Says that the canaries of a deployment are good: all others follow",
-    .example = "  warren deploy --canary 1 -d && warren promote shop\n",
+    .example = "  warren promote shop   # when `warren deploy --canary 1` says that it waits\n",
     .options = cli_deploy_verb_options,
     .run = run,
 };

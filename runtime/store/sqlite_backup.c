@@ -118,9 +118,21 @@ static int put_aside(const char *path, const char *suffix, store_reply *reply) {
     return reply->error;
 }
 
+// What a restore before this one put aside may be the only whole store there is.
+static int check_free(const char *path, store_reply *reply) {
+    char aside[NAME_LEN_MAX];
+    (void)snprintf(aside, sizeof aside, "%s.replaced", path);
+    if (access(path, F_OK) == 0 && access(aside, F_OK) == 0)
+        store_fail(reply, STORE_EDENIED,
+                   "%.200s is what a restore before this one has put aside: move it elsewhere, or "
+                   "remove it, then restore again",
+                   aside);
+    return reply->error;
+}
+
 // When this is cut off between the two there is no store, and the next open says so.
 static int replace(const char *path, const char *by, store_reply *reply) {
-    if (check_unused(path, reply) != 0) return reply->error;
+    if (check_unused(path, reply) != 0 || check_free(path, reply) != 0) return reply->error;
     if (put_aside(path, "", reply) != 0 || put_aside(path, "-wal", reply) != 0) return reply->error;
     if (rename(by, path) != 0)
         store_fail(reply, STORE_EDENIED, "cannot make %.200s: %s (it is in %.200s)", path,

@@ -501,6 +501,10 @@ TEST(a_backup_made_in_use_has_what_was_done_before_it_and_nothing_half) {
     depot_wait_error(&d, &told, STORE_ECOMPACTED);
     EXPECT_EQ(0600, mode_of(path));
     EXPECT_EQ(0600, mode_of(beside(".replaced")));
+    depot_close(&d);
+    EXPECT_EQ(STORE_EDENIED, store_restore(copy, path, sentence)); // what is aside stays there
+    EXPECT_TRUE(strstr(sentence, "move it elsewhere") != NULL);
+    depot_open(&d, text);
     end();
 }
 
