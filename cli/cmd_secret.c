@@ -91,12 +91,6 @@ static int set(secret_command *command) {
     static char value[AGENT_SECRET_LEN_MAX + 2];
     ssize_t len = read_value(command->name, value, sizeof value);
     if (len < 0) return CLI_USAGE;
-    if (len == 0) {
-        cli_say("%s would be empty: what came on stdin had no byte (`warren secret rm %s` removes "
-                "it)",
-                command->name, command->name);
-        return CLI_USAGE;
-    }
     Warren__Agent__SetSecret body = WARREN__AGENT__SET_SECRET__INIT;
     body.name = (char *)(uintptr_t)command->name;
     body.value = (ProtobufCBinaryData){(size_t)len, (uint8_t *)value};

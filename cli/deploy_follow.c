@@ -130,12 +130,28 @@ static uint32_t instances_of(const Warren__Deploy__State *state) {
     return count;
 }
 
+static uint32_t ready_of(const Warren__Deploy__State *state) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < state->n_services; i++)
+        count += state->services[i]->ready;
+    return count;
+}
+
+// It was well, and at the end some instance was not any more.
+static void tell_not_ready(const following *f, const Warren__Deploy__State *state) {
+    cli_say("%s runs release %llu, but only %u of its %u instances are ready: `warren status %s` "
+            "and `warren events` say more, `warren rollback %s` goes back",
+            f->wanted->project, (unsigned long long)state->to, ready_of(state), instances_of(state),
+            f->wanted->project, f->wanted->project);
+}
+
 static void tell_end(following *f, const Warren__Deploy__State *state) {
     bool is_done = state->phase == WARREN__DEPLOY__STATE__PHASE__DONE;
+    bool is_ready = ready_of(state) >= instances_of(state);
     bool is_returned = state->phase == WARREN__DEPLOY__STATE__PHASE__RETURNED;
     double took_s = (double)(cli_duration_wall_ms() - f->wanted->began_at_ms) / 1000;
     f->is_over = true;
-    f->is_well = f->wanted->is_abort ? is_returned : is_done;
+    f->is_well = f->wanted->is_abort ? is_returned : is_done && is_ready;
     clear(f);
     if (f->wanted->is_json) {
         tell_end_json(f, state);
@@ -150,6 +166,8 @@ static void tell_end(following *f, const Warren__Deploy__State *state) {
                 (unsigned long long)state->to, f->wanted->project, f->wanted->project);
     else if (is_done && state->to == 0)
         (void)printf("%s is down\n", f->wanted->project);
+    else if (is_done && !is_ready)
+        tell_not_ready(f, state);
     else if (is_done)
         (void)printf("%s runs release %llu: %u %s of %zu %s, in %.1f s (`warren status %s`)\n",
                      f->wanted->project, (unsigned long long)state->to, instances_of(state),

@@ -37,7 +37,7 @@ async function main() {
   const found = []
   for await (const keys of redis.scanStream({ match: 'key:*', count: 10 })) found.push(...keys)
   console.log(new Set(found).size)
-  const again = once(redis, 'ready')
+  const again = Promise.all([redis, blocked].map((client) => once(client, 'ready'))) // both lose their connection
   for (const client of [listener, blocked]) client.on('error', () => {})
   await redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'no').catch(() => {})
   await again
