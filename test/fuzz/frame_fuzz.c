@@ -45,11 +45,11 @@ static void try_heads(mesh_bytes body) {
 static void try_control(mesh_bytes body) {
     if (body.len > MESH_CONTROL_LEN_MAX) return;
     mesh_ready ready, again;
-    uint8_t out[MESH_CONTROL_WRITE_MAX];
+    uint8_t out[MESH_CONTROL_WRITE_MAX], out_again[MESH_CONTROL_WRITE_MAX];
     if (mesh_ready_parse(body, &ready) == 0) {
         size_t len = mesh_ready_write(out, &ready);
         CHECK(mesh_ready_parse((mesh_bytes){out, len}, &again) == 0);
-        CHECK(memcmp(&ready, &again, sizeof ready) == 0);
+        CHECK(mesh_ready_write(out_again, &again) == len && memcmp(out, out_again, len) == 0);
     }
     uint32_t code;
     (void)mesh_goaway_parse(body, &code);
