@@ -117,6 +117,12 @@ static void begin_prepare(agent_deployer *d, const char *project, uint64_t numbe
                                  .user = p});
 }
 
+// What the store has not said yet of a release is no failure of it: the mirror may be about to be
+// read anew.
+static bool is_unheard(const agent_deployer *d) {
+    return !agent_mirror_is_whole(d->mirror);
+}
+
 static void prepare(void *user, const char *project, uint64_t number) {
     agent_deployer *d = user;
     char key[STORE_KEY_LEN_MAX], why[256];
@@ -131,20 +137,20 @@ static void prepare(void *user, const char *project, uint64_t number) {
     } else {
         (void)snprintf(why, sizeof why, "the store does not say what release %llu of %.63s is",
                        (unsigned long long)number, project);
-        agent_orders_prepared(d->orders, project, number, NULL, why);
+        agent_orders_prepared(d->orders, project, number, NULL, is_unheard(d) ? "" : why);
     }
     if (release != NULL) warren__deploy__release__free_unpacked(release, NULL);
 }
 
 static void give_spec(void *user, const char *project, uint64_t release, const char *service) {
     agent_deployer *d = user;
-    char key[STORE_KEY_LEN_MAX], why[256];
+    char key[STORE_KEY_LEN_MAX], why[256] = "";
     (void)snprintf(key, sizeof key, "deploy/spec/%s/%010llu/%s", project,
                    (unsigned long long)release, service);
     const agent_mirror_pair *pair = agent_mirror_get(d->mirror, key);
     Warren__Deploy__Spec *spec =
         pair != NULL ? warren__deploy__spec__unpack(NULL, pair->value.len, pair->value.data) : NULL;
-    if (spec == NULL)
+    if (spec == NULL && !is_unheard(d))
         (void)snprintf(why, sizeof why, "the store %s %.80s of release %llu of %.80s",
                        pair == NULL ? "does not say anything of" : "has something unreadable of",
                        service, (unsigned long long)release, project);

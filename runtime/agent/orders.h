@@ -57,10 +57,11 @@ void agent_orders_cut_off(agent_orders *orders, bool is_cut_off);
 
 // ---- answers
 
-// `dir`: where it is unpacked, as an absolute path; or NULL, and `why` not, in a sentence. Copies.
+// `dir`: where it is unpacked, as an absolute path; or NULL, and `why` not, in a sentence ("":
+// nobody can say it yet, and it is asked for again). Copies.
 void agent_orders_prepared(agent_orders *orders, const char *project, uint64_t release,
                            const char *dir, const char *why);
-// NULL: `why` it cannot be had. Copies.
+// NULL: `why` it cannot be had ("" as above). Copies.
 void agent_orders_spec(agent_orders *orders, const char *project, uint64_t release,
                        const char *service, const Warren__Deploy__Spec *spec, const char *why);
 

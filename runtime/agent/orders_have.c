@@ -252,10 +252,15 @@ void orders_have_forget(ordered *o, bool is_all) {
 }
 
 void orders_have_again(ordered *o) {
-    for (order_spec *s = o->specs; s != NULL; s = s->next)
+    for (order_spec *s = o->specs; s != NULL; s = s->next) {
         s->again_at_ms = 0;
-    for (order_release *r = o->orders->releases; r != NULL; r = r->next)
-        if (strcmp(r->project, o->project) == 0) r->again_at_ms = 0;
+        s->why[0] = '\0';
+    }
+    for (order_release *r = o->orders->releases; r != NULL; r = r->next) {
+        if (strcmp(r->project, o->project) != 0) continue;
+        r->again_at_ms = 0;
+        r->why[0] = '\0';
+    }
 }
 
 void orders_have_free(agent_orders *orders) {

@@ -30,6 +30,7 @@ static uint64_t version;
 static bool is_late;
 static uint32_t prepare_count, spec_count; // how often each was asked for
 static const char *prepare_trouble, *spec_trouble;
+static bool is_preparing; // and has no answer yet
 
 static struct { // the last report of api
     char text[512];
@@ -97,6 +98,7 @@ static void prepare(void *user, const char *project, uint64_t number) {
     char path[256];
     (void)user;
     prepare_count++;
+    if (is_preparing) return;
     path_of(number, "", path);
     agent_orders_prepared(orders, project, number, prepare_trouble == NULL ? path : NULL,
                           prepare_trouble);
@@ -161,7 +163,7 @@ static void set_up(void) {
     memset(&told, 0, sizeof told);
     prepare_trouble = spec_trouble = NULL;
     prepare_count = spec_count = 0;
-    is_late = false;
+    is_preparing = is_late = false;
     uv_loop_init(&loop);
     uv_timer_init(&loop, &watchdog);
     uv_timer_start(&watchdog, on_late, PATIENCE_MS, 0);
@@ -376,13 +378,36 @@ TEST(one_that_cannot_start_is_given_up_and_started_by_a_larger_attempt) {
     tear_down();
 }
 
-TEST(what_cannot_be_prepared_is_reported_and_had_with_the_next_order) {
-    set_up();
-    prepare_trouble = "no host has it";
+static void prepare_6(void) {
     Warren__Deploy__Order *order = order_of("");
     order->prepare = (uint64_t[]){6};
     order->n_prepare = 1;
     take(order);
+}
+
+TEST(a_new_order_knows_nothing_of_what_failed_before_it_and_not_yet_is_no_failure) {
+    set_up();
+    prepare_trouble = "no host has it";
+    prepare_6();
+    until(" !6");
+    is_preparing = true;
+    prepare_6();
+    until("");
+    EXPECT_EQ(2, prepare_count);
+    uint32_t count = told.count;
+    agent_orders_prepared(orders, "shop", 6, NULL, "");
+    is_preparing = false;
+    prepare_trouble = NULL;
+    prepare_6();
+    until(" +6");
+    EXPECT_EQ(count + 1, told.count); // nothing was told between
+    tear_down();
+}
+
+TEST(what_cannot_be_prepared_is_reported_and_had_with_the_next_order) {
+    set_up();
+    prepare_trouble = "no host has it";
+    prepare_6();
     until(" !6");
     want("6.1");
     until("6F");
@@ -390,7 +415,7 @@ TEST(what_cannot_be_prepared_is_reported_and_had_with_the_next_order) {
     prepare_trouble = NULL;
     want("6.1");
     until("6r");
-    order = order_of("6.1");
+    Warren__Deploy__Order *order = order_of("6.1");
     order->prepare = (uint64_t[]){5, 6};
     order->n_prepare = 2;
     take(order);
