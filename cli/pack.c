@@ -326,7 +326,7 @@ static int judge_install(const walk *w) {
         deploy_bundle_find(bundle, "npm-shrinkwrap.json") != NULL)
         return CLI_DONE;
     cli_say(
-        "%s has no package-lock.json: `npm ci` needs one, which `npm install` makes (and it may "
+        "%s has no package-lock.json: --npm-ci needs one, which `npm install` makes (and it may "
         "not be left out)",
         w->options->dir);
     return CLI_USAGE;
