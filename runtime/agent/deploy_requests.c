@@ -1,54 +1,20 @@
-// What is asked about deployments: reading what the store has of them, and changing it.
+// What is asked about deployments: changing what the store has of them (deploy_reading.c reads it).
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "agent/client.h"
-#include "agent/deploy_change.h"
-#include "agent/deployer.h"
+#include "agent/deploy_client.h"
 #include "core/error.h"
 #include "core/mem.h"
 
 enum {
-    PREFIXES_MAX = 8,
-    SPECS_MAX = 256,
     SPEC_LEN_MAX = 60 << 10,
     SPECS_AT_ONCE = 8, // in one transaction
     NAME_LEN_MAX = 63,
     BY_LEN_MAX = 60,
     NOTE_LEN_MAX = 200,
-    PACKET_LEN = 48 << 10, // a pair more still fits
-    QUEUE_MAX = 4 << 20,   // a watcher that does not read
-    RELEASES_KEPT = 50,
     PROJECT_LEN_MAX = 40 << 10,
-};
-
-typedef struct spec_part {
-    char *service;
-    uint8_t *bytes;
-    size_t len;
-} spec_part;
-
-// What a connection asks for, while it lasts. One that is gone while the store is asked stays until
-// that has answered.
-struct agent_client_deploy {
-    agent_client *client; // NULL: gone
-    agent_deployer *deployer;
-    agent_deployer_watch watch;
-    char *prefixes[PREFIXES_MAX];
-    size_t prefix_count;
-    bool is_reading, is_watching, is_busy;
-    Warren__Agent__Deployed batch; // what is to be sent
-    size_t batch_len, batch_cap;
-    spec_part specs[SPECS_MAX]; // of the release that a Deploy brings
-    size_t spec_count;
-    // The change that is under way.
-    Warren__Agent__Request *request; // a copy
-    uint64_t number;                 // of the release
-    size_t specs_put;
-    bool has_specs; // they are in the store
-    agent_deploy_wanted *wanted;
 };
 
 static void free_specs(agent_client_deploy *c) {
@@ -60,23 +26,19 @@ static void free_specs(agent_client_deploy *c) {
 }
 
 static void free_all(agent_client_deploy *c) {
-    for (size_t i = 0; i < c->prefix_count; i++)
-        free(c->prefixes[i]);
-    for (size_t i = 0; i < c->batch.n_pairs; i++)
-        warren__agent__pair__free_unpacked(c->batch.pairs[i], NULL);
-    free(c->batch.pairs);
+    deploy_reading_free(c);
     free_specs(c);
     if (c->request != NULL) warren__agent__request__free_unpacked(c->request, NULL);
     free(c->wanted);
     free(c);
 }
 
-static agent_client_deploy *of(agent_client *client) {
+agent_client_deploy *deploy_client_of(agent_client *client) {
     if (client->deploy == NULL) {
         client->deploy = mem_alloc(sizeof *client->deploy);
         client->deploy->client = client;
         client->deploy->deployer = client->clients->options.deployer;
-        warren__agent__deployed__init(&client->deploy->batch);
+        deploy_reading_init(client->deploy);
     }
     return client->deploy;
 }
@@ -86,113 +48,13 @@ void agent_client_forget_deploy(agent_client *client) {
     if (c == NULL) return;
     client->deploy = NULL;
     c->client = NULL;
-    if (c->is_watching) agent_deployer_watch_end(c->deployer, &c->watch);
+    deploy_reading_end(c);
     agent_deployer_forget(c->deployer, c);
     if (!c->is_busy) free_all(c);
 }
 
-static void say_error(agent_client_deploy *c, uint32_t exit_code, const char *text) {
+void deploy_client_say_error(agent_client_deploy *c, uint32_t exit_code, const char *text) {
     if (c->client != NULL) agent_client_say_error(c->client, exit_code, text);
-}
-
-// ---- reading
-
-static bool is_asked_for(const agent_client_deploy *c, mesh_bytes key) {
-    for (size_t i = 0; i < c->prefix_count; i++) {
-        size_t len = strlen(c->prefixes[i]);
-        if (key.len >= len && memcmp(key.data, c->prefixes[i], len) == 0) return true;
-    }
-    return c->prefix_count == 0;
-}
-
-static void send_batch(agent_client_deploy *c, bool has_more) {
-    Warren__Agent__Reply reply = WARREN__AGENT__REPLY__INIT;
-    const agent_store *store = c->client->clients->options.store;
-    c->batch.more = has_more;
-    c->batch.store = (char *)(uintptr_t)agent_store_text(store);
-    c->batch.trouble = (char *)(uintptr_t)agent_deployer_trouble(c->deployer);
-    c->batch.host = (char *)(uintptr_t)agent_deployer_host(c->deployer);
-    reply.kind_case = WARREN__AGENT__REPLY__KIND_DEPLOYED;
-    reply.deployed = &c->batch;
-    agent_client_send(c->client, &reply);
-    for (size_t i = 0; i < c->batch.n_pairs; i++)
-        warren__agent__pair__free_unpacked(c->batch.pairs[i], NULL);
-    c->batch.n_pairs = c->batch_len = 0;
-}
-
-static void add_pair(agent_client_deploy *c, const agent_mirror_pair *pair, bool is_gone) {
-    mesh_bytes key = mesh_bytes_skip(pair->key, strlen("deploy/"));
-    if (!is_asked_for(c, key)) return;
-    if (c->batch_len + pair->value.len > PACKET_LEN && c->batch_len > 0) send_batch(c, true);
-    Warren__Agent__Pair *copy = mem_alloc(sizeof *copy);
-    warren__agent__pair__init(copy);
-    copy->key = mem_alloc(key.len + 1);
-    memcpy(copy->key, key.data, key.len);
-    copy->value =
-        (ProtobufCBinaryData){pair->value.len, mem_copy(pair->value.data, pair->value.len)};
-    copy->is_gone = is_gone;
-    c->batch.pairs = mem_grow(c->batch.pairs, sizeof(void *), c->batch.n_pairs + 1, &c->batch_cap);
-    c->batch.pairs[c->batch.n_pairs++] = copy;
-    c->batch_len += key.len + pair->value.len + 16;
-}
-
-static void add_present(const agent_mirror_pair *pair, void *user) {
-    add_pair(user, pair, false);
-}
-
-static void on_pair(const agent_mirror_pair *pair, bool is_gone, void *user) {
-    add_pair(user, pair, is_gone);
-}
-
-static void on_settled(void *user) {
-    agent_client_deploy *c = user;
-    if (mesh_channel_queued(c->client->channel) > QUEUE_MAX) {
-        agent_deployer_watch_end(c->deployer, &c->watch);
-        c->is_watching = false;
-        say_error(c, 1, "what happens is read too slowly: look again with `warren status`");
-        return;
-    }
-    send_batch(c, false);
-}
-
-static void send_all(const char *sentence, void *user) {
-    agent_client_deploy *c = user;
-    const agent_mirror *mirror = agent_deployer_mirror(c->deployer);
-    if (sentence[0] != '\0') {
-        say_error(c, 1, sentence);
-        return;
-    }
-    if (mirror != NULL) agent_mirror_each(mirror, "deploy/", add_present, c);
-    send_batch(c, false);
-    if (!c->is_reading || c->is_watching) return;
-    c->watch = (agent_deployer_watch){.on_pair = on_pair, .on_settled = on_settled, .user = c};
-    c->is_watching = true;
-    agent_deployer_watch_begin(c->deployer, &c->watch);
-}
-
-static void set_prefixes(agent_client_deploy *c, const Warren__Agent__ReadDeployed *body) {
-    while (c->prefix_count > 0)
-        free(c->prefixes[--c->prefix_count]);
-    for (; c->prefix_count < body->n_prefixes && c->prefix_count < PREFIXES_MAX; c->prefix_count++)
-        c->prefixes[c->prefix_count] =
-            mem_copy(body->prefixes[c->prefix_count], strlen(body->prefixes[c->prefix_count]) + 1);
-}
-
-static void read_deployed(agent_client *client, const Warren__Agent__ReadDeployed *body) {
-    agent_client_deploy *c = of(client);
-    char text[AGENT_DEPLOYER_TEXT_MAX];
-    if (c->is_watching) {
-        agent_client_say_error(client, 2, "this connection is told of deployments already");
-        return;
-    }
-    set_prefixes(c, body);
-    c->is_reading = body->watch;
-    if (body->if_any && agent_deployer_mirror(c->deployer) == NULL) {
-        send_all("", c);
-        return;
-    }
-    int exit_code = agent_deployer_join(c->deployer, send_all, c, text);
-    if (exit_code != 0) agent_client_say_error(client, (uint32_t)exit_code, text);
 }
 
 // ---- changing
@@ -221,7 +83,7 @@ static void end_change(agent_client_deploy *c) {
 }
 
 static void fail(agent_client_deploy *c, uint32_t exit_code, const char *text) {
-    say_error(c, exit_code, text);
+    deploy_client_say_error(c, exit_code, text);
     end_change(c);
 }
 
@@ -385,7 +247,7 @@ static const agent_release *find_shipped(const agent_client_deploy *c) {
 static void commit_release(changing *ch) {
     agent_client_deploy *c = ch->c;
     const Warren__Agent__Deploy *body = c->request->deploy;
-    char key[STORE_KEY_LEN_MAX], *services[SPECS_MAX];
+    char key[STORE_KEY_LEN_MAX], *services[DEPLOY_CLIENT_SPECS_MAX];
     uint8_t *value = mem_alloc(STORE_VALUE_LEN_MAX);
     Warren__Deploy__Release release = WARREN__DEPLOY__RELEASE__INIT;
     const agent_release *shipped = find_shipped(c);
@@ -474,7 +336,7 @@ static void next_specs(agent_client_deploy *c) {
     store_compare compares[SPECS_AT_ONCE];
     size_t count = 0;
     for (; count < SPECS_AT_ONCE && c->specs_put < c->spec_count; count++) {
-        const spec_part *spec = &c->specs[c->specs_put++];
+        const deploy_client_spec *spec = &c->specs[c->specs_put++];
         (void)snprintf(keys[count], sizeof keys[count], "deploy/spec/%s/%010llu/%s", project_of(c),
                        (unsigned long long)c->number, spec->service);
         ops[count] = (store_op){.kind = STORE_PUT,
@@ -552,7 +414,7 @@ static bool judge(agent_client *client, const Warren__Agent__Request *request) {
                                "a project is called by 1 to 63 letters, digits, - and _");
         return false;
     }
-    if (is_deploy && of(client)->spec_count == 0) {
+    if (is_deploy && deploy_client_of(client)->spec_count == 0) {
         agent_client_say_error(client, 2, "a release without services runs nothing");
         return false;
     }
@@ -562,39 +424,42 @@ static bool judge(agent_client *client, const Warren__Agent__Request *request) {
 }
 
 // Takes the request: what it holds is needed until the store has answered.
-static void begin_change(agent_client *client, Warren__Agent__Request *request) {
-    agent_client_deploy *c = of(client);
+static void join(agent_client_deploy *c, Warren__Agent__Request *request, agent_deployer_cb ready) {
     char text[AGENT_DEPLOYER_TEXT_MAX];
-    if (c->is_busy) {
-        agent_client_say_error(client, 2, "this connection is changing a deployment already");
-        return;
-    }
-    if (!judge(client, request)) return;
     c->request = mem_alloc(sizeof *c->request);
     *c->request = *request;
     warren__agent__request__init(request);
     c->is_busy = true;
-    int exit_code = agent_deployer_join(c->deployer, on_joined, c, text);
+    int exit_code = agent_deployer_join(c->deployer, ready, c, text);
     if (exit_code != 0) fail(c, (uint32_t)exit_code, text);
 }
 
+static void begin_change(agent_client *client, Warren__Agent__Request *request) {
+    agent_client_deploy *c = deploy_client_of(client);
+    if (c->is_busy) {
+        agent_client_say_error(client, 2, "this connection is changing a deployment already");
+        return;
+    }
+    if (judge(client, request)) join(c, request, on_joined);
+}
+
 static void put_spec(agent_client *client, Warren__Agent__PutSpec *body) {
-    agent_client_deploy *c = of(client);
+    agent_client_deploy *c = deploy_client_of(client);
     Warren__Deploy__Spec *spec =
         warren__deploy__spec__unpack(NULL, body->spec.len, body->spec.data);
     bool is_sound = spec != NULL && spec->run != NULL && is_name(body->service) &&
                     strcmp(spec->run->name, body->service) == 0 && body->spec.len <= SPEC_LEN_MAX;
     if (spec != NULL) warren__deploy__spec__free_unpacked(spec, NULL);
-    if (!is_sound || c->is_busy || c->spec_count == SPECS_MAX) {
+    if (!is_sound || c->is_busy || c->spec_count == DEPLOY_CLIENT_SPECS_MAX) {
         char text[200];
         (void)snprintf(text, sizeof text,
                        "%.63s cannot be deployed: a service has a name, and at most %d KiB of "
                        "settings, and a project has at most %d of them",
-                       body->service, SPEC_LEN_MAX >> 10, SPECS_MAX);
+                       body->service, SPEC_LEN_MAX >> 10, DEPLOY_CLIENT_SPECS_MAX);
         agent_client_say_error(client, 2, text);
         return;
     }
-    spec_part *part = &c->specs[c->spec_count++];
+    deploy_client_spec *part = &c->specs[c->spec_count++];
     part->service = mem_copy(body->service, strlen(body->service) + 1);
     part->bytes = mem_copy(body->spec.data, body->spec.len);
     part->len = body->spec.len;
@@ -618,7 +483,6 @@ static void drain_joined(const char *sentence, void *user) {
     const Warren__Agent__DrainHost *body = c->request->drain_host;
     char key[STORE_KEY_LEN_MAX], text[AGENT_DEPLOYER_TEXT_MAX];
     uint8_t value[128];
-    const agent_mirror *mirror = agent_deployer_mirror(c->deployer);
     if (sentence[0] != '\0') {
         fail(c, 1, sentence);
         return;
@@ -631,7 +495,6 @@ static void drain_joined(const char *sentence, void *user) {
         fail(c, 3, text);
         return;
     }
-    (void)mirror;
     (void)snprintf(key, sizeof key, "deploy/drained/%s", body->host);
     Warren__Deploy__Drained drained = WARREN__DEPLOY__DRAINED__INIT;
     drained.by = body->by;
@@ -644,32 +507,26 @@ static void drain_joined(const char *sentence, void *user) {
 }
 
 static void drain(agent_client *client, Warren__Agent__Request *request) {
-    agent_client_deploy *c = of(client);
-    char text[AGENT_DEPLOYER_TEXT_MAX];
+    agent_client_deploy *c = deploy_client_of(client);
     if (c->is_busy || strlen(request->drain_host->host) > 100 ||
         request->drain_host->host[0] == 0 || strlen(request->drain_host->by) > BY_LEN_MAX) {
         agent_client_say_error(client, 2, "drain wants the name of one host");
         return;
     }
-    c->request = mem_alloc(sizeof *c->request);
-    *c->request = *request;
-    warren__agent__request__init(request);
-    c->is_busy = true;
-    int exit_code = agent_deployer_join(c->deployer, drain_joined, c, text);
-    if (exit_code != 0) fail(c, (uint32_t)exit_code, text);
+    join(c, request, drain_joined);
 }
 
 static void on_backed_up(const store_answer *answer, void *user) {
     agent_client_deploy *c = user;
     if (answer->error != 0)
-        say_error(c, 1, answer->sentence);
+        deploy_client_say_error(c, 1, answer->sentence);
     else if (c->client != NULL)
         agent_client_say_done(c->client);
     end_change(c);
 }
 
 static void back_up(agent_client *client, const char *path) {
-    agent_client_deploy *c = of(client);
+    agent_client_deploy *c = deploy_client_of(client);
     agent_store *store = client->clients->options.store;
     if (path[0] != '/' || c->is_busy) {
         agent_client_say_error(client, 2, "a backup needs the whole path of a file");
@@ -682,7 +539,7 @@ static void back_up(agent_client *client, const char *path) {
 bool agent_client_handle_deploy(agent_client *client, Warren__Agent__Request *request) {
     switch (request->kind_case) {
     case WARREN__AGENT__REQUEST__KIND_READ_DEPLOYED:
-        read_deployed(client, request->read_deployed);
+        deploy_reading_begin(client, request->read_deployed);
         return true;
     case WARREN__AGENT__REQUEST__KIND_PUT_SPEC: put_spec(client, request->put_spec); return true;
     case WARREN__AGENT__REQUEST__KIND_DEPLOY:
