@@ -8,7 +8,8 @@
 enum {
     UNPLACED_LEN_MAX = 200,
     SERVICE_LEN = 32, // of what is told of one, without its texts
-    SERVICES_LEN_MAX = DEPLOY_VALUE_LEN_MAX - DEPLOY_LINES_LEN_MAX - 2 * DEPLOY_WHY_LEN_MAX,
+    SERVICES_LEN_MAX = DEPLOY_VALUE_LEN_MAX - DEPLOY_LINES_LEN_MAX - 2 * DEPLOY_WHY_LEN_MAX -
+                       DEPLOY_OUTCOMES_LEN_MAX,
 };
 
 static void count_slot(conductor_view *v, conductor_service *s, const conductor_slot *slot,
@@ -67,6 +68,7 @@ void conductor_say(conductor_view *v, conductor_project *p, Warren__Deploy__Stat
     out->why = p->why;
     out->last_lines = (ProtobufCBinaryData){p->last_lines_len, p->last_lines};
     out->services = mem_alloc(v->service_count * sizeof(Warren__Deploy__ServiceState *));
+    conductor_history_say(v, p, out);
     size_t room = SERVICES_LEN_MAX;
     for (size_t i = 0; i < v->service_count; i++)
         if (is_told_of(&v->services[i], p)) add_service(v, &v->services[i], out, &room);
@@ -78,4 +80,5 @@ void conductor_say_deinit(Warren__Deploy__State *state) {
         free(state->services[i]);
     }
     free(state->services);
+    conductor_history_deinit(state);
 }

@@ -2,6 +2,7 @@
 // same, as a turn looks at it and changes it; conductor_project.c: how far each deployment is;
 // conductor_world.c and conductor_plan.c: where instances are; conductor_roll.c: rollouts;
 // conductor_order.c: what hosts are told; conductor_say.c: what has become of it;
+// conductor_history.c: and of the releases before;
 // conductor_clean.c: what nobody needs any more; conductor_write.c: all that has changed, as a
 // transaction.
 #pragma once
@@ -264,6 +265,11 @@ void conductor_add_release(uint64_t *list, size_t *count, size_t max, uint64_t r
 // ---- conductor_say.c: what State says
 void conductor_say(conductor_view *v, conductor_project *p, Warren__Deploy__State *out);
 void conductor_say_deinit(Warren__Deploy__State *state);
+
+// ---- conductor_history.c: what State says of each release that is there
+void conductor_history_say(conductor_view *v, const conductor_project *p,
+                           Warren__Deploy__State *out);
+void conductor_history_deinit(Warren__Deploy__State *state);
 
 // ---- conductor_clean.c
 void conductor_clean(conductor_view *v);

@@ -167,6 +167,7 @@ static const char *judge_state(const Warren__Deploy__State *state) {
     if (state->phase > WARREN__DEPLOY__STATE__PHASE__BROKEN)
         return "it says what only a newer Warren knows";
     if (state->n_services > DEPLOY_SERVICES_MAX) return "it has more than 1,024 services";
+    if (state->n_outcomes > DEPLOY_OUTCOMES_MAX) return "it has outcomes of more than 24 releases";
     if (strlen(state->why) > DEPLOY_WHY_LEN_MAX || state->last_lines.len > DEPLOY_LINES_LEN_MAX)
         return "it says too much";
     return NULL;

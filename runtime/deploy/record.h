@@ -19,6 +19,11 @@ enum {
     DEPLOY_PREPARE_MAX = 4,   // releases in an order
     DEPLOY_WHY_LEN_MAX = 500, // of a State
     DEPLOY_LINES_LEN_MAX = 2 << 10,
+    DEPLOY_OUTCOMES_MAX = 24, // in a State
+    DEPLOY_OUTCOME_WHY_MAX = 120,
+    DEPLOY_OUTCOME_BY_MAX = 60,
+    DEPLOY_OUTCOMES_LEN_MAX =
+        DEPLOY_OUTCOMES_MAX * (DEPLOY_OUTCOME_WHY_MAX + DEPLOY_OUTCOME_BY_MAX + 64),
 };
 
 typedef enum deploy_record_kind {
