@@ -84,7 +84,7 @@ test('of what was deployed', async (t) => {
   await expectAll(box, [['deploy', 0, /shop runs release 1/]])
   await expectAll(box, [
     ['status shop', 0, /release 1, done/],
-    ['releases', 0, /runs/],
+    ['releases', 0, /serving/],
     ['rollback shop', 1, /--to N/],
     ['rollback shop --to 7', 3, /no release 7/],
     ['rollback shop --to 1', 1, /runs already/],

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { freePort } from '../supervision/sandbox.mjs'
 import { load, Sandbox } from './sandbox.mjs'
 
 const isAlive = (pid) => fs.existsSync(`/proc/${pid}`)
@@ -79,6 +80,47 @@ test('what was deployed is rolled back, scaled and taken down', async (t) => {
   assert.equal((await box.pids()).length, 0)
   await box.ok(['rollback', 'shop'])
   assert.deepEqual(await box.words(), ['two'])
+})
+
+test('releases tells of each whether it serves, did before, failed, was aborted or taken back, and why', async (t) => {
+  const box = await open(t)
+  const states = async () => JSON.parse((await box.ok(['releases', 'shop', '--json'])).stdout).releases.map(({ release, state }) => [release, state])
+  await box.deploy()
+  box.word('two')
+  await box.deploy()
+  box.word('broken')
+  await box.deploy([], 1)
+  box.word('slow')
+  await box.ok(['deploy', '-d'])
+  await box.until(({ deployment, phase }) => deployment === 4 && phase === 'rolling')
+  assert.deepEqual(await states(), [[1, 'before'], [2, 'serving'], [3, 'failed'], [4, 'deploying']])
+  await box.ok(['abort', 'shop'])
+  await box.ok(['rollback', 'shop', '--to', '1'])
+  assert.deepEqual(await states(), [[1, 'serving'], [2, 'taken back'], [3, 'failed'], [4, 'aborted']])
+  const { releases } = JSON.parse((await box.ok(['releases', '--json'])).stdout)
+  const failed = releases.find(({ state }) => state === 'failed')
+  assert.match(failed.why, /^api\.\d@local: /)
+  assert.equal(failed.stateBy, failed.by)
+  assert.ok(Date.parse(failed.stateAt) >= Date.parse(failed.at), JSON.stringify(failed))
+  const { stdout } = await box.ok(['releases'])
+  assert.match(stdout, /^RELEASE +STATE +AGE +BY +HOST +FILES +SIZE +NOTE +WHY\n/)
+  assert.match(stdout, /^ *1 +serving /m)
+  assert.match(stdout, /^ *3 +failed .* api\.\d@local: /m)
+  assert.match(stdout, /^ *4 +aborted .* aborted by \S+$/m)
+  await box.ok(['down', '--project', 'shop'])
+  assert.deepEqual((await states())[0], [1, 'before'])
+})
+
+test('releases of several projects are told apart', async (t) => {
+  const box = await open(t)
+  await box.deploy()
+  box.port = Number(await freePort())
+  box.service({}, 'other', 'side')
+  await box.deploy()
+  const { stdout } = await box.ok(['releases'])
+  assert.match(stdout, /^PROJECT +RELEASE +STATE .*\nshop +1 +serving .*\nside +1 +serving /)
+  assert.deepEqual((await box.ok(['releases', '--json'])).stdout.trim().split('\n').map((line) => JSON.parse(line).project), ['shop', 'side'])
+  assert.doesNotMatch((await box.ok(['releases', 'side'])).stdout, /PROJECT|shop/)
 })
 
 test('canaries come first, and wait for what is said of them', async (t) => {

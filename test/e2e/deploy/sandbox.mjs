@@ -29,8 +29,8 @@ export class Sandbox extends Base {
   word(word) {
     this.write('word.js', `module.exports = ${JSON.stringify(word)}\n`)
   }
-  service(more = {}, name = 'api') {
-    this.config({ name: 'shop', services: { [name]: {
+  service(more = {}, name = 'api', project = 'shop') {
+    this.config({ name: project, services: { [name]: {
       entry: './server.js', instances: 2, env: { PORT: String(this.port) }, health: { ready: 'listen', timeout: '60s' },
       update: { settle: '100ms', deadline: '60s' }, ...more,
     } } })
