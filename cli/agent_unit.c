@@ -17,6 +17,7 @@ static const struct {
 } variables[] = {{"WARREN_DIR", true},
                  {"WARREN_NODE", true},
                  {"WARREN_CGROUP", true},
+                 {"WARREN_KSM", false},
                  {"WARREN_ORPHAN_TIMEOUT", false},
                  {"WARREN_KEEP_ENDED", false}};
 

@@ -223,6 +223,7 @@ bool load_zygote(runtime_engine *engine, const runtime_boot *boot, std::string &
     engine->own_platform->settle(engine->isolate);
     turn_loop(engine->loop);
     engine_memory_fill_holes();
+    engine_memory_merge_malloc();
     return true;
 }
 

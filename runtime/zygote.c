@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 #include "core/limits.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "engine_memory.h"
 #include "files.h"
 #include "io/packet.h"
 #include "launch.h"
@@ -331,11 +333,17 @@ static uint64_t wall_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+// What the agent says to this process alone.
+static const char *const own_variables[] = {"LD_BIND_NOW", "WARREN_KSM"};
+
 int runtime_zygote_main(runtime_zygote_options options, int argc, char **argv) {
     uint64_t start_ms = now_ms(), start_ns = wall_ns();
     static zygote z;
     restore_signals();
-    (void)unsetenv("LD_BIND_NOW"); // of the agent, for this process alone
+    const char *ksm = getenv("WARREN_KSM");
+    if (ksm != NULL && strcmp(ksm, "1") == 0) engine_memory_merge();
+    for (size_t i = 0; i < sizeof own_variables / sizeof *own_variables; i++)
+        (void)unsetenv(own_variables[i]);
     char obstacle[RUNTIME_BOOT_TEXT_LEN];
     z.fd = options.fd;
     if (options.is_own) {

@@ -11,6 +11,7 @@
 
 #include "agent/descriptors.h"
 #include "agent/keep.h"
+#include "agent/ksm.h"
 #include "agent/say.h"
 #include "agent/spawn.h"
 #include "core/error.h"
@@ -71,14 +72,15 @@ static void fail(agent_zygote *z, const char *program, const char *why) {
 }
 
 // What is linked when the zygote starts need not be found by each child, on its own copies of
-// pages. The zygote takes it out again.
-static char **bound_now(char *const *env) {
+// pages. The zygote takes these words out again.
+static char **with_own_words(char *const *env) {
     size_t count = 0;
     while (env[count] != NULL)
         count++;
-    char **out = mem_alloc((count + 2) * sizeof *out);
+    char **out = mem_alloc((count + 3) * sizeof *out);
     memcpy(out, env, count * sizeof *out);
-    out[count] = (char *)(uintptr_t) "LD_BIND_NOW=1";
+    out[count++] = (char *)(uintptr_t) "LD_BIND_NOW=1";
+    if (agent_ksm_is_wanted()) out[count] = (char *)(uintptr_t) "WARREN_KSM=1";
     return out;
 }
 
@@ -100,7 +102,7 @@ static int spawn_at(const agent_zygote *z, const char *program, int fd, pid_t *o
     posix_spawn_file_actions_adddup2(&actions, fd, CHILD_FD);
     agent_spawn_attributes(&attributes);
     agent_descriptors_lower();
-    char **env = bound_now(z->boot != NULL ? z->boot->env.at : environ);
+    char **env = with_own_words(z->boot != NULL ? z->boot->env.at : environ);
     int err = posix_spawn(out_pid, program, &actions, &attributes, argv, env);
     free(env);
     agent_descriptors_raise_again();

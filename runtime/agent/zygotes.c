@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/ksm.h"
 #include "agent/say.h"
 #include "core/mem.h"
 
@@ -317,6 +318,7 @@ agent_zygotes *agent_zygotes_create(uv_loop_t *loop, const agent_zygotes_events 
 }
 
 void agent_zygotes_start(agent_zygotes *zs) {
+    agent_ksm_say();
     agent_zygote_start(find_common(zs)->zygote);
 }
 

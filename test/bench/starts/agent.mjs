@@ -16,10 +16,10 @@ export class Agent {
   log = ''
   warrenPath = WARREN
 
-  static async start() {
+  static async start(env = {}) {
     const agent = new Agent()
     agent.dir = mkdtempSync(path.join(os.tmpdir(), 'warren-starts-'))
-    agent.env = { PATH: process.env.PATH, HOME: agent.dir, WARREN_DIR: agent.dir, WARREN_NODE }
+    agent.env = { PATH: process.env.PATH, HOME: agent.dir, WARREN_DIR: agent.dir, WARREN_NODE, ...env }
     agent.child = spawn(WARREN, ['agent'], { env: agent.env, stdio: ['ignore', 'pipe', 'pipe'] })
     agent.ended = once(agent.child, 'close')
     await new Promise((resolve, reject) => {
