@@ -123,26 +123,85 @@ int agent_deploy_abort(const agent_deploy_change *c, agent_deploy_wanted *out,
     return 0;
 }
 
+// ---- back
+
+static const Warren__Deploy__Outcome *outcome_of(const agent_deploy_change *c, uint64_t release) {
+    for (size_t i = 0; c->state != NULL && i < c->state->n_outcomes; i++)
+        if (c->state->outcomes[i]->release == release) return c->state->outcomes[i];
+    return NULL;
+}
+
+static bool has_failed(const Warren__Deploy__Outcome *outcome) {
+    return outcome != NULL && outcome->phase != WARREN__DEPLOY__STATE__PHASE__DONE;
+}
+
+static bool is_same(const agent_deploy_change *c, uint64_t a, uint64_t b) {
+    return a == b || (a != 0 && b != 0 && c->history.is_same(c->history.user, a, b));
+}
+
+static bool is_way_back(const agent_deploy_change *c, uint64_t release) {
+    return release != 0 && c->history.has(c->history.user, release) &&
+           !has_failed(outcome_of(c, release)) && !is_same(c, release, agent_deploy_running(c));
+}
+
+uint64_t agent_deploy_last_served(const agent_deploy_change *c) {
+    const Warren__Deploy__Outcome *last = NULL;
+    for (size_t i = 0; c->state != NULL && i < c->state->n_outcomes; i++) {
+        const Warren__Deploy__Outcome *o = c->state->outcomes[i];
+        bool is_later = o->served > (last != NULL ? last->served : 0);
+        if (is_later && is_way_back(c, o->release)) last = o;
+    }
+    if (last != NULL) return last->release;
+    // Deployed before outcomes were written down.
+    uint64_t known[] = {previous_of(c), c->now != NULL ? c->now->previous : 0};
+    for (size_t i = 0; i < 2; i++)
+        if (is_way_back(c, known[i])) return known[i];
+    return 0;
+}
+
+static int judge_way_back(const agent_deploy_change *c, uint64_t release, agent_refusal *refusal) {
+    const Warren__Deploy__Outcome *outcome = outcome_of(c, release);
+    unsigned long long number = release, running = agent_deploy_running(c);
+    if (!c->history.has(c->history.user, release))
+        return refuse(refusal, NOT_FOUND,
+                      "%.63s has no release %llu (`warren releases %.63s` lists them)", c->project,
+                      number, c->project);
+    if (release == running)
+        return refuse(refusal, FAILED, "release %llu of %.63s runs already", number, c->project);
+    if (is_same(c, release, running))
+        return refuse(
+            refusal, FAILED,
+            "release %llu of %.63s is the same as release %llu, which runs: nothing would "
+            "change (`warren releases %.63s` lists others)",
+            number, c->project, running, c->project);
+    if (has_failed(outcome) && outcome->served == 0)
+        return refuse(refusal, FAILED,
+                      "release %llu of %.63s never served (%.120s): `warren deploy` in its "
+                      "directory tries it anew, `warren releases %.63s` lists those that served",
+                      number, c->project, outcome->why, c->project);
+    return 0;
+}
+
 int agent_deploy_rollback(const agent_deploy_change *c, uint64_t release, agent_deploy_wanted *out,
                           agent_refusal *refusal) {
     if (c->now == NULL) return no_project(c, refusal);
     int err = judge_open(c, refusal);
+    if (err == 0 && release != 0) err = judge_way_back(c, release, refusal);
     if (err != 0) return err;
-    uint64_t running = agent_deploy_running(c);
-    if (release == 0) release = previous_of(c);
+    if (release == 0) release = agent_deploy_last_served(c);
     if (release == 0)
         return refuse(refusal, FAILED,
-                      "it is not known which release of %.63s ran before: say it, `warren rollback "
-                      "%.63s --to N` (`warren releases %.63s` lists them)",
+                      "no other release of %.63s has served before, so there is none to go back "
+                      "to: `warren deploy` brings a new one (`warren releases %.63s` lists what "
+                      "there is, `warren rollback %.63s --to N` takes one of them)",
                       c->project, c->project, c->project);
-    if (release == running)
-        return refuse(refusal, FAILED, "release %llu of %.63s runs already",
-                      (unsigned long long)release, c->project);
     begin(c, out);
     out->project.release = release;
     out->project.is_promoted = true; // it ran before: nobody waits for its canaries
     return 0;
 }
+
+// ----
 
 static Warren__Deploy__Scaled *scaled_of(agent_deploy_wanted *out, const char *service) {
     Warren__Deploy__Project *p = &out->project;

@@ -6,12 +6,21 @@
 #include "agent/services.h"
 #include "deploy.pb-c.h"
 
+typedef struct agent_deploy_history { // of a project
+    // Whether the store has the release (its own record, and that of each of its services).
+    bool (*has)(const void *user, uint64_t release);
+    // Whether two of them are the same files with the same settings.
+    bool (*is_same)(const void *user, uint64_t a, uint64_t b);
+    const void *user;
+} agent_deploy_history;
+
 typedef struct agent_deploy_change {
     const char *project;
     const Warren__Deploy__Project *now; // NULL: there is none
     const Warren__Deploy__State *state; // NULL: none yet
     const char *by, *host;              // who asks
     uint64_t at_ms;
+    agent_deploy_history history; // for what looks at other releases: rollback and last_served
 } agent_deploy_change;
 
 enum { AGENT_DEPLOY_SCALED_MAX = 256 };
@@ -27,6 +36,10 @@ bool agent_deploy_is_open(const agent_deploy_change *change);
 // The release that runs, or will when what is under way has come to nothing; 0: none.
 uint64_t agent_deploy_running(const agent_deploy_change *change);
 
+// The one to go back to: of those that are there, that are another than what runs, and that did not
+// fail when they were deployed last, the one that served last. 0: there is none.
+uint64_t agent_deploy_last_served(const agent_deploy_change *change);
+
 // Each: 0, or a negative error and a refusal.
 int agent_deploy_release(const agent_deploy_change *change, uint64_t release,
                          agent_deploy_wanted *out, agent_refusal *refusal);
@@ -34,7 +47,7 @@ int agent_deploy_promote(const agent_deploy_change *change, agent_deploy_wanted 
                          agent_refusal *refusal);
 int agent_deploy_abort(const agent_deploy_change *change, agent_deploy_wanted *out,
                        agent_refusal *refusal);
-// `release` is one that exists; 0: the one that ran before.
+// `release` 0: to the one that served last.
 int agent_deploy_rollback(const agent_deploy_change *change, uint64_t release,
                           agent_deploy_wanted *out, agent_refusal *refusal);
 // `instances`: that the release says.

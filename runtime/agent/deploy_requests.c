@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "agent/deploy_client.h"
+#include "agent/deploy_stored.h"
 #include "core/error.h"
 #include "core/mem.h"
 
@@ -202,21 +203,6 @@ static int scale(changing *ch, const agent_deploy_change *change,
     return agent_deploy_scale(change, body, count, ch->c->wanted, &ch->refusal);
 }
 
-static int roll_back(changing *ch, const agent_deploy_change *change,
-                     const Warren__Agent__ChangeProject *body) {
-    char name[STORE_KEY_LEN_MAX];
-    (void)snprintf(name, sizeof name, "%.63s/%010llu", body->project,
-                   (unsigned long long)body->release);
-    if (change->now != NULL && body->release != 0 && get(ch->c, "release", name) == NULL) {
-        (void)snprintf(ch->refusal.text, sizeof ch->refusal.text,
-                       "%.63s has no release %llu (`warren releases %.63s` lists them)",
-                       body->project, (unsigned long long)body->release, body->project);
-        ch->refusal.exit_code = 3;
-        return MESH_ENOTFOUND;
-    }
-    return agent_deploy_rollback(change, body->release, ch->c->wanted, &ch->refusal);
-}
-
 static int change_it(changing *ch, const agent_deploy_change *change) {
     const Warren__Agent__ChangeProject *body = ch->c->request->change_project;
     switch (body->what) {
@@ -224,7 +210,8 @@ static int change_it(changing *ch, const agent_deploy_change *change) {
         return agent_deploy_promote(change, ch->c->wanted, &ch->refusal);
     case WARREN__AGENT__CHANGE_PROJECT__WHAT__ABORT:
         return agent_deploy_abort(change, ch->c->wanted, &ch->refusal);
-    case WARREN__AGENT__CHANGE_PROJECT__WHAT__ROLLBACK: return roll_back(ch, change, body);
+    case WARREN__AGENT__CHANGE_PROJECT__WHAT__ROLLBACK:
+        return agent_deploy_rollback(change, body->release, ch->c->wanted, &ch->refusal);
     case WARREN__AGENT__CHANGE_PROJECT__WHAT__SCALE: return scale(ch, change, body);
     default: return agent_deploy_down(change, ch->c->wanted, &ch->refusal);
     }
@@ -296,13 +283,15 @@ static void on_project(const store_answer *answer, void *user) {
     if (state != NULL)
         ch.state = warren__deploy__state__unpack(NULL, state->value.len, state->value.data);
     bool is_deploy = c->request->kind_case == WARREN__AGENT__REQUEST__KIND_DEPLOY;
+    deploy_stored stored = {agent_deployer_mirror(c->deployer), project_of(c)};
     agent_deploy_change change = {.project = project_of(c),
                                   .now = ch.now,
                                   .state = ch.state,
                                   .by = is_deploy ? c->request->deploy->by
                                                   : c->request->change_project->by,
                                   .host = agent_deployer_host(c->deployer),
-                                  .at_ms = wall_ms()};
+                                  .at_ms = wall_ms(),
+                                  .history = deploy_stored_history(&stored)};
     c->wanted = mem_alloc(sizeof *c->wanted);
     int err = is_deploy ? release_it(&ch, &change) : change_it(&ch, &change);
     if (err != 0)

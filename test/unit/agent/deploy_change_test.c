@@ -9,6 +9,29 @@ static agent_deploy_change change;
 static agent_deploy_wanted wanted;
 static agent_refusal refusal;
 
+static uint64_t same_from; // releases from this number on are all the same
+static bool has(const void *user, uint64_t release) {
+    (void)user;
+    return release <= 9;
+}
+static bool is_same(const void *user, uint64_t a, uint64_t b) {
+    (void)user;
+    return a >= same_from && b >= same_from;
+}
+
+// What became of releases, the latest at the end.
+static Warren__Deploy__Outcome outcomes[8], *outcome_list[8];
+static void add_outcome(uint64_t release, Warren__Deploy__State__Phase phase, uint64_t served) {
+    Warren__Deploy__Outcome *o = &outcomes[was.n_outcomes];
+    warren__deploy__outcome__init(o);
+    o->release = release;
+    o->phase = phase;
+    o->served = served;
+    o->why = "no database";
+    was.outcomes = outcome_list;
+    outcome_list[was.n_outcomes++] = o;
+}
+
 // Release `release` is wanted by deployment 4, which is at `phase`; `before` ran before.
 static void begin(uint64_t release, uint64_t before, Warren__Deploy__State__Phase phase) {
     warren__deploy__project__init(&now);
@@ -21,6 +44,8 @@ static void begin(uint64_t release, uint64_t before, Warren__Deploy__State__Phas
     was.phase = phase;
     change = (agent_deploy_change){
         .project = "shop", .now = &now, .state = &was, .by = "bob", .host = "h2", .at_ms = 1000};
+    change.history = (agent_deploy_history){.has = has, .is_same = is_same};
+    same_from = UINT64_MAX;
     memset(&wanted, 0, sizeof wanted);
 }
 
@@ -93,6 +118,36 @@ TEST(a_rollback_to_nowhere_or_to_what_runs_is_refused) {
     expect_refused(agent_deploy_rollback(&change, 1, &wanted, &refusal), 1, "runs already");
     change.now = NULL;
     expect_refused(agent_deploy_rollback(&change, 1, &wanted, &refusal), 3, "no project shop");
+}
+
+TEST(a_rollback_goes_to_what_served_last_and_never_to_what_failed) {
+    begin(4, 0, RETURNED); // after a `down`, and a release that failed then
+    add_outcome(1, DONE, 1);
+    add_outcome(2, DONE, 2);
+    add_outcome(3, RETURNED, 0);
+    add_outcome(4, RETURNED, 0);
+    EXPECT_OK(agent_deploy_rollback(&change, 0, &wanted, &refusal));
+    EXPECT_EQ(2, wanted.project.release);
+    expect_refused(agent_deploy_rollback(&change, 3, &wanted, &refusal), 1, "no database");
+    outcomes[1].phase = RETURNED; // it served once, and could not any more
+    EXPECT_OK(agent_deploy_rollback(&change, 0, &wanted, &refusal));
+    EXPECT_EQ(1, wanted.project.release);
+    EXPECT_OK(agent_deploy_rollback(&change, 2, &wanted, &refusal));
+}
+
+TEST(a_rollback_changes_something_or_is_refused) {
+    begin(3, 2, DONE);
+    add_outcome(1, DONE, 1);
+    add_outcome(2, DONE, 2);
+    add_outcome(3, DONE, 3);
+    same_from = 2;
+    EXPECT_OK(agent_deploy_rollback(&change, 0, &wanted, &refusal));
+    EXPECT_EQ(1, wanted.project.release);
+    expect_refused(agent_deploy_rollback(&change, 2, &wanted, &refusal), 1,
+                   "the same as release 3");
+    same_from = 1;
+    expect_refused(agent_deploy_rollback(&change, 0, &wanted, &refusal), 1, "no other release");
+    expect_refused(agent_deploy_rollback(&change, 11, &wanted, &refusal), 3, "no release 11");
 }
 
 TEST(only_canaries_that_wait_are_promoted_and_the_deployment_goes_on) {
