@@ -314,9 +314,10 @@ static bool sign_release(void *user, deploy_signer *out) {
     return true;
 }
 
-static void keep_running(void *user) {
+static void keep_releases(void *user) {
     const agent *a = user;
     agent_releases_keep_running(a->releases, a->services, a->options->dir);
+    agent_deployer_keep(a->deployer);
 }
 
 static void on_leave_cluster(void *user) {
@@ -455,7 +456,7 @@ static int open_all(agent *a, int listen_fd) {
     a->leases = make_leases(a);
     make_keys(a);
     a->releases = agent_releases_create(
-        &(agent_releases_options){&a->loop, a->options->dir, sign_release, a, keep_running});
+        &(agent_releases_options){&a->loop, a->options->dir, sign_release, a, keep_releases});
     a->fetching = agent_fetching_create(&a->loop, a->releases);
     if (!a->options->is_ephemeral) adopt(a);
     on_child(&a->child, SIGCHLD); // those of the program whose place this one took

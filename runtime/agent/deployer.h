@@ -58,6 +58,9 @@ const agent_mirror *agent_deployer_mirror(const agent_deployer *deployer);
 const char *agent_deployer_host(const agent_deployer *deployer); // what this one is called; or ""
 agent_releases *agent_deployer_releases(const agent_deployer *deployer);
 store_db *agent_deployer_store(const agent_deployer *deployer);
+// Tells the releases which of them deployments need on this host, or may go back to
+// (agent_releases_keep); all, while that cannot be known.
+void agent_deployer_keep(agent_deployer *deployer);
 // Why the store cannot be used now; or "".
 const char *agent_deployer_trouble(const agent_deployer *deployer);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/deploy_stored.h"
 #include "agent/deployer_state.h"
 #include "agent/prepare.h"
 #include "agent/say.h"
@@ -30,49 +31,100 @@ static void free_prepare(deployer_prepare *p) {
 
 // ---- room for them
 
-enum { KEPT_MAX = 256 };
+enum { WAYS_BACK = 4 };
 
 typedef struct keeping { // what stays on the disk
-    agent_deployer *d;
-    char ids[KEPT_MAX][DEPLOY_ID_MAX];
-    const char *list[KEPT_MAX];
-    size_t count;
+    const agent_deployer *d;
+    char project[STORE_KEY_LEN_MAX + 1]; // whose releases are looked at
+    uint64_t wanted[WAYS_BACK];          // of them
+    char (*ids)[DEPLOY_ID_MAX];
+    size_t count, cap;
 } keeping;
 
-// Whether somebody may want to go back to it.
-static bool is_wanted(const agent_deployer *d, const char *project, uint64_t number) {
+static const agent_mirror_pair *get(const agent_deployer *d, const char *kind,
+                                    const char *project) {
     char key[STORE_KEY_LEN_MAX];
-    (void)snprintf(key, sizeof key, "deploy/project/%.100s", project);
-    const agent_mirror_pair *pair = agent_mirror_get(d->mirror, key);
+    (void)snprintf(key, sizeof key, "deploy/%s/%.100s", kind, project);
+    return agent_mirror_get(d->mirror, key);
+}
+
+// What is wanted of the project, and what somebody may want to go back to.
+static void look_at_project(keeping *k) {
+    const agent_mirror_pair *project = get(k->d, "project", k->project),
+                            *state = get(k->d, "state", k->project);
+    deploy_stored stored = {k->d->mirror, k->project};
+    agent_deploy_change c = {.project = k->project, .history = deploy_stored_history(&stored)};
     Warren__Deploy__Project *p =
-        pair != NULL ? warren__deploy__project__unpack(NULL, pair->value.len, pair->value.data)
-                     : NULL;
-    bool is_it =
-        p != NULL && (number == p->release || number == p->before || number == p->previous);
-    if (p != NULL) warren__deploy__project__free_unpacked(p, NULL);
-    return is_it;
+        project != NULL
+            ? warren__deploy__project__unpack(NULL, project->value.len, project->value.data)
+            : NULL;
+    Warren__Deploy__State *s =
+        state != NULL ? warren__deploy__state__unpack(NULL, state->value.len, state->value.data)
+                      : NULL;
+    memset(k->wanted, 0, sizeof k->wanted);
+    c.now = p;
+    c.state = s;
+    if (p != NULL) {
+        uint64_t wanted[WAYS_BACK] = {p->release, p->before, p->previous,
+                                      agent_deploy_last_served(&c)};
+        memcpy(k->wanted, wanted, sizeof wanted);
+        warren__deploy__project__free_unpacked(p, NULL);
+    }
+    if (s != NULL) warren__deploy__state__free_unpacked(s, NULL);
+}
+
+static bool is_wanted(const keeping *k, uint64_t number) {
+    for (size_t i = 0; i < WAYS_BACK; i++)
+        if (k->wanted[i] == number) return true;
+    return false;
+}
+
+static void keep_id(keeping *k, const char *id) {
+    k->ids = mem_grow(k->ids, DEPLOY_ID_MAX, k->count + 1, &k->cap);
+    (void)snprintf(k->ids[k->count++], DEPLOY_ID_MAX, "%s", id);
 }
 
 static void keep_if_needed(const agent_mirror_pair *pair, void *user) {
     keeping *k = user;
-    char project[STORE_KEY_LEN_MAX + 1];
+    char project[STORE_KEY_LEN_MAX + 1], id[DEPLOY_ID_MAX];
     Warren__Deploy__Release *release =
         warren__deploy__release__unpack(NULL, pair->value.len, pair->value.data);
     bool is_sound = release != NULL && release->manifest_hash.len == sizeof(deploy_hash) &&
                     deployer_key_rest(pair->key, "deploy/release/", project) &&
                     strchr(project, '/') != NULL;
-    if (is_sound && k->count < KEPT_MAX) {
+    if (is_sound) {
         *strchr(project, '/') = '\0';
-        if (agent_orders_needs(k->d->orders, project, release->number) ||
-            is_wanted(k->d, project, release->number)) {
+        if (strcmp(project, k->project) != 0) { // they come in the order of their keys
+            memcpy(k->project, project, sizeof project);
+            look_at_project(k);
+        }
+        if (is_wanted(k, release->number) ||
+            agent_orders_needs(k->d->orders, project, release->number)) {
             deploy_hash hash;
             memcpy(&hash, release->manifest_hash.data, sizeof hash);
-            deploy_bundle_id(&hash, k->ids[k->count]);
-            k->list[k->count] = k->ids[k->count];
-            k->count++;
+            deploy_bundle_id(&hash, id);
+            keep_id(k, id);
         }
     }
     if (release != NULL) warren__deploy__release__free_unpacked(release, NULL);
+}
+
+static void keep_any(const agent_release *release, void *user) {
+    keep_id(user, release->id);
+}
+
+void agent_deployer_keep(agent_deployer *d) {
+    keeping k = {.d = d};
+    if (d->mirror != NULL && agent_mirror_is_whole(d->mirror))
+        agent_mirror_each(d->mirror, "deploy/release/", keep_if_needed, &k);
+    else if (d->mirror != NULL) // nobody knows now what is needed
+        agent_releases_each(d->options.releases, keep_any, &k);
+    const char **list = mem_alloc(k.count * sizeof(void *));
+    for (size_t i = 0; i < k.count; i++)
+        list[i] = k.ids[i];
+    agent_releases_keep(d->options.releases, "deployments", list, k.count);
+    free(list);
+    free(k.ids);
 }
 
 static void on_collected(const agent_releases_result *result, void *user) {
@@ -84,19 +136,11 @@ static void on_collected(const agent_releases_result *result, void *user) {
                   (double)result->freed / (1 << 20));
 }
 
-static void make_room(agent_deployer *d) {
-    keeping *k = mem_alloc(sizeof *k);
-    k->d = d;
-    agent_mirror_each(d->mirror, "deploy/release/", keep_if_needed, k);
-    agent_releases_keep(d->options.releases, "deployments", k->list, k->count);
-    agent_releases_collect(d->options.releases, AGENT_RELEASES_BUDGET, on_collected, d);
-    free(k);
-}
-
 static void on_prepared(const char *dir, const char *why, void *user) {
     deployer_prepare *p = user;
     agent_orders_prepared(p->d->orders, p->project, p->number, dir, why);
-    if (dir != NULL && p->d->prepares == p && p->next == NULL) make_room(p->d); // the last one
+    if (dir != NULL && p->d->prepares == p && p->next == NULL) // the last one
+        agent_releases_collect(p->d->options.releases, AGENT_RELEASES_BUDGET, on_collected, p->d);
     free_prepare(p);
 }
 

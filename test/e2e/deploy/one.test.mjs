@@ -106,6 +106,23 @@ test('a rollback goes to what served last and is another program, and never to a
   assert.deepEqual([await box.words(), (await box.shop()).running], [['one'], 1], 'it served last before the project was taken down')
 })
 
+test('what one may go back to stays on the disk, whatever room is wanted', async (t) => {
+  const box = await open(t)
+  const ids = []
+  for (const word of ['one', 'two', 'three', 'four', 'broken']) {
+    box.word(word)
+    ids.push((await box.deploy([], word === 'broken' ? 1 : 0)).shipped.id)
+  }
+  await box.killAgent(box.first)
+  await box.agent()
+  assert.equal((await box.shop()).running, 4) // by now it has read the store
+  await box.ok(['bundles', '--collect', '0'])
+  const { bundles } = JSON.parse((await box.ok(['bundles', '--json'])).stdout)
+  assert.deepEqual(bundles.map(({ id }) => id).sort(), ids.slice(2).sort(), 'that failed, that runs, that ran before')
+  await box.ok(['rollback', 'shop'])
+  assert.deepEqual(await box.words(), ['three'])
+})
+
 test('releases tells of each whether it serves, did before, failed, was aborted or taken back, and why', async (t) => {
   const box = await open(t)
   const states = async () => JSON.parse((await box.ok(['releases', 'shop', '--json'])).stdout).releases.map(({ release, state }) => [release, state])
