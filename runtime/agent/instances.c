@@ -35,12 +35,13 @@ agent_instance agent_instance_look(const agent_service *service, uint32_t instan
     agent_instance out = {.state = state_of(service, instance),
                           .attempt = sl->ordered_attempt,
                           .is_stopped = sl->is_stopped_by_hand,
-                          .reason = sl->reason};
+                          .reason = sl->reason,
+                          .restarts = sl->starts > 1 ? sl->starts - 1 : 0,
+                          .end_before = sl->report.reason,
+                          .last_stderr = agent_last_lines_text(&sl->report.stderr_lines)};
     const agent_program *program = program_of(service, instance, out.state);
     if (program != NULL) out.release = program->run->release;
     if (sl->node != NULL) out.pid = (uint32_t)agent_node_pid(sl->node);
-    if (out.state == AGENT_INSTANCE_FAILED)
-        out.last_stderr = agent_last_lines_text(&sl->report.stderr_lines);
     // Before it takes the place it is the new one that is beside, and after it the old one.
     out.is_brought = agent_reloading_is_to_come(service, instance, &program, &out.brought_attempt);
     if (out.is_brought) out.brought_release = program->run->release;

@@ -22,8 +22,10 @@ typedef struct agent_instance {
     uint64_t release, brought_release;
     uint32_t attempt, brought_attempt;
     uint32_t pid;           // 0: none
+    uint32_t restarts;      // lives of this program that ended before the present one
+    const char *end_before; // of the last of them, how: "exit code 1"; borrowed, as are its lines
     const char *reason;     // NONE, FAILED: how it ended; borrowed
-    mesh_bytes last_stderr; // FAILED: what it wrote last; borrowed
+    mesh_bytes last_stderr; // of a life that has ended: what it wrote last; borrowed
 } agent_instance;
 
 agent_instance agent_instance_look(const agent_service *service, uint32_t instance);

@@ -7,10 +7,11 @@
 typedef struct telling {
     const ordered *o;
     const agent_service *service; // or NULL
-    uint32_t failed_count;
+    uint32_t failed_count, restarted_count;
     Warren__Deploy__Present present[AGENT_ORDERS_INSTANCES_MAX];
     Warren__Deploy__Present *list[AGENT_ORDERS_INSTANCES_MAX];
     char why[ORDERS_FAILED_TOLD_MAX][ORDERS_WHY_MAX];
+    char why_restarted[ORDERS_FAILED_TOLD_MAX][ORDERS_WHY_MAX];
     Warren__Deploy__Prepared prepared[AGENT_ORDERS_PREPARE_MAX];
     Warren__Deploy__Prepared *prepared_list[AGENT_ORDERS_PREPARE_MAX];
 } telling;
@@ -23,14 +24,31 @@ static mesh_bytes end_of(mesh_bytes lines) {
     return next != NULL ? mesh_bytes_skip(end, (size_t)(next + 1 - end.data)) : end;
 }
 
-// The first few in words.
-static void explain(telling *t, Warren__Deploy__Present *out, const char *why, mesh_bytes words) {
-    if (t->failed_count == ORDERS_FAILED_TOLD_MAX) return;
-    char *text = t->why[t->failed_count++];
+static void put_words(char *text, Warren__Deploy__Present *out, const char *why, mesh_bytes words) {
     (void)snprintf(text, ORDERS_WHY_MAX, "%s", why);
     mesh_bytes lines = end_of(words);
     out->why = text;
     out->last_lines = (ProtobufCBinaryData){lines.len, (uint8_t *)(uintptr_t)lines.data};
+}
+
+// The first few in words.
+static void explain(telling *t, Warren__Deploy__Present *out, const char *why, mesh_bytes words) {
+    if (t->failed_count == ORDERS_FAILED_TOLD_MAX) return;
+    put_words(t->why[t->failed_count++], out, why, words);
+}
+
+// Its host has started it again: who waits for it to be well wants to know why, also when it is.
+static void tell_restarts(telling *t, const agent_instance *now, const char *name,
+                          Warren__Deploy__Present *out) {
+    char why[ORDERS_WHY_MAX];
+    // A life that was brought by an order of before has a past that is not this one's.
+    if (now->restarts == 0 || now->attempt != out->attempt) return;
+    out->restarts = now->restarts;
+    bool is_told = out->why[0] != '\0' || t->restarted_count == ORDERS_FAILED_TOLD_MAX;
+    if (is_told) return;
+    (void)snprintf(why, sizeof why, "%.80s ended and was started again (%.150s)", name,
+                   now->end_before);
+    put_words(t->why_restarted[t->restarted_count++], out, why, now->last_stderr);
 }
 
 static void fail(telling *t, Warren__Deploy__Present *out, const char *why, mesh_bytes words) {
@@ -46,11 +64,12 @@ static void tell_kept(telling *t, const agent_instance *now, uint32_t instance,
     (void)snprintf(why, sizeof why, "%s %s (%.200s)", name,
                    now->state == AGENT_INSTANCE_FAILED ? "has failed" : "has ended", now->reason);
     switch (now->state) {
-    case AGENT_INSTANCE_READY: out->state = WARREN__DEPLOY__PRESENT__STATE__READY; return;
-    case AGENT_INSTANCE_STARTING: out->state = WARREN__DEPLOY__PRESENT__STATE__STARTING; return;
-    case AGENT_INSTANCE_FAILED: fail(t, out, why, now->last_stderr); return;
+    case AGENT_INSTANCE_READY: out->state = WARREN__DEPLOY__PRESENT__STATE__READY; break;
+    case AGENT_INSTANCE_STARTING: out->state = WARREN__DEPLOY__PRESENT__STATE__STARTING; break;
+    case AGENT_INSTANCE_FAILED: fail(t, out, why, now->last_stderr); break;
     default: explain(t, out, why, (mesh_bytes){0});
     }
+    tell_restarts(t, now, name, out);
 }
 
 static void tell_wanted(telling *t, uint32_t instance, Warren__Deploy__Present *out) {

@@ -211,6 +211,14 @@ static bool take_away(conductor_view *v, conductor_project *p) {
     return are_gone;
 }
 
+// News that came since its rollout was done are heard in this turn.
+static bool are_well(conductor_view *v, const conductor_project *p) {
+    for (size_t i = 0; i < v->service_count; i++)
+        if (v->services[i].project == p && !conductor_roll_is_well(v, &v->services[i]))
+            return false;
+    return true;
+}
+
 static void roll(conductor_view *v, conductor_project *p) {
     if (p->wanted->is_aborted) {
         conductor_project_end(p, CONDUCTOR_BACK, "aborted by %.100s", p->wanted->by);
@@ -221,7 +229,7 @@ static void roll(conductor_view *v, conductor_project *p) {
         conductor_service *s = conductor_service_find(v, p->release->services[i]);
         if (!go_forward(v, p, s)) return;
     }
-    if (take_away(v, p)) p->phase = CONDUCTOR_DONE;
+    if (take_away(v, p) && are_well(v, p)) p->phase = CONDUCTOR_DONE;
 }
 
 // ---- back

@@ -10,7 +10,8 @@ bool conductor_rollout_is_new(const deploy_rollout *r, uint32_t slot) {
     if (r->phase == DEPLOY_DONE) return true;
     if (slot >= r->options.instances) return false;
     deploy_step step = r->slots[slot].step;
-    return step == DEPLOY_STARTING || step == DEPLOY_SETTLING || step == DEPLOY_NEW;
+    return step == DEPLOY_STARTING || step == DEPLOY_SETTLING || step == DEPLOY_NEW ||
+           step == DEPLOY_UNWELL;
 }
 
 // Who runs, of the two of a slot: who stands in, while the host of the original is down.
@@ -124,11 +125,11 @@ typedef struct failure { // the last one
     const conductor_slot *slot;
     const char *why;
     ProtobufCBinaryData last_lines;
-    bool is_late;
+    bool is_late, was_well;
 } failure;
 
 static bool goes_forward(const deploy_rollout *r) {
-    return r->phase == DEPLOY_FORWARD || r->phase == DEPLOY_CANARY;
+    return r->phase == DEPLOY_FORWARD || r->phase == DEPLOY_CANARY || r->phase == DEPLOY_DONE;
 }
 
 // Slots that came in the midst: a host that is new, and has its own.
@@ -160,24 +161,44 @@ static bool has_come_back(const conductor_order *o, const conductor_slot *slot) 
     return slot->before == 0 && conductor_has_ended(o, slot->index);
 }
 
+// What its host says of the attempt of the rollout; NULL: nothing.
+static const Warren__Deploy__Present *heard_of(conductor_view *v, conductor_service *s,
+                                               const conductor_slot *slot) {
+    const deploy_slot *of = &s->rollout->slots[slot->slot];
+    const Warren__Deploy__Present *present = conductor_heard(order_of(v, s, slot), slot->index);
+    // Who came back after the end was told no attempt.
+    bool is_of_that =
+        present != NULL && (present->attempt == of->attempt || of->step == DEPLOY_UNWELL);
+    return is_of_that ? present : NULL;
+}
+
+// Its first life is the one that counts: a host that starts it again does not make it good, and who
+// was ready and is not, or is so again, has ended in between.
+static bool has_failed(const deploy_slot *of, const Warren__Deploy__Present *present) {
+    bool is_ready = present->state == WARREN__DEPLOY__PRESENT__STATE__READY;
+    bool is_first = of->step == DEPLOY_STARTING || of->step == DEPLOY_SETTLING;
+    return present->state == WARREN__DEPLOY__PRESENT__STATE__FAILED ||
+           (is_first && present->restarts > 0) || (of->step == DEPLOY_SETTLING && !is_ready);
+}
+
 static void hear_slot(conductor_view *v, conductor_service *s, const conductor_slot *slot,
                       failure *last) {
     deploy_rollout *r = s->rollout;
     deploy_slot *of = &r->slots[slot->slot];
-    conductor_order *o = order_of(v, s, slot);
-    const Warren__Deploy__Present *present = conductor_heard(o, slot->index);
-    if (of->step == DEPLOY_REVERTING && has_come_back(o, slot))
+    if (of->step == DEPLOY_REVERTING && has_come_back(order_of(v, s, slot), slot))
         deploy_rollout_ready(r, v->now_ms, slot->slot, of->attempt);
-    if (present == NULL || present->attempt != of->attempt) return;
-    // Who was ready and begins anew while it is looked at has ended in between.
-    bool has_ended =
-        of->step == DEPLOY_SETTLING && present->state != WARREN__DEPLOY__PRESENT__STATE__READY;
-    if (present->state == WARREN__DEPLOY__PRESENT__STATE__READY) {
-        deploy_rollout_ready(r, v->now_ms, slot->slot, of->attempt);
-    } else if (present->state == WARREN__DEPLOY__PRESENT__STATE__FAILED || has_ended) {
-        *last = (failure){slot, present->why, present->last_lines, false};
-        if (present->why[0] == '\0') last->why = "it ended soon after it had been ready";
+    const Warren__Deploy__Present *present = heard_of(v, s, slot);
+    if (present == NULL) return;
+    if (has_failed(of, present)) {
+        *last = (failure){slot, present->why, present->last_lines, false, false};
+        if (present->why[0] == '\0')
+            last->why = of->step == DEPLOY_STARTING ? "it ended before it was ready"
+                                                    : "it ended soon after it had been ready";
         deploy_rollout_failed(r, v->now_ms, slot->slot, of->attempt);
+    } else if (present->state == WARREN__DEPLOY__PRESENT__STATE__READY) {
+        deploy_rollout_ready(r, v->now_ms, slot->slot, of->attempt);
+    } else {
+        deploy_rollout_unwell(r, v->now_ms, slot->slot, of->attempt);
     }
 }
 
@@ -186,9 +207,14 @@ static void hear_time(conductor_view *v, conductor_service *s,
     deploy_rollout *r = s->rollout;
     for (uint32_t i = 0; i < r->options.instances; i++) {
         const deploy_slot *of = &r->slots[i];
-        bool is_late = (of->step == DEPLOY_STARTING || of->step == DEPLOY_REVERTING) &&
-                       of->at_ms > 0 && of->at_ms <= v->now_ms;
-        if (is_late && live[i] != NULL) *last = (failure){.slot = live[i], .is_late = true};
+        bool is_late = of->step != DEPLOY_SETTLING && of->at_ms > 0 && of->at_ms <= v->now_ms;
+        if (!is_late || live[i] == NULL) continue;
+        const Warren__Deploy__Present *present = heard_of(v, s, live[i]);
+        *last = (failure){.slot = live[i], .why = "", .is_late = true};
+        last->was_well = of->step == DEPLOY_UNWELL;
+        if (present == NULL) continue;
+        last->why = present->why;
+        last->last_lines = present->last_lines;
     }
     deploy_rollout_tick(r, v->now_ms);
 }
@@ -200,8 +226,10 @@ static void tell_failure(conductor_service *s, const failure *last) {
     if (slot == NULL)
         conductor_project_end(p, CONDUCTOR_BACK, "%s goes back", s->name);
     else if (last->is_late)
-        conductor_project_end(p, CONDUCTOR_BACK, "%s.%u@%s: not ready within %u ms", s->name,
-                              slot->index, slot->host, s->rollout->options.ready_ms);
+        conductor_project_end(p, CONDUCTOR_BACK, "%s.%u@%s: not ready%s within %u ms%s%.250s",
+                              s->name, slot->index, slot->host, last->was_well ? " again" : "",
+                              s->rollout->options.ready_ms, last->why[0] != '\0' ? ": " : "",
+                              last->why);
     else
         conductor_project_end(p, CONDUCTOR_BACK, "%s.%u@%s: %.300s", s->name, slot->index,
                               slot->host, last->why);
@@ -218,10 +246,24 @@ static void hear(conductor_view *v, conductor_service *s) {
     grow(v, s);
     find_live(v, s, live);
     hear_presence(v, s, live);
-    for (uint32_t i = 0; i < r->options.instances && !deploy_rollout_is_over(r); i++)
+    for (uint32_t i = 0; i < r->options.instances; i++)
         if (live[i] != NULL && is_there(v, live[i])) hear_slot(v, s, live[i], &last);
     hear_time(v, s, live, &last);
-    if (was_forward && r->phase >= DEPLOY_BACK && r->phase != DEPLOY_DONE) tell_failure(s, &last);
+    if (was_forward && !goes_forward(r)) tell_failure(s, &last);
+}
+
+bool conductor_roll_is_well(conductor_view *v, conductor_service *s) {
+    conductor_slot *live[DEPLOY_SLOTS_MAX] = {NULL};
+    if (s->rollout == NULL || s->is_frozen) return true;
+    find_live(v, s, live);
+    for (uint32_t i = 0; i < s->rollout->options.instances; i++) {
+        if (live[i] == NULL || !is_there(v, live[i])) continue;
+        const Warren__Deploy__Present *present = heard_of(v, s, live[i]);
+        bool is_new = s->rollout->slots[i].step == DEPLOY_NEW;
+        if (is_new && present != NULL && present->state != WARREN__DEPLOY__PRESENT__STATE__READY)
+            return false;
+    }
+    return true;
 }
 
 // Slots that are new, and stay, for others that went: they have what those had.

@@ -248,6 +248,8 @@ void conductor_plan(conductor_view *v);
 
 // ---- conductor_roll.c
 void conductor_roll(conductor_view *v, conductor_service *s);
+// Nothing is heard of its new instances that would make it another thing than done.
+bool conductor_roll_is_well(conductor_view *v, conductor_service *s);
 // What its instance is to run: `is_exact` with just this attempt.
 conductor_wanted conductor_roll_wanted(conductor_view *v, conductor_service *s,
                                        const conductor_slot *slot, bool *is_exact);

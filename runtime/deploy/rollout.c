@@ -29,7 +29,8 @@ static uint32_t count(const deploy_rollout *r, deploy_step step, bool is_lost_to
 
 // Of those that nobody has begun, the first whose host is there; NULL: none may be begun.
 static deploy_slot *next_old(deploy_rollout *r) {
-    uint32_t under_way = count(r, DEPLOY_STARTING, false) + count(r, DEPLOY_SETTLING, false);
+    uint32_t under_way = count(r, DEPLOY_STARTING, false) + count(r, DEPLOY_SETTLING, false) +
+                         count(r, DEPLOY_UNWELL, false);
     uint32_t begun = under_way + count(r, DEPLOY_NEW, false);
     bool is_enough = r->options.canaries > 0 && !r->is_promoted && begun >= r->options.canaries;
     if (under_way >= r->options.parallel || is_enough) return NULL;
@@ -82,11 +83,14 @@ static void go_back(deploy_rollout *r, uint64_t now_ms) {
         deploy_slot *slot = &r->slots[i];
         if (slot->step == DEPLOY_STARTING || (slot->is_lost && slot->step != DEPLOY_STUCK))
             revert(r, slot, now_ms);
+        if (slot->step == DEPLOY_UNWELL) slot->at_ms = 0; // nobody waits for that any more
     }
     uint32_t under_way = count(r, DEPLOY_REVERTING, false);
     for (uint32_t i = 0; i < r->options.instances && under_way < r->options.parallel; i++) {
         deploy_slot *slot = &r->slots[i];
-        if (slot->step != DEPLOY_NEW && slot->step != DEPLOY_SETTLING) continue;
+        bool is_begun = slot->step == DEPLOY_NEW || slot->step == DEPLOY_SETTLING ||
+                        slot->step == DEPLOY_UNWELL;
+        if (!is_begun) continue;
         revert(r, slot, now_ms);
         under_way++;
     }
@@ -110,9 +114,22 @@ void deploy_rollout_begin(deploy_rollout *r, const deploy_rollout_options *optio
 
 // NULL: the news are of the past.
 static deploy_slot *find(deploy_rollout *r, uint32_t slot, uint32_t attempt) {
-    bool is_present = slot < r->options.instances && !deploy_rollout_is_over(r) &&
+    bool is_over = r->phase == DEPLOY_RETURNED || r->phase == DEPLOY_BROKEN;
+    bool is_present = slot < r->options.instances && !is_over &&
                       r->slots[slot].attempt == attempt && !r->slots[slot].is_lost;
     return is_present ? &r->slots[slot] : NULL;
+}
+
+// It had been done, and one of those that were well is not: it is not done yet.
+static void reopen(deploy_rollout *r, uint64_t now_ms) {
+    if (r->phase != DEPLOY_DONE) return;
+    r->phase = DEPLOY_FORWARD;
+    for (uint32_t i = 0; i < r->options.instances; i++) {
+        deploy_slot *s = &r->slots[i];
+        // It came back after the end, and has the release since then: nobody has seen it well.
+        if (s->step == DEPLOY_OLD && !s->is_lost)
+            enter(s, DEPLOY_UNWELL, now_ms + r->options.ready_ms);
+    }
 }
 
 void deploy_rollout_ready(deploy_rollout *r, uint64_t now_ms, uint32_t slot, uint32_t attempt) {
@@ -120,7 +137,7 @@ void deploy_rollout_ready(deploy_rollout *r, uint64_t now_ms, uint32_t slot, uin
     if (s == NULL) return;
     if (s->step == DEPLOY_STARTING && r->options.settle_ms > 0)
         enter(s, DEPLOY_SETTLING, now_ms + r->options.settle_ms);
-    else if (s->step == DEPLOY_STARTING)
+    else if (s->step == DEPLOY_STARTING || s->step == DEPLOY_UNWELL)
         enter(s, DEPLOY_NEW, 0);
     else if (s->step == DEPLOY_REVERTING)
         enter(s, DEPLOY_OLD, 0);
@@ -149,7 +166,17 @@ static void fail(deploy_rollout *r, deploy_slot *s, uint64_t now_ms) {
 void deploy_rollout_failed(deploy_rollout *r, uint64_t now_ms, uint32_t slot, uint32_t attempt) {
     deploy_slot *s = find(r, slot, attempt);
     if (s == NULL) return;
+    if (s->step == DEPLOY_NEW) reopen(r, now_ms);
     fail(r, s, now_ms);
+    go_on(r, now_ms);
+}
+
+void deploy_rollout_unwell(deploy_rollout *r, uint64_t now_ms, uint32_t slot, uint32_t attempt) {
+    deploy_slot *s = find(r, slot, attempt);
+    if (s == NULL || s->step != DEPLOY_NEW || r->phase == DEPLOY_BACK) return;
+    reopen(r, now_ms);
+    enter(s, DEPLOY_UNWELL, now_ms + r->options.ready_ms);
+    if (r->phase == DEPLOY_CANARY) r->phase = DEPLOY_FORWARD;
     go_on(r, now_ms);
 }
 
@@ -159,8 +186,9 @@ void deploy_rollout_lost(deploy_rollout *r, uint64_t now_ms, uint32_t slot) {
     deploy_slot *s = &r->slots[slot];
     s->is_lost = true;
     s->attempt++; // whatever it says of the past
-    if (s->step == DEPLOY_STARTING || s->step == DEPLOY_SETTLING || s->step == DEPLOY_REVERTING)
-        enter(s, DEPLOY_OLD, 0);
+    bool is_under_way = s->step == DEPLOY_STARTING || s->step == DEPLOY_SETTLING ||
+                        s->step == DEPLOY_REVERTING || s->step == DEPLOY_UNWELL;
+    if (is_under_way) enter(s, DEPLOY_OLD, 0);
     if (r->phase == DEPLOY_CANARY) r->phase = DEPLOY_FORWARD;
     go_on(r, now_ms);
 }
@@ -217,7 +245,8 @@ uint64_t deploy_rollout_wake_at_ms(const deploy_rollout *r) {
 
 uint64_t deploy_rollout_release(const deploy_rollout *r, uint32_t slot) {
     deploy_step step = r->slots[slot].step;
-    bool is_new = step == DEPLOY_STARTING || step == DEPLOY_SETTLING || step == DEPLOY_NEW;
+    bool is_new = step == DEPLOY_STARTING || step == DEPLOY_SETTLING || step == DEPLOY_NEW ||
+                  step == DEPLOY_UNWELL;
     return is_new || r->phase == DEPLOY_DONE ? r->options.to : r->options.from;
 }
 

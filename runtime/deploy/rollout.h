@@ -28,7 +28,7 @@ typedef enum deploy_phase {
     DEPLOY_FORWARD,
     DEPLOY_CANARY, // they are healthy, and `promote` is waited for
     DEPLOY_BACK,
-    DEPLOY_DONE,
+    DEPLOY_DONE,     // but for news that one is not well any more, while somebody still looks
     DEPLOY_RETURNED, // all are as they were
     DEPLOY_BROKEN,   // some could not be brought back
     DEPLOY_PHASES,
@@ -41,6 +41,7 @@ typedef enum deploy_step {
     DEPLOY_NEW,
     DEPLOY_REVERTING, // the old one is begun again, or goes on
     DEPLOY_STUCK,     // it could not be
+    DEPLOY_UNWELL,    // the new one was well and is not, and has some time to be so again
     DEPLOY_STEPS,
 } deploy_step;
 
@@ -68,6 +69,8 @@ void deploy_rollout_begin(deploy_rollout *r, const deploy_rollout_options *optio
 // What happened. News of another attempt than the present one change nothing.
 void deploy_rollout_ready(deploy_rollout *r, uint64_t now_ms, uint32_t slot, uint32_t attempt);
 void deploy_rollout_failed(deploy_rollout *r, uint64_t now_ms, uint32_t slot, uint32_t attempt);
+// It was ready, and is not now: it has ended and is started again, or does not answer.
+void deploy_rollout_unwell(deploy_rollout *r, uint64_t now_ms, uint32_t slot, uint32_t attempt);
 void deploy_rollout_lost(deploy_rollout *r, uint64_t now_ms, uint32_t slot);
 void deploy_rollout_back(deploy_rollout *r, uint64_t now_ms, uint32_t slot); // on some host
 bool deploy_rollout_promote(deploy_rollout *r, uint64_t now_ms); // false: there is nothing to

@@ -7,6 +7,8 @@
 // D6 a deployment ends, and what runs then is what its State says
 // D7 what is settled is written no more, and nobody turns without a reason
 // D8 transactions keep their bounds (deploy_leader.c)
+// D9 when a deployment is done its new instances are well, as far as the leader could have heard,
+//    and none of them needed a second life for that
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,9 +95,64 @@ static void check_parallel(sim_world *w, uint32_t service) {
                     sim_service_name(service), parallel);
 }
 
+// ---- D9
+
+// What the log had of this key then; NULL: nothing.
+static const sim_change *find_change(const sim_world *w, size_t known, deploy_key key) {
+    char text[DEPLOY_KEY_MAX];
+    deploy_key_write(&key, text);
+    for (size_t i = known; i > 0; i--)
+        if (strcmp(w->store.log[i - 1].key, text) == 0)
+            return w->store.log[i - 1].is_delete ? NULL : &w->store.log[i - 1];
+    return NULL;
+}
+
+static void check_new(sim_world *w, uint32_t service, const Warren__Deploy__Slot *slot,
+                      uint32_t attempt, uint64_t began_at_ms, size_t known) {
+    const char *why, *name = sim_service_name(service);
+    const sim_change *change =
+        find_change(w, known, key_of(DEPLOY_RECORD_REPORT, slot->host, name));
+    const sim_host *host = &w->hosts[slot->host[1] - '0'];
+    // Who was away may be given again what it had before, and is not looked at after the end.
+    bool was_there = host->announced_at_ms < began_at_ms &&
+                     find_change(w, known, key_of(DEPLOY_RECORD_HOST, slot->host, "")) != NULL;
+    if (change == NULL || !was_there) return;
+    ProtobufCMessage *message =
+        deploy_record_decode(DEPLOY_RECORD_REPORT, (mesh_bytes){change->value, change->len}, &why);
+    const Warren__Deploy__Report *report = (const Warren__Deploy__Report *)message;
+    const Warren__Deploy__Present *present =
+        slot->index < report->n_instances ? report->instances[slot->index] : NULL;
+    bool is_it = present != NULL && present->attempt == attempt;
+    const sim_instance *of = &host->services[service].instances[slot->index];
+    if (is_it && present->state != WARREN__DEPLOY__PRESENT__STATE__READY)
+        sim_violate(w, "D9: it is done, and %s.%u@%s is not well", name, slot->index, slot->host);
+    if (is_it && of->attempt == attempt && of->is_second_chance)
+        sim_violate(w, "D9: it is done, and %s.%u@%s had a second life", name, slot->index,
+                    slot->host);
+    deploy_record_free(message);
+}
+
+static void check_well(sim_world *w, uint32_t service, uint64_t began_at_ms, size_t known) {
+    static deploy_rollout r;
+    Warren__Deploy__Placed *placed = placed_of(w, service);
+    bool has_rollout = placed != NULL && read_rollout(w, service, &r);
+    for (size_t i = 0; has_rollout && i < placed->n_slots; i++) {
+        const Warren__Deploy__Slot *slot = placed->slots[i];
+        bool is_looked_at = slot->slot < r.options.instances && !slot->is_lost &&
+                            !slot->is_stand_in && slot->lost_at_ms == 0;
+        if (is_looked_at && r.slots[slot->slot].step == DEPLOY_NEW && !r.slots[slot->slot].is_lost)
+            check_new(w, service, slot, r.slots[slot->slot].attempt, began_at_ms, known);
+    }
+    if (placed != NULL) deploy_record_free(&placed->base);
+}
+
 // ---- D2 and what becomes of a deployment
 
-static void check_done(sim_world *w, uint32_t project, uint64_t release) {
+static void check_done(sim_world *w, uint32_t project, const Warren__Deploy__State *state,
+                       size_t known) {
+    uint64_t release = state->to;
+    for (uint32_t s = 0; s < SIM_SERVICES && release > 0; s++)
+        if (sim_project_of(s) == project) check_well(w, s, state->began_at_ms, known);
     for (uint32_t s = 0; s < SIM_SERVICES && release > 0; s++) {
         const sim_program *of = &w->projects[project].releases[release].of[s];
         if (sim_project_of(s) != project || !of->is_there || of->share < 100) continue;
@@ -107,7 +164,7 @@ static void check_done(sim_world *w, uint32_t project, uint64_t release) {
     }
 }
 
-static void check_state(sim_world *w, uint32_t project) {
+static void check_state(sim_world *w, uint32_t project, size_t known) {
     Warren__Deploy__State *state = state_of(w, project);
     sim_project *p = &w->projects[project];
     if (state == NULL) return;
@@ -120,7 +177,8 @@ static void check_state(sim_world *w, uint32_t project) {
         w->done += state->phase == WARREN__DEPLOY__STATE__PHASE__DONE;
         w->returned += state->phase == WARREN__DEPLOY__STATE__PHASE__RETURNED;
         w->broken += state->phase == WARREN__DEPLOY__STATE__PHASE__BROKEN;
-        if (state->phase == WARREN__DEPLOY__STATE__PHASE__DONE) check_done(w, project, state->to);
+        if (state->phase == WARREN__DEPLOY__STATE__PHASE__DONE)
+            check_done(w, project, state, known);
         if (state->phase > WARREN__DEPLOY__STATE__PHASE__DONE && state->why[0] == '\0')
             sim_violate(w, "D6: it went back, and nothing says why");
     }
@@ -179,9 +237,12 @@ static uint32_t count_ready(const sim_world *w, uint32_t service) {
 static void check_serving(sim_world *w, uint32_t service) {
     static deploy_rollout r;
     if (w->has_faults || service == SIM_SINGLE) return;
-    // It did not run before, and so it goes back to nothing.
-    if (read_rollout(w, service, &r) && r.options.from == 0 && r.phase >= DEPLOY_BACK)
+    // It did not run before, and so it goes back to nothing, however many of it are ready.
+    if (read_rollout(w, service, &r) && r.options.from == 0 && r.phase >= DEPLOY_BACK &&
+        r.phase != DEPLOY_DONE) {
         w->floor[service] = 0;
+        return;
+    }
     uint32_t serving = sim_serving(w, service), parallel = parallel_of(w, service);
     Warren__Deploy__Placed *placed = placed_of(w, service);
     uint32_t count = placed != NULL ? (uint32_t)placed->n_slots : 0;
@@ -235,10 +296,10 @@ static void check_versions(sim_world *w) {
 
 // ---- while it goes on
 
-void sim_check_commit(sim_world *w) {
+void sim_check_commit(sim_world *w, size_t known) {
     check_versions(w);
     for (uint32_t p = 0; p < SIM_PROJECTS; p++)
-        check_state(w, p);
+        check_state(w, p, known);
     for (uint32_t s = 0; s < SIM_SERVICES; s++) {
         check_parallel(w, s);
         lower_floor(w, s);

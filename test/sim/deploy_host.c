@@ -44,6 +44,15 @@ static void begin(sim_world *w, uint32_t service, sim_instance *i) {
     bool hangs = i->will_fail && sim_below(w, 4) == 0;
     i->end_at_ms = w->now_ms + 100 + sim_below(w, 900) + (hangs ? 3ULL * SIM_READY_MS : 0);
     i->state = SIM_STARTING;
+    i->restarts = 0;
+    i->is_second_chance = false;
+}
+
+static void begin_again(sim_world *w, sim_instance *i, bool will_fail) {
+    i->state = SIM_STARTING;
+    i->end_at_ms = w->now_ms + 500;
+    i->will_fail = will_fail;
+    i->restarts++;
 }
 
 // A pair of the release and the attempt that it did not have.
@@ -57,6 +66,7 @@ static void tell(sim_world *w, uint32_t service, sim_instance *i, uint64_t relea
     }
     i->release = release;
     i->attempt = attempt;
+    i->restarts = 0;
     // What it had before goes on.
     if (i->runs == release && i->stops_at_ms == 0 && !is_same_release)
         i->state = SIM_READY;
@@ -64,25 +74,42 @@ static void tell(sim_world *w, uint32_t service, sim_instance *i, uint64_t relea
         begin(w, service, i);
 }
 
-static void live(sim_world *w, sim_service *s, sim_instance *i) {
+static void become_ready(sim_instance *i) {
+    i->state = SIM_READY;
+    i->runs = i->release;
+    i->stops_at_ms = 0;
+}
+
+// Who takes nobody's place is started again by its host, once.
+static void end_start(sim_world *w, uint32_t service, sim_instance *i) {
+    bool is_again = i->will_fail && i->runs == 0 && i->restarts == 0 && sim_below(w, 2) == 0;
+    if (is_again) {
+        i->is_second_chance = true;
+        begin_again(w, i, share_of(w, service, i->release) == 100);
+    } else if (i->will_fail) {
+        i->state = SIM_FAILED;
+    } else {
+        become_ready(i);
+    }
+}
+
+static void live(sim_world *w, uint32_t service, sim_service *s, sim_instance *i) {
     if (i->stops_at_ms > 0 && i->stops_at_ms <= w->now_ms) {
         i->runs = i->stops_at_ms = 0;
         s->is_unsaid = true;
     }
     if (i->state == SIM_STARTING && i->end_at_ms <= w->now_ms) {
-        i->state = i->will_fail ? SIM_FAILED : SIM_READY;
+        end_start(w, service, i);
         s->is_unsaid = true;
-        if (i->will_fail) return;
-        i->runs = i->release;
-        i->stops_at_ms = 0;
     }
     bool crashes =
         w->has_faults && !sim_is_calm(w) && i->state == SIM_READY && sim_below(w, 2000) == 0;
     if (!crashes) return;
     i->runs = 0;
-    i->state = sim_below(w, 2) == 0 ? SIM_FAILED : SIM_STARTING;
-    i->end_at_ms = w->now_ms + 500;
-    i->will_fail = false;
+    if (sim_below(w, 2) == 0)
+        i->state = SIM_FAILED;
+    else
+        begin_again(w, i, false);
     s->is_unsaid = true;
 }
 
@@ -181,6 +208,7 @@ static void say_instance(sim_world *w, const sim_instance *i, Warren__Deploy__Pr
         out->release = i->runs;
         out->pid = 1;
     }
+    if (i->release != 0) out->restarts = i->restarts;
     if (i->state == SIM_FAILED) out->why = (char *)"it exited with code 1";
     if (i->state == SIM_FAILED && sim_is_bug(w, SIM_BUG_READY_FORGED))
         out->state = WARREN__DEPLOY__PRESENT__STATE__READY;
@@ -237,6 +265,7 @@ static void announce(sim_world *w, uint32_t host) {
     sim_store_begin(w);
     sim_store_put_message(w, host_key(DEPLOY_RECORD_HOST, host, SIM_SERVICES), &message.base);
     w->hosts[host].has_key = true;
+    w->hosts[host].announced_at_ms = w->now_ms;
 }
 
 // ---- a host
@@ -308,7 +337,7 @@ void sim_host_step(sim_world *w, uint32_t host) {
     if (!h->is_up) return;
     for (uint32_t s = 0; s < SIM_SERVICES; s++)
         for (uint32_t i = 0; i < SIM_INDEXES; i++)
-            live(w, &h->services[s], &h->services[s].instances[i]);
+            live(w, s, &h->services[s], &h->services[s].instances[i]);
     if (h->is_cut)
         end_alone(w, h);
     else

@@ -145,7 +145,7 @@ static void apply(sim_world *w, const sim_leader *l) {
     }
     w->transactions++;
     w->written_at_ms = w->now_ms;
-    sim_check_commit(w);
+    sim_check_commit(w, l->known);
 }
 
 static bool is_held_up(const sim_world *w, const sim_leader *l) {
@@ -194,6 +194,7 @@ static void turn(sim_world *w, sim_leader *l) {
             sim_violate(w, "D7: a turn with nothing to write asks for another one at once");
         return;
     }
+    l->known = l->cursor;
     check_bounds(w, &l->transaction);
     l->commit_at_ms = w->now_ms + sim_below(w, 3) * SIM_STEP_MS / 2;
 }

@@ -1,5 +1,5 @@
 // Deployments in virtual time: the real decisions, and in place of the store, hosts, operators and
-// leaders that die between any two steps what the seed says. Rules: deploy_check.c, D1 to D8.
+// leaders that die between any two steps what the seed says. Rules: deploy_check.c, D1 to D9.
 #pragma once
 
 #include "core/rng.h"
@@ -85,6 +85,8 @@ typedef struct sim_instance {
     sim_state state;
     uint64_t end_at_ms; // of the start
     bool will_fail;
+    uint32_t restarts;     // since it was told that attempt
+    bool is_second_chance; // the first life of that attempt did not become ready
 } sim_instance;
 
 typedef struct sim_service {   // of a host
@@ -101,7 +103,7 @@ typedef struct sim_service {   // of a host
 
 typedef struct sim_host {
     bool is_up, is_cut, has_key, must_list;
-    uint64_t since_ms, contact_at_ms, back_at_ms;
+    uint64_t since_ms, announced_at_ms, contact_at_ms, back_at_ms;
     size_t cursor; // in the log
     sim_service services[SIM_SERVICES];
 } sim_host;
@@ -111,7 +113,7 @@ typedef struct sim_host {
 typedef struct sim_leader {
     deploy_conductor *c; // NULL: it is none
     int64_t fence;
-    size_t cursor;
+    size_t cursor, known;                   // known: of the log, when it decided the transaction
     uint64_t paused_until_ms, commit_at_ms; // commit_at_ms: 0: nothing is under way
     deploy_transaction transaction;
 } sim_leader;
@@ -187,7 +189,8 @@ void sim_leader_end(sim_leader *l);
 // ---- deploy_operator.c
 void sim_operator_step(sim_world *w);
 // ---- deploy_check.c
-void sim_check_commit(sim_world *w); // after each transaction of a leader
+// After each transaction of a leader, who knew so much of the log.
+void sim_check_commit(sim_world *w, size_t known);
 void sim_check_step(sim_world *w);
 void sim_check_end(sim_world *w);
 bool sim_is_settled(const sim_world *w);

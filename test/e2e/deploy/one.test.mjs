@@ -57,6 +57,48 @@ test('a release that fails is taken back, with the reason and what it wrote last
   assert.ok(events[0].by, 'who it was')
 })
 
+const ready = "setInterval(() => {}, 1000); process.send('ready')"
+
+// Two services, one after the other: db.js and web.js.
+function two(box, db, web) {
+  box.write('db.js', db)
+  box.write('web.js', web)
+  const service = (entry) => ({ entry, env: { FLAG: path.join(box.dir, 'flag') }, health: { ready: 'message', timeout: '60s' },
+    update: { settle: '100ms', deadline: '60s' } })
+  box.config({ name: 'shop', services: { db: service('./db.js'), web: service('./web.js') } })
+}
+
+test('a release is taken back when an instance that was well fails before all others are', async (t) => {
+  const box = await open(t)
+  two(box, ready, ready)
+  await box.deploy()
+  two(box, `
+    const fs = require('node:fs')
+    const look = () => { if (fs.existsSync(process.env.FLAG)) { fs.writeSync(2, 'no disk\\n'); process.exit(3) } }
+    look(); setInterval(look, 50); process.send('ready')`, 'setInterval(() => {}, 1000)') // web is never ready
+  const deploy = box.deploy([], 1)
+  await box.until(({ deployment, services }) => deployment === 2 && services.find(({ service }) => service === 'db').updated === 1)
+  fs.writeFileSync(path.join(box.dir, 'flag'), '')
+  const { deployed } = await deploy
+  assert.deepEqual([deployed.phase, deployed.from], ['returned', 1])
+  assert.match(deployed.why, /^db\.0@local: .*exit code 3/)
+  assert.ok(deployed.lastLines.includes('no disk'), JSON.stringify(deployed.lastLines))
+  const { services } = await box.shop()
+  assert.deepEqual(services.map(({ service, ready, instances }) => [service, ready, instances[0].release]), [['db', 1, 1], ['web', 1, 1]])
+})
+
+test('a first life that ends before it is ready fails its release, also when the second one is ready', async (t) => {
+  const box = await open(t)
+  two(box, `
+    const fs = require('node:fs')
+    if (fs.existsSync(process.env.FLAG)) { ${ready} }
+    else { fs.writeFileSync(process.env.FLAG, ''); fs.writeSync(2, 'no schema\\n'); process.kill(process.pid, 'SIGKILL') }`, ready)
+  const { deployed } = await box.deploy([], 1)
+  assert.deepEqual([deployed.phase, deployed.from], ['returned', 0])
+  assert.match(deployed.why, /^db\.0@local: .*SIGKILL/)
+  assert.ok(deployed.lastLines.includes('no schema'), JSON.stringify(deployed.lastLines))
+})
+
 test('what was deployed is rolled back, scaled and taken down', async (t) => {
   const box = await open(t)
   await box.deploy()

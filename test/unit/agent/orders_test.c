@@ -35,7 +35,7 @@ static bool is_preparing; // and has no answer yet
 static struct { // the last report of api
     char text[512];
     char why[512], lines[512];
-    uint32_t count;
+    uint32_t count, restarts; // restarts: of its first instance
     bool is_gone;
 } told;
 
@@ -48,6 +48,7 @@ static void on_report(void *user, const char *service, const Warren__Deploy__Rep
     told.count++;
     told.is_gone = report == NULL;
     told.text[0] = told.why[0] = told.lines[0] = '\0';
+    told.restarts = report != NULL && report->n_instances > 0 ? report->instances[0]->restarts : 0;
     for (size_t i = 0; report != NULL && i < report->n_instances; i++) {
         const Warren__Deploy__Present *p = report->instances[i];
         len +=
@@ -375,6 +376,27 @@ TEST(one_that_cannot_start_is_given_up_and_started_by_a_larger_attempt) {
     want("5.2");
     until("5r");
     EXPECT_EQ(2, count_starts());
+    tear_down();
+}
+
+TEST(who_is_ready_in_its_second_life_is_reported_with_the_end_of_the_first_one) {
+    set_up();
+    release(5, "const fs = require('fs'), was = `${__dirname}/was`\n"
+               "if (fs.existsSync(was)) { setInterval(() => {}, 1000); process.send('ready') }\n"
+               "else { fs.writeFileSync(was, ''); fs.writeSync(2, 'no database\\n')\n"
+               "  process.kill(process.pid, 'SIGKILL') }");
+    want("5.1");
+    until("5r");
+    EXPECT_EQ(1, told.restarts);
+    EXPECT_TEXT("api.0 ended and was started again (signal SIGKILL)", told.why);
+    EXPECT_TEXT("no database\n", told.lines);
+    pid_t before = pid_of(0);
+    want("5.2");
+    while (pid_of(0) == before || told.restarts > 0)
+        turn();
+    until("5r");
+    EXPECT_EQ(0, told.restarts);
+    EXPECT_TEXT("", told.why);
     tear_down();
 }
 

@@ -29,6 +29,7 @@ static size_t pair_count;
 static int64_t revision;
 static fate fates[FATES_MAX];
 static size_t fate_count;
+static uint64_t restarted_release;
 static const char *cannot_prepare_host, *cannot_prepare_why, *mute_host;
 static deploy_transaction transaction;
 static Warren__Deploy__State *state;
@@ -44,6 +45,7 @@ void kit_close(void) {
         free(pairs[i].value);
     pair_count = fate_count = 0;
     cannot_prepare_host = mute_host = NULL;
+    restarted_release = 0;
     if (state != NULL) deploy_record_free(&state->base);
     state = NULL;
 }
@@ -236,6 +238,10 @@ void kit_fate(const char *host, uint64_t release, Warren__Deploy__Present__State
     fates[fate_count++] = (fate){host, release, fate_state};
 }
 
+void kit_first_lives_end(uint64_t release) {
+    restarted_release = release;
+}
+
 void kit_cannot_prepare(const char *host, const char *why) {
     cannot_prepare_host = host;
     cannot_prepare_why = why;
@@ -269,6 +275,10 @@ static void report(const deploy_key *key, const Warren__Deploy__Order *order) {
         if (presents[i].state == WARREN__DEPLOY__PRESENT__STATE__FAILED) {
             presents[i].why = (char *)"it exited with code 1";
             presents[i].last_lines = (ProtobufCBinaryData){4, (uint8_t *)(uintptr_t) "oops"};
+        }
+        if (presents[i].release != 0 && presents[i].release == restarted_release) {
+            presents[i].restarts = 1;
+            presents[i].why = (char *)"api.0 was started again (exit code 1)";
         }
         message.instances[i] = &presents[i];
     }

@@ -46,6 +46,8 @@ void kit_settle(void);    // both, and time, until nothing changes
 void kit_take_over(void); // another leader lists all
 // Of every start of this release on this host (NULL: each): READY, STARTING or FAILED.
 void kit_fate(const char *host, uint64_t release, Warren__Deploy__Present__State state);
+// From now on each start of this release is the second one, for the first has ended.
+void kit_first_lives_end(uint64_t release);
 void kit_cannot_prepare(const char *host, const char *why); // NULL: it can
 void kit_mute(const char *host, bool is_mute);              // it reports nothing
 const deploy_transaction *kit_turn(void);                   // one, not committed; NULL: none

@@ -172,6 +172,102 @@ TEST(one_that_is_late_has_failed) {
     kit_close();
 }
 
+// db of release 2 is well, and api of it is starting.
+static void open_half_done(void) {
+    const kit_service both[] = {{.name = "db", .count = 1, .memory = 600},
+                                {.name = "api", .count = 1, .memory = 600}};
+    open_hosts();
+    kit_release(1, 1, both, 2);
+    deploy(1, 1);
+    kit_settle();
+    kit_release(2, 2, both, 2);
+    kit_fate("b", 2, WARREN__DEPLOY__PRESENT__STATE__STARTING);
+    deploy(2, 2);
+    kit_settle();
+    EXPECT_TEXT("0:a.0", kit_placed("db"));
+    EXPECT_TEXT("0:b.0", kit_placed("api"));
+    EXPECT_TEXT("rolling 1>2 api 0/1/0 db 1/1/1", kit_state());
+}
+
+TEST(one_that_was_well_and_fails_before_the_deployment_is_done_brings_all_back) {
+    open_half_done();
+    kit_fate("a", 2, WARREN__DEPLOY__PRESENT__STATE__FAILED);
+    kit_settle();
+    EXPECT_TEXT("returned 1>2 api 1/1/0 db 1/1/0", kit_state());
+    EXPECT_TEXT("db.0@a: it exited with code 1", kit_state_message()->why);
+    EXPECT_BYTES("oops", kit_state_message()->last_lines);
+    kit_close();
+}
+
+TEST(one_that_was_well_has_its_time_to_be_so_again_before_the_deployment_is_done) {
+    open_half_done();
+    kit_fate("a", 2, WARREN__DEPLOY__PRESENT__STATE__STARTING);
+    kit_report();
+    kit_decide();
+    kit_fate("b", 2, WARREN__DEPLOY__PRESENT__STATE__READY);
+    kit_settle();
+    EXPECT_TEXT("rolling 1>2 api 1/1/1 db 0/1/0", kit_state());
+    kit_take_over();
+    kit_fate("a", 2, WARREN__DEPLOY__PRESENT__STATE__READY);
+    kit_settle();
+    EXPECT_TEXT("done 1>2 api 1/1/1 db 1/1/1", kit_state());
+    kit_close();
+}
+
+TEST(one_that_was_well_and_is_not_in_its_time_brings_all_back) {
+    open_half_done();
+    kit_fate("a", 2, WARREN__DEPLOY__PRESENT__STATE__STARTING);
+    kit_report();
+    kit_decide();
+    kit_fate("b", 2, WARREN__DEPLOY__PRESENT__STATE__READY);
+    kit_settle();
+    kit_now_ms += 10000;
+    kit_settle();
+    EXPECT_TEXT("returned 1>2 api 1/1/0 db 1/1/0", kit_state());
+    EXPECT_TEXT("db.0@a: not ready again within 10000 ms", kit_state_message()->why);
+    kit_close();
+}
+
+TEST(a_canary_that_is_not_well_any_more_brings_all_back) {
+    open_running();
+    kit_release(2, 2, &(kit_service){.name = "api", .count = 2, .canaries = 1}, 1);
+    deploy(2, 2);
+    kit_settle();
+    kit_fate(NULL, 2, WARREN__DEPLOY__PRESENT__STATE__STARTING);
+    kit_settle();
+    EXPECT_TEXT("rolling 1>2 api 1/2/0", kit_state());
+    kit_want(2, (kit_wish){.release = 2, .is_promoted = true});
+    kit_settle();
+    EXPECT_TEXT("rolling 1>2 api 1/2/0", kit_state());
+    kit_now_ms += 10000;
+    kit_settle();
+    EXPECT_TEXT("returned 1>2 api 2/2/0", kit_state());
+    kit_close();
+}
+
+TEST(a_second_life_does_not_make_good_a_first_one_that_failed) {
+    open_running();
+    kit_release(2, 2, &(kit_service){.name = "api", .count = 2}, 1);
+    kit_first_lives_end(2);
+    deploy(2, 2);
+    kit_settle();
+    EXPECT_TEXT("returned 1>2 api 2/2/0", kit_state());
+    EXPECT_TEXT("api.0@a: api.0 was started again (exit code 1)", kit_state_message()->why);
+    kit_close();
+}
+
+TEST(one_that_is_started_again_between_deployments_is_ready_all_the_same) {
+    open_running();
+    kit_first_lives_end(1);
+    kit_settle();
+    EXPECT_TEXT("done 0>1 api 2/2/2", kit_state());
+    kit_release(2, 1, &(kit_service){.name = "api", .count = 2}, 1); // the same program
+    deploy(2, 2);
+    kit_settle();
+    EXPECT_TEXT("done 1>2 api 2/2/2", kit_state());
+    kit_close();
+}
+
 TEST(a_first_release_that_fails_leaves_nothing) {
     open_hosts();
     kit_release(1, 1, &(kit_service){.name = "api", .count = 2}, 1);

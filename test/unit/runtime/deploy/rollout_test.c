@@ -105,6 +105,35 @@ TEST(one_that_is_late_has_failed) {
     EXPECT_EQ(DEPLOY_BACK, r.phase);
 }
 
+TEST(one_that_is_unwell_again_is_waited_for_and_nobody_is_begun_meanwhile) {
+    begin(2, 1, 0);
+    expect_actions("0:8#1");
+    settle(50, 0, 1);
+    expect_actions("1:8#1");
+    deploy_rollout_unwell(&r, 160, 0, 1);
+    settle(200, 1, 1);
+    EXPECT_EQ(DEPLOY_FORWARD, r.phase);
+    take_over(400);
+    EXPECT_EQ(8, deploy_rollout_release(&r, 0));
+    deploy_rollout_ready(&r, 500, 0, 1);
+    EXPECT_EQ(DEPLOY_DONE, r.phase);
+    expect_actions("");
+}
+
+TEST(what_was_done_goes_back_when_one_of_it_is_not_well_any_more) {
+    begin(2, 2, 0);
+    expect_actions("0:8#1 1:8#1");
+    settle(50, 0, 1);
+    settle(50, 1, 1);
+    EXPECT_EQ(DEPLOY_DONE, r.phase);
+    deploy_rollout_unwell(&r, 200, 1, 1);
+    EXPECT_EQ(DEPLOY_FORWARD, r.phase);
+    EXPECT_EQ(1200, deploy_rollout_wake_at_ms(&r));
+    deploy_rollout_tick(&r, 1200);
+    EXPECT_EQ(DEPLOY_BACK, r.phase);
+    expect_actions("0:7#2 1:7#2");
+}
+
 TEST(failures_that_were_allowed_are_tried_again) {
     begin(1, 1, 0);
     r.options.failures_max = 1;
