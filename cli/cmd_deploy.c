@@ -11,6 +11,7 @@
 #include "cli/json.h"
 #include "cli/ship.h"
 #include "core/mem.h"
+#include "io/wall.h"
 
 enum { SPEC_LEN_MAX = 60 << 10, TIMEOUT_MAX_MS = 86400000, CANARIES_MAX = 1000 };
 enum {
@@ -221,7 +222,7 @@ static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_deploy, .argc = argc, .argv = argv};
     deploy_command command = {.request = {.what = "show", .timeout_ms = CLI_CONFIG_TIMEOUT_MS},
                               .waits = true,
-                              .began_at_ms = cli_duration_wall_ms()};
+                              .began_at_ms = mesh_wall_ms()};
     for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
         if (!take_option(&command, &args, arg)) return CLI_USAGE;

@@ -6,12 +6,12 @@
 #include "agent/logs.h"
 #include "cli/args.h"
 #include "cli/client.h"
-#include "cli/duration.h"
 #include "cli/log_files.h"
 #include "cli/printer.h"
 #include "cli/resume.h"
 #include "cli/since.h"
 #include "core/mem.h"
+#include "io/wall.h"
 
 enum {
     OPTION_FOLLOW,
@@ -197,7 +197,7 @@ static int read_logs(Warren__Agent__Logs *body, const cli_printer_options *print
         bool is_absent = err == -ENOENT || err == -ECONNREFUSED;
         return is_absent ? cli_log_files_print(body, printer, err) : cli_client_explain(err);
     }
-    if (body->follow) r.resume = cli_resume_create(cli_duration_wall_ms());
+    if (body->follow) r.resume = cli_resume_create(mesh_wall_ms());
     uv_signal_init(&r.loop, &r.interrupt);
     uv_timer_init(&r.loop, &r.again);
     r.interrupt.data = r.again.data = &r;

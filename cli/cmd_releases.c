@@ -6,6 +6,7 @@
 #include "cli/duration.h"
 #include "cli/json.h"
 #include "cli/table.h"
+#include "io/wall.h"
 
 enum { OPTION_JSON, WHY_LEN_MAX = 240 };
 
@@ -86,7 +87,7 @@ static void add_cells(listing *list, const char *const cells[COLUMN_COUNT]) {
 static void add_row(listing *list, const Warren__Deploy__Release *r, const char *state,
                     const char *why) {
     char number[24], age[CLI_DURATION_MAX], files[24], size[32];
-    uint64_t now_ms = cli_duration_wall_ms();
+    uint64_t now_ms = mesh_wall_ms();
     (void)snprintf(number, sizeof number, "%llu", (unsigned long long)r->number);
     cli_duration_format(age, now_ms > r->at_ms ? now_ms - r->at_ms : 0);
     (void)snprintf(files, sizeof files, "%llu", (unsigned long long)r->file_count);

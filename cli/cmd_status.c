@@ -10,6 +10,7 @@
 #include "cli/status_json.h"
 #include "cli/streams.h"
 #include "cli/table.h"
+#include "io/wall.h"
 
 enum { OPTION_FOLLOW, OPTION_JSON };
 
@@ -135,7 +136,7 @@ static void print_for_people(status_command *command, const json_t *all) {
     json_array_foreach(json_object_get(all, "projects"), i, p) {
         Warren__Deploy__Project *project = cli_deployed_project(d, text_of(p, "project"));
         if (project == NULL) continue;
-        print_project(p, cli_duration_wall_ms(), project);
+        print_project(p, mesh_wall_ms(), project);
         warren__deploy__project__free_unpacked(project, NULL);
     }
     if (d->host[0] == '\0') {

@@ -6,12 +6,12 @@
 
 #include "cli/args.h"
 #include "cli/clean.h"
-#include "cli/duration.h"
 #include "cli/json.h"
 #include "cli/node.h"
 #include "cli/output.h"
 #include "cli/value.h"
 #include "core/mem.h"
+#include "io/wall.h"
 
 enum { OPTION_QUEUE, OPTION_COUNT, OPTION_JSON };
 
@@ -35,7 +35,7 @@ static char *json_line(const warren_message *message, json_t *data) {
     (void)snprintf(from, sizeof from, "%016llx", (unsigned long long)message->from);
     json_t *line =
         json_pack("{s:o, s:o, s:s, s:o}", "subject", cli_json_string(message->subject), "data",
-                  json_incref(data), "from", from, "at", cli_json_time(cli_duration_wall_ms()));
+                  json_incref(data), "from", from, "at", cli_json_time(mesh_wall_ms()));
     if (message->headers.len > 0)
         (void)json_object_set_new(
             line, "headers",

@@ -7,6 +7,7 @@
 #include "cli/ephemeral.h"
 #include "cli/follow.h"
 #include "cli/json.h"
+#include "io/wall.h"
 
 enum { AGENT_TRIES = 5 };
 enum {
@@ -38,7 +39,7 @@ typedef struct up_command {
 } up_command;
 
 static void tell_end(const up_command *command, const cli_project *project, bool is_changed) {
-    uint64_t took_ms = cli_duration_wall_ms() - command->began_at_ms;
+    uint64_t took_ms = mesh_wall_ms() - command->began_at_ms;
     if (command->is_json)
         cli_json_print(json_pack("{s:s, s:o, s:I, s:b, s:I}", "type", "up", "project",
                                  cli_json_string(project->name), "services",
@@ -148,7 +149,7 @@ static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_up, .argc = argc, .argv = argv};
     up_command command = {.request = {.what = "show", .timeout_ms = CLI_CONFIG_TIMEOUT_MS},
                           .how = {.waits = true},
-                          .began_at_ms = cli_duration_wall_ms()};
+                          .began_at_ms = mesh_wall_ms()};
     for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
         if (!take_option(&command, &args, arg)) return CLI_USAGE;

@@ -6,9 +6,9 @@
 
 #include "cli/args.h"
 #include "cli/deployed.h"
-#include "cli/duration.h"
 #include "cli/json.h"
 #include "cli/report.h"
+#include "io/wall.h"
 
 enum { LINE_MAX_LEN = 1024 };
 
@@ -102,9 +102,8 @@ static void tell_end_json(const following *f, const Warren__Deploy__State *state
     json_t *object = json_of(f, state, "deployed");
     json_object_set_new(object, "ok", json_boolean(f->is_well));
     json_object_set_new(object, "lastLines", cli_json_lines(state->last_lines));
-    json_object_set_new(
-        object, "afterMs",
-        json_integer((json_int_t)(cli_duration_wall_ms() - f->wanted->began_at_ms)));
+    json_object_set_new(object, "afterMs",
+                        json_integer((json_int_t)(mesh_wall_ms() - f->wanted->began_at_ms)));
     cli_json_print(object);
 }
 
@@ -149,7 +148,7 @@ static void tell_end(following *f, const Warren__Deploy__State *state) {
     bool is_done = state->phase == WARREN__DEPLOY__STATE__PHASE__DONE;
     bool is_ready = ready_of(state) >= instances_of(state);
     bool is_returned = state->phase == WARREN__DEPLOY__STATE__PHASE__RETURNED;
-    double took_s = (double)(cli_duration_wall_ms() - f->wanted->began_at_ms) / 1000;
+    double took_s = (double)(mesh_wall_ms() - f->wanted->began_at_ms) / 1000;
     f->is_over = true;
     f->is_well = f->wanted->is_abort ? is_returned : is_done && is_ready;
     clear(f);
@@ -329,7 +328,7 @@ static bool on_accepted(const Warren__Agent__Reply *reply, void *user) {
 
 int cli_deploy_change_it(const cli_deploy_change *change) {
     Warren__Agent__Accepted accepted = WARREN__AGENT__ACCEPTED__INIT;
-    uint64_t began_at_ms = cli_duration_wall_ms();
+    uint64_t began_at_ms = mesh_wall_ms();
     change->body->by = (char *)(uintptr_t)cli_deployed_who();
     CLI_REQUEST(request, CHANGE_PROJECT, change_project, change->body);
     int exit_code = cli_client_ask(&request, on_accepted, &accepted);

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/args.h"
 
@@ -32,12 +31,6 @@ bool cli_duration_parse(const char *option, const char *text, uint64_t max_ms, u
     cli_say("--%s is a time like 500ms, 90s, 30m, 1h or 7d, at most %s, not \"%.40s\"", option,
             most, text);
     return false;
-}
-
-uint64_t cli_duration_wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 void cli_duration_format(char out[CLI_DURATION_MAX], uint64_t ms) {

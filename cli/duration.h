@@ -13,6 +13,4 @@ bool cli_duration_parse(const char *option, const char *text, uint64_t max_ms, u
 // The same, without a sentence.
 bool cli_duration_read(const char *text, uint64_t max_ms, uint64_t *out_ms);
 
-uint64_t cli_duration_wall_ms(void); // since 1970: what others' times are compared with
-
 void cli_duration_format(char out[CLI_DURATION_MAX], uint64_t ms);

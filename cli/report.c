@@ -5,6 +5,7 @@
 #include "cli/clean.h"
 #include "cli/duration.h"
 #include "core/mem.h"
+#include "io/wall.h"
 
 void cli_report_print_lines(FILE *to, ProtobufCBinaryData lines) {
     char *text = mem_alloc(lines.len + 1);                  // with its end
@@ -18,7 +19,7 @@ void cli_report_print_lines(FILE *to, ProtobufCBinaryData lines) {
 void cli_report_print(FILE *to, const Warren__Agent__NodeInfo *info) {
     const Warren__Agent__ExitReport *exit = info->last_exit;
     char ago[CLI_DURATION_MAX], lasted[CLI_DURATION_MAX];
-    uint64_t now_ms = cli_duration_wall_ms();
+    uint64_t now_ms = mesh_wall_ms();
     if (exit == NULL) return;
     cli_duration_format(ago, now_ms > exit->at_ms ? now_ms - exit->at_ms : 0);
     cli_duration_format(lasted, exit->uptime_ms);

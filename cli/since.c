@@ -6,6 +6,7 @@
 
 #include "cli/args.h"
 #include "cli/duration.h"
+#include "io/wall.h"
 
 static const uint64_t SINCE_MAX_MS = 3650ULL * 86400 * 1000;
 
@@ -27,7 +28,7 @@ static bool read_date(const char *text, uint64_t *out_ms) {
 }
 
 bool cli_since_parse(const char *text, uint64_t *out_ms) {
-    uint64_t ago_ms, now_ms = cli_duration_wall_ms();
+    uint64_t ago_ms, now_ms = mesh_wall_ms();
     if (read_date(text, out_ms)) return true;
     if (!cli_duration_read(text, SINCE_MAX_MS, &ago_ms)) {
         cli_say("--since is so long ago, like 90s, 30m, 1h or 7d (at most 3650d), or a date like "

@@ -1,5 +1,6 @@
-// The clock by which a lease is valid or not: milliseconds since this machine started, those that
-// it slept included. It is the same in all processes of one time namespace, and nobody can set it.
+// The clock by which a lease is valid or not, and an order lapses: milliseconds since this machine
+// started, those that it slept included. It is the same in all processes of one time namespace, and
+// nobody can set it.
 #pragma once
 
 #include <stdint.h>

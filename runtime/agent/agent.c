@@ -26,6 +26,7 @@
 #include "agent/services.h"
 #include "agent/systemd.h"
 #include "core/mem.h"
+#include "io/wall.h"
 
 enum {
     FIRST_CLIENT_MS = 10000, // an ephemeral agent that nobody talks to ends
@@ -388,17 +389,14 @@ static void tell_ready(const agent_options *options, char state, const char *tex
 static agent_services *make_services(agent *a) {
     char host[256] = "";
     uint64_t seed;
-    struct timespec now;
     (void)gethostname(host, sizeof host - 1);
     CHECK(getrandom(&seed, sizeof seed, 0) == (ssize_t)sizeof seed);
-    clock_gettime(CLOCK_REALTIME, &now);
     agent_services_options options = {.loop = &a->loop,
                                       .dir = a->options->dir,
                                       .host = host,
                                       .seed = seed,
                                       .secrets = a->secrets,
-                                      .started_at_ms = (uint64_t)now.tv_sec * 1000 +
-                                                       (uint64_t)now.tv_nsec / 1000000,
+                                      .started_at_ms = mesh_wall_ms(),
                                       .on_changed = on_changed,
                                       .user = a};
     return agent_services_create(&options);

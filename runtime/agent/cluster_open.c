@@ -1,7 +1,6 @@
 // The beginning of a cluster in its agent: where others reach this host, who it is, and its parts.
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #include <sodium.h>
 
@@ -11,6 +10,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "discovery/endpoint.h"
+#include "io/wall.h"
 
 // ---- where others reach this host
 
@@ -84,16 +84,10 @@ static void open_registry(agent_cluster *c) {
     cluster_registry_open(c);
 }
 
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int open_all(agent_cluster *c, char text[AGENT_VAULT_TEXT_MAX]) {
     mesh_addr listen;
     CHECK(mesh_addr_parse(c->identity->config.listen, &listen) == 0); // it was read as one
-    int err = agent_identity_start(c->identity, wall_ms(), text);
+    int err = agent_identity_start(c->identity, mesh_wall_ms(), text);
     if (err == 0) err = cluster_datagrams_open(c, &listen, text);
     if (err == 0) err = open_membership(c, text);
     if (err != 0) return err;

@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/deploy_client.h"
 #include "agent/deploy_stored.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "io/wall.h"
 
 enum {
     SPEC_LEN_MAX = 60 << 10,
@@ -64,12 +64,6 @@ static bool is_name(const char *text) {
     static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     size_t len = strlen(text);
     return len > 0 && len <= NAME_LEN_MAX && strspn(text, good) == len;
-}
-
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static void end_change(agent_client_deploy *c) {
@@ -256,7 +250,7 @@ static void commit_release(changing *ch) {
     release.n_services = c->spec_count;
     release.by = body->by;
     release.host = (char *)(uintptr_t)agent_deployer_host(c->deployer);
-    release.at_ms = wall_ms();
+    release.at_ms = mesh_wall_ms();
     release.note = body->note;
     (void)snprintf(key, sizeof key, "deploy/release/%s/%010llu", body->project,
                    (unsigned long long)c->number);
@@ -290,7 +284,7 @@ static void on_project(const store_answer *answer, void *user) {
                                   .by = is_deploy ? c->request->deploy->by
                                                   : c->request->change_project->by,
                                   .host = agent_deployer_host(c->deployer),
-                                  .at_ms = wall_ms(),
+                                  .at_ms = mesh_wall_ms(),
                                   .history = deploy_stored_history(&stored)};
     c->wanted = mem_alloc(sizeof *c->wanted);
     int err = is_deploy ? release_it(&ch, &change) : change_it(&ch, &change);
@@ -487,7 +481,7 @@ static void drain_joined(const char *sentence, void *user) {
     (void)snprintf(key, sizeof key, "deploy/drained/%s", body->host);
     Warren__Deploy__Drained drained = WARREN__DEPLOY__DRAINED__INIT;
     drained.by = body->by;
-    drained.at_ms = wall_ms();
+    drained.at_ms = mesh_wall_ms();
     store_op op = {.kind = body->is_undo ? STORE_DELETE : STORE_PUT, .key = mesh_bytes_text(key)};
     if (!body->is_undo)
         op.value = (mesh_bytes){value, warren__deploy__drained__pack(&drained, value)};

@@ -2,12 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/deployer_state.h"
 #include "agent/say.h"
 #include "core/mem.h"
+#include "io/wall.h"
 
 enum { PATH_LEN_MAX = 4096, PUT_LEN_MAX = 8 << 10, TTL_ALONE_S = 300 };
 
@@ -18,12 +18,6 @@ bool deployer_key_rest(mesh_bytes key, const char *prefix, char out[STORE_KEY_LE
     memcpy(out, key.data + len, key.len - len);
     out[key.len - len] = '\0';
     return true;
-}
-
-uint64_t deployer_wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 // ---- who watches and waits
@@ -239,7 +233,7 @@ static void take_part(agent_deployer *d) {
 agent_deployer *agent_deployer_create(const agent_deployer_options *options) {
     agent_deployer *d = mem_alloc(sizeof *d);
     d->options = *options;
-    d->since_ms = deployer_wall_ms();
+    d->since_ms = mesh_wall_ms();
     return d;
 }
 

@@ -5,6 +5,7 @@
 
 #include "agent/deployer_state.h"
 #include "agent/say.h"
+#include "io/wall.h"
 
 #define LEADER "deploy/leader"
 
@@ -145,7 +146,7 @@ void deployer_lead_on(agent_deployer *d) {
     if (d->token == 0 || d->is_commit_open || d->has_to_wait) return;
     if (d->conductor == NULL && agent_mirror_readings(d->mirror) < d->reading_awaited) return;
     if (d->conductor == NULL) begin_anew(d);
-    uint64_t now_ms = deployer_wall_ms();
+    uint64_t now_ms = mesh_wall_ms();
     if (deploy_conductor_turn(d->conductor, now_ms, &transaction))
         commit(d, &transaction);
     else

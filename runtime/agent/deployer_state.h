@@ -64,7 +64,6 @@ struct agent_deployer {
     struct deployer_prepare *prepares; // that are under way
 };
 
-uint64_t deployer_wall_ms(void);
 // Whether a key begins so; the rest of it.
 bool deployer_key_rest(mesh_bytes key, const char *prefix, char out[STORE_KEY_LEN_MAX + 1]);
 

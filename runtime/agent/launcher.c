@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/descriptors.h"
@@ -15,6 +14,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "io/packet.h"
+#include "io/wall.h"
 
 enum {
     // Each launch holds six descriptors here and as many on their way.
@@ -23,12 +23,6 @@ enum {
     STARTED_OPENS = 2, // of these, what one in flight will still open
     ATTEMPTS_MAX = 3,  // of one launch, when the zygote dies over it
 };
-
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 // The instance whose present life has this id. Few enough to look at them all.
 slot *agent_launcher_find(agent_services *s, uint64_t node_id, agent_service **out_service,
@@ -52,7 +46,8 @@ static void on_node_output(agent_node *node, bool is_stderr, mesh_bytes piece, v
     slot *sl = agent_launcher_find(s, agent_node_id(node), &service, &instance);
     if (sl == NULL) return;
     agent_service_node_name(service, instance, name);
-    agent_log_piece out = {.node = name, .is_stderr = is_stderr, .at_ms = wall_ms(), .data = piece};
+    agent_log_piece out = {
+        .node = name, .is_stderr = is_stderr, .at_ms = mesh_wall_ms(), .data = piece};
     agent_log_write(service->log, &out);
     if (is_stderr) agent_last_lines_push(&sl->stderr_lines, piece);
     if (is_stderr) agent_oom_listen(&sl->oom, piece);
@@ -63,7 +58,7 @@ void agent_services_note(agent_service *service, uint32_t instance, const char *
     char name[AGENT_NODE_NAME_LEN_MAX];
     agent_service_node_name(service, instance, name);
     mesh_bytes piece = mesh_bytes_text(text);
-    agent_log_piece out = {.node = name, .is_stderr = true, .at_ms = wall_ms(), .data = piece};
+    agent_log_piece out = {.node = name, .is_stderr = true, .at_ms = mesh_wall_ms(), .data = piece};
     agent_log_write(service->log, &out);
     agent_last_lines_push(&service->slots[instance].stderr_lines, piece);
     agent_services_tell_output(service, instance % service->slot_cap, &out);

@@ -1,24 +1,18 @@
 #include "agent/orders.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "agent/orders_state.h"
 #include "agent/reload.h"
 #include "agent/say.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "io/steady.h"
 
 enum { LAPSE_LOOK_MS = 1000 };
 
 uint64_t orders_now_ms(const agent_orders *orders) {
     return uv_now(orders->options.loop);
-}
-
-uint64_t orders_boot_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) {
@@ -255,7 +249,7 @@ static uint64_t lapses_at_ms(const ordered *o) {
 
 // Others begin elsewhere what runs here, and know when: there is no draining.
 static void lapse_if_due(ordered *o) {
-    if (orders_boot_ms() < lapses_at_ms(o)) return;
+    if (mesh_steady_ms() < lapses_at_ms(o)) return;
     agent_service *service = orders_service(o);
     o->is_lapsed = true;
     if (service == NULL || service->is_over) return;
@@ -267,7 +261,7 @@ static void lapse_if_due(ordered *o) {
 
 // Timers stand still while the machine sleeps, and that counts.
 static uint64_t lapse_look_at_ms(const ordered *o) {
-    uint64_t boot_ms = orders_boot_ms(), at_ms = lapses_at_ms(o);
+    uint64_t boot_ms = mesh_steady_ms(), at_ms = lapses_at_ms(o);
     uint64_t left_ms = at_ms > boot_ms ? at_ms - boot_ms : 0;
     return orders_now_ms(o->orders) + (left_ms < LAPSE_LOOK_MS ? left_ms : LAPSE_LOOK_MS);
 }
@@ -348,7 +342,7 @@ int agent_orders_take(agent_orders *orders, const char *service,
         if (is_new) orders_remove(o);
         return MESH_EINVAL;
     }
-    o->heard_at_ms = orders_boot_ms();
+    o->heard_at_ms = mesh_steady_ms();
     o->is_lapsed = false;
     orders_have_again(o);
     orders_file_keep(o);
@@ -379,7 +373,7 @@ void agent_orders_only(agent_orders *orders, const char *const *services, size_t
 }
 
 void agent_orders_cut_off(agent_orders *orders, bool is_cut_off) {
-    if (is_cut_off && !orders->is_cut_off) orders->cut_off_at_ms = orders_boot_ms();
+    if (is_cut_off && !orders->is_cut_off) orders->cut_off_at_ms = mesh_steady_ms();
     if (is_cut_off != orders->is_cut_off)
         orders_file_keep_cut_off(orders, is_cut_off ? orders->cut_off_at_ms : UINT64_MAX);
     for (ordered *o = orders->first; o != NULL && orders->is_cut_off && !is_cut_off; o = o->next) {

@@ -4,13 +4,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/orders_state.h"
 #include "agent/say.h"
 #include "agent/vault.h"
 #include "core/mem.h"
+#include "io/steady.h"
+#include "io/wall.h"
 #include "state.pb-c.h"
 
 enum { NAME_MAX_LEN = AGENT_SERVICE_NAME_LEN_MAX + 24, PATH_LEN_MAX = 512 };
@@ -187,19 +188,14 @@ void orders_file_drop_release(const ordered *o, uint64_t number) {
 
 static const char cut_off_name[] = ".cut-off";
 
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void orders_file_keep_cut_off(const agent_orders *orders, uint64_t at_ms) {
     Warren__State__CutOff out = WARREN__STATE__CUT_OFF__INIT;
     if (at_ms == UINT64_MAX) {
         add(orders->file, cut_off_name, NULL, 0);
         return;
     }
-    out.at_ms = wall_ms() - (orders_boot_ms() - at_ms); // another boot counts from another zero
+    // Another boot counts from another zero.
+    out.at_ms = mesh_wall_ms() - (mesh_steady_ms() - at_ms);
     keep(orders->file, cut_off_name, &out.base);
 }
 
@@ -210,7 +206,7 @@ static bool take_cut_off(const ProtobufCMessage *message, void *user) {
 
 uint64_t orders_file_cut_off(const agent_orders *orders) {
     char text[AGENT_VAULT_TEXT_MAX];
-    uint64_t at_ms = 0, boot_ms = orders_boot_ms(), now_ms = wall_ms();
+    uint64_t at_ms = 0, boot_ms = mesh_steady_ms(), now_ms = mesh_wall_ms();
     if (!agent_vault_has(orders->file->dir, cut_off_name) ||
         agent_vault_read_message(orders->file->dir, cut_off_name,
                                  &warren__state__cut_off__descriptor, take_cut_off, &at_ms,

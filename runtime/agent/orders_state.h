@@ -64,7 +64,7 @@ typedef struct ordered { // one service
     uint32_t instance_cap;
     order_spec *specs;
     order_bring *brings;
-    uint64_t heard_at_ms; // when it was taken last; of orders_boot_ms
+    uint64_t heard_at_ms; // when it was taken last; of mesh_steady_ms
     bool is_lapsed;       // stop_after_ms is over
     bool is_foreign;      // somebody else runs a service of this name
     // What was told last; NULL: nothing. Likewise when.
@@ -84,12 +84,11 @@ struct agent_orders {
     agent_watch watch;
     uv_timer_t timer;
     bool is_cut_off, is_working;
-    uint64_t cut_off_at_ms; // of orders_boot_ms
+    uint64_t cut_off_at_ms; // of mesh_steady_ms
 };
 
 void orders_work_soon(agent_orders *orders);
 uint64_t orders_now_ms(const agent_orders *orders);
-uint64_t orders_boot_ms(void);                          // goes on while the machine sleeps
 static inline uint32_t orders_count(const ordered *o) { // of instances that may run
     return o->order != NULL && !o->is_lapsed ? (uint32_t)o->order->n_instances : 0;
 }
@@ -127,7 +126,7 @@ void orders_file_read(agent_orders *orders);
 void orders_file_keep(const ordered *o);
 void orders_file_keep_release(const ordered *o, uint64_t number);
 void orders_file_drop(const ordered *o);
-// Since when the store could not be heard, in orders_boot_ms; UINT64_MAX: it can.
+// Since when the store could not be heard, in mesh_steady_ms; UINT64_MAX: it can.
 void orders_file_keep_cut_off(const agent_orders *orders, uint64_t at_ms);
 uint64_t orders_file_cut_off(const agent_orders *orders); // as it was kept
 void orders_file_drop_release(const ordered *o, uint64_t number);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <sodium.h>
 
@@ -14,6 +13,7 @@
 #include "agent/say.h"
 #include "core/error.h"
 #include "core/mem.h"
+#include "io/wall.h"
 
 // ---- jobs
 
@@ -316,12 +316,6 @@ static bool may_unpack(release_job *job, const deploy_hash *manifest) {
     return false;
 }
 
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 // Copies what a signer borrows.
 static bool take_signer(release_job *job) {
     const agent_releases_options *options = &job->releases->options;
@@ -342,7 +336,7 @@ void agent_releases_commit(agent_releases *r, const deploy_record *record, agent
                            void *user) {
     release_job *job = make(r, say_no, cb, user);
     job->record = *record;
-    job->record.at_ms = wall_ms();
+    job->record.at_ms = mesh_wall_ms();
     job->is_signed_here = true;
     if (may_unpack(job, &record->manifest) && take_signer(job)) {
         job->run = releases_unpack;

@@ -1,12 +1,6 @@
 #include "agent/report.h"
 
-#include <time.h>
-
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
+#include "io/wall.h"
 
 void agent_report_take(agent_report *report, agent_exit how, uint64_t uptime_ms,
                        agent_last_lines *lines) {
@@ -14,7 +8,7 @@ void agent_report_take(agent_report *report, agent_exit how, uint64_t uptime_ms,
     *report = (agent_report){.is_there = true,
                              .how = how,
                              .uptime_ms = uptime_ms,
-                             .at_ms = wall_ms(),
+                             .at_ms = mesh_wall_ms(),
                              .stderr_lines = *lines};
     *lines = (agent_last_lines){0};
 }
