@@ -20,7 +20,7 @@ enum {
     OPTION_DRY_RUN,
     OPTION_NOTE,
     OPTION_CANARY,
-    OPTION_INSTALL,
+    OPTION_NPM_CI,
     OPTION_ENV,
     OPTION_TIMEOUT,
     OPTION_JSON
@@ -32,7 +32,7 @@ static const cli_option options[] = {
     {'n', "dry-run", NULL, "show what would be done, and do nothing"},
     {0, "note", "TEXT", "what `warren releases` shows beside it"},
     {0, "canary", "N", "first N instances of each service; the others when they are promoted"},
-    {0, "install", NULL, "leave node_modules here: each host runs `npm ci`"},
+    {0, "npm-ci", NULL, "leave node_modules here; hosts run `npm ci --omit=dev` instead"},
     {0, "env", "NAME", "of an ecosystem.config.js: with the variables of env_NAME"},
     {0, "timeout", "TIME", "wait so long at most; it goes on, and the exit code is 124"},
     {0, "json", NULL, "each step as JSON, one object per line (docs/deploy.md lists the fields)"},
@@ -123,7 +123,7 @@ static void tell_shipped(const deploy_command *command, const cli_release *relea
     if (command->is_json)
         cli_json_print(json_pack(
             "{s:s, s:s, s:I, s:I, s:I, s:I}", "type", "shipped", "id", release->id, "files",
-            (json_int_t)release->file_count, "bytes", (json_int_t)release->len, "piecesSent",
+            (json_int_t)release->file_count, "bytes", (json_int_t)release->len, "chunksSent",
             (json_int_t)release->chunks_sent, "bytesSent", (json_int_t)release->bytes_sent));
     else
         (void)printf("release %s has %u files (%.1f MiB); %.1f KiB of them were new to the agent\n",
@@ -210,7 +210,7 @@ static bool take_option(deploy_command *command, const cli_args *args, int optio
     case OPTION_CANARY:
         command->has_canaries = true;
         return cli_args_number(args, "canary", 0, CANARIES_MAX, &command->canaries);
-    case OPTION_INSTALL: command->installs = true; return true;
+    case OPTION_NPM_CI: command->installs = true; return true;
     case OPTION_ENV: command->request.env = args->value; return true;
     case OPTION_TIMEOUT:
         return cli_duration_parse("timeout", args->value, TIMEOUT_MAX_MS, &command->timeout_ms);
@@ -232,8 +232,8 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_deploy = {
     .name = "deploy",
-    .usage = "[DIR] [--file FILE] [--canary N] [--note TEXT] [-d] [--dry-run] [--timeout TIME] "
-             "[--json]",
+    .usage = "[DIR] [--file FILE] [--npm-ci] [--canary N] [--note TEXT] [-d] [--dry-run] "
+             "[--timeout TIME] [--json]",
     .summary = "Makes a release of a directory and brings it to all hosts that are to run it, "
                "without losing a request; what fails is taken back",
     .example = "  warren deploy\n"

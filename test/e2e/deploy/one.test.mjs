@@ -28,6 +28,7 @@ test('a directory is deployed, and a change of one file ships that file alone wh
   assert.deepEqual(failures, [])
   assert.ok(count > 0)
   assert.deepEqual([second.accepted.release, second.accepted.from], [2, 1])
+  assert.equal(second.shipped.chunksSent, 2) // the file, and the list of all
   assert.ok(second.shipped.bytesSent < 8192, `${second.shipped.bytesSent} bytes`)
   assert.deepEqual(await box.words(), ['two'])
   const { releases } = JSON.parse((await box.ok(['releases', 'shop', '--json'])).stdout)
@@ -36,6 +37,8 @@ test('a directory is deployed, and a change of one file ships that file alone wh
   assert.deepEqual([phase, running], ['done', 2])
   assert.deepEqual(services.map(({ service, wanted, ready, updated }) => [service, wanted, ready, updated]), [['api', 2, 2, 2]])
   assert.deepEqual(services[0].instances.map(({ host, release, state }) => [host, release, state]), [['local', 2, 'ready'], ['local', 2, 'ready']])
+  const { stderr } = await box.deploy(['--npm-ci'], 2)
+  assert.match(stderr, /has no package-lock\.json: --npm-ci needs one/)
 })
 
 test('a release that fails is taken back, with the reason and what it wrote last', async (t) => {
