@@ -68,21 +68,32 @@ static void put_hosts(char *out, size_t cap, const json_t *instances) {
     }
 }
 
-static void print_services(const json_t *services) {
-    static const char *const heading[] = {"  SERVICE", "READY", "WANTED", "UPDATED", "HOSTS"};
-    cli_table table = {.column_count = 5, .is_right = {[1] = true, true, true}};
+// Whether the leader has begun with what is wanted, and has not come to an end of it.
+static bool is_under_way(const json_t *p) {
+    static const char *const phases[] = {"preparing", "rolling", "canary", "back"};
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
+        if (strcmp(text_of(p, "phase"), phases[i]) == 0) return true;
+    return false;
+}
+
+// How many are updated is told of what is under way, and of what got stuck there.
+static void print_services(const json_t *p) {
+    static const char *const heading[] = {"  SERVICE", "READY", "WANTED", "HOSTS", "UPDATED"};
+    const json_t *services = json_object_get(p, "services"), *s;
+    bool has_updated = is_under_way(p) || strcmp(text_of(p, "phase"), "broken") == 0;
+    cli_table table = {.column_count = has_updated ? 5 : 4, .is_right = {[1] = true, true}};
     size_t i;
-    const json_t *s;
     if (json_array_size(services) == 0) return;
     add_row(&table, heading);
     json_array_foreach(services, i, s) {
-        char name[80], ready[24], wanted[24], updated[24], hosts[512];
+        char name[80], ready[24], wanted[24], updated[32], hosts[512];
         (void)snprintf(name, sizeof name, "  %.63s", text_of(s, "service"));
         (void)snprintf(ready, sizeof ready, "%lld", (long long)number_of(s, "ready"));
         (void)snprintf(wanted, sizeof wanted, "%lld", (long long)number_of(s, "wanted"));
-        (void)snprintf(updated, sizeof updated, "%lld", (long long)number_of(s, "updated"));
+        (void)snprintf(updated, sizeof updated, "%lld of %lld", (long long)number_of(s, "updated"),
+                       (long long)number_of(s, "wanted"));
         put_hosts(hosts, sizeof hosts, json_object_get(s, "instances"));
-        const char *cells[] = {name, ready, wanted, updated, hosts};
+        const char *cells[] = {name, ready, wanted, hosts, updated};
         add_row(&table, cells);
     }
     end_table(&table);
@@ -90,15 +101,42 @@ static void print_services(const json_t *services) {
         printf("  %s: %s\n", text_of(s, "service"), text_of(s, "unplaced"));
 }
 
+// "release 7 -> 8" while 8 takes the place of 7, "release 8 -> 7" on the way back.
+static void put_releases(char *out, size_t cap, const json_t *p) {
+    long long runs = number_of(p, "running"), wanted = number_of(p, "release");
+    bool is_back = strcmp(text_of(p, "phase"), "back") == 0;
+    bool is_over = !is_under_way(p) && strcmp(text_of(p, "phase"), "waiting") != 0;
+    char from[32], to[32];
+    (void)snprintf(from, sizeof from, "%lld", is_back ? wanted : runs);
+    (void)snprintf(to, sizeof to, "%lld", is_back ? runs : wanted);
+    if (is_over && runs == 0)
+        (void)snprintf(out, cap, "no release");
+    else if (is_over || runs == wanted)
+        (void)snprintf(out, cap, "release %lld", runs);
+    else
+        (void)snprintf(out, cap, "release %s -> %s", strcmp(from, "0") == 0 ? "none" : from,
+                       strcmp(to, "0") == 0 ? "none" : to);
+}
+
+static void print_next_step(const json_t *p) {
+    const char *name = text_of(p, "project");
+    if (strcmp(text_of(p, "phase"), "canary") == 0)
+        (void)printf("  the canaries are well: `warren promote %s` goes on with all others, "
+                     "`warren abort %s` goes back\n",
+                     name, name);
+}
+
 static void print_project(const json_t *p, uint64_t now_ms,
                           const Warren__Deploy__Project *project) {
-    char age[CLI_DURATION_MAX];
+    char age[CLI_DURATION_MAX], releases[96];
+    put_releases(releases, sizeof releases, p);
     cli_duration_format(age, now_ms > project->at_ms ? now_ms - project->at_ms : 0);
-    (void)printf("%s  release %lld, %s (deployment %lld by %s on %s, %s ago)\n",
-                 text_of(p, "project"), (long long)number_of(p, "running"), text_of(p, "phase"),
-                 (long long)number_of(p, "deployment"), text_of(p, "by"), text_of(p, "host"), age);
+    (void)printf("%s  %s, %s (deployment %lld by %s on %s, %s ago)\n", text_of(p, "project"),
+                 releases, text_of(p, "phase"), (long long)number_of(p, "deployment"),
+                 text_of(p, "by"), text_of(p, "host"), age);
     if (text_of(p, "why")[0] != '\0') (void)printf("  %s\n", text_of(p, "why"));
-    print_services(json_object_get(p, "services"));
+    print_services(p);
+    print_next_step(p);
     (void)printf("\n");
 }
 

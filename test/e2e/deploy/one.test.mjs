@@ -219,7 +219,13 @@ test('canaries come first, and wait for what is said of them', async (t) => {
   const other = await box.done(['deploy'])
   assert.equal(other.code, 1)
   assert.match(other.stderr, /shop is being changed already .*`warren abort shop`/s)
+  const shown = (await box.ok(['status', 'shop'])).stdout
+  assert.match(shown, /^shop {2}release 1 -> 2, canary \(.*\n {2}SERVICE .* UPDATED\n {2}api .* 1 of 3\n/)
+  assert.match(shown, /\n {2}the canaries are well: `warren promote shop` goes on with all others, `warren abort shop` goes back\n/)
   await box.ok(['abort', 'shop'])
+  const returned = (await box.ok(['status', 'shop'])).stdout
+  assert.match(returned, /^shop {2}release 1, returned \(/)
+  assert.doesNotMatch(returned, /UPDATED|warren promote/)
   assert.deepEqual(await box.words(), ['one'])
   await box.ok(['deploy', '-d', '--canary', '1'])
   const { services } = await box.until(({ phase }) => phase === 'canary')
