@@ -78,6 +78,7 @@ static void show(following *f, const Warren__Deploy__State *state) {
     memcpy(f->line, line, sizeof line);
     if (f->wanted->is_json) {
         cli_json_print(json_of(f, state, "deploying"));
+        (void)fflush(stdout);
         return;
     }
     show_unplaced(f, state);

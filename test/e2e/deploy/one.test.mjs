@@ -257,6 +257,16 @@ test('a deployment outlives the command that asked for it, and the agent that ca
   assert.deepEqual(await box.words(), ['two'])
 })
 
+test('deploy --json tells each step when it is taken, also into a pipe', async (t) => {
+  const box = await open(t)
+  await box.deploy()
+  box.word('two')
+  const deploy = box.warren(['deploy', '--json', '--canary', '1'])
+  await deploy.until(/"phase":"canary"/)
+  await box.ok(['promote', 'shop'])
+  assert.equal((await deploy.ended).code, 0)
+})
+
 test('an agent that is killed in the midst of a rollout is followed by one that ends it', async (t) => {
   const box = await open(t)
   box.service({ instances: 4 })
