@@ -203,6 +203,7 @@ static void on_settled(void *user) {
         look_for_name(d);
         tell_waiters(d, "");
     }
+    deployer_orders_settled(d);
     look_whether_there(d);
     deployer_lead_look(d);
     deployer_lead_on(d);

@@ -19,6 +19,32 @@ typedef struct deployer_prepare { // of one release that is being brought to the
     struct deployer_prepare *next;
 } deployer_prepare;
 
+typedef struct deployer_asked { // for what the store may have: it is not read yet
+    char *project, *service;    // service NULL: for the release
+    uint64_t number;
+    struct deployer_asked *next;
+} deployer_asked;
+
+// Orders that are on the disk ask before anything was read, and so do those that are read before
+// the release that they name. False: what is not there now is nowhere.
+static bool waits(agent_deployer *d, const char *project, uint64_t number, const char *service) {
+    if (agent_mirror_is_settled(d->mirror)) return false;
+    deployer_asked *a = mem_alloc(sizeof *a);
+    *a =
+        (deployer_asked){.project = mem_copy(project, strlen(project) + 1),
+                         .service = service != NULL ? mem_copy(service, strlen(service) + 1) : NULL,
+                         .number = number,
+                         .next = d->asked};
+    d->asked = a;
+    return true;
+}
+
+static void free_asked(deployer_asked *a) {
+    free(a->project);
+    free(a->service);
+    free(a);
+}
+
 static void free_prepare(deployer_prepare *p) {
     for (deployer_prepare **at = &p->d->prepares; *at != NULL; at = &(*at)->next)
         if (*at == p) {
@@ -161,12 +187,6 @@ static void begin_prepare(agent_deployer *d, const char *project, uint64_t numbe
                                  .user = p});
 }
 
-// What the store has not said yet of a release is no failure of it: the mirror may be about to be
-// read anew.
-static bool is_unheard(const agent_deployer *d) {
-    return !agent_mirror_is_whole(d->mirror);
-}
-
 static void prepare(void *user, const char *project, uint64_t number) {
     agent_deployer *d = user;
     char key[STORE_KEY_LEN_MAX], why[256];
@@ -178,10 +198,10 @@ static void prepare(void *user, const char *project, uint64_t number) {
                      : NULL;
     if (release != NULL && release->signature.len > 0) {
         begin_prepare(d, project, number, release);
-    } else {
+    } else if (pair != NULL || !waits(d, project, number, NULL)) {
         (void)snprintf(why, sizeof why, "the store does not say what release %llu of %.63s is",
                        (unsigned long long)number, project);
-        agent_orders_prepared(d->orders, project, number, NULL, is_unheard(d) ? "" : why);
+        agent_orders_prepared(d->orders, project, number, NULL, why);
     }
     if (release != NULL) warren__deploy__release__free_unpacked(release, NULL);
 }
@@ -192,14 +212,27 @@ static void give_spec(void *user, const char *project, uint64_t release, const c
     (void)snprintf(key, sizeof key, "deploy/spec/%s/%010llu/%s", project,
                    (unsigned long long)release, service);
     const agent_mirror_pair *pair = agent_mirror_get(d->mirror, key);
+    if (pair == NULL && waits(d, project, release, service)) return;
     Warren__Deploy__Spec *spec =
         pair != NULL ? warren__deploy__spec__unpack(NULL, pair->value.len, pair->value.data) : NULL;
-    if (spec == NULL && !is_unheard(d))
+    if (spec == NULL)
         (void)snprintf(why, sizeof why, "the store %s %.80s of release %llu of %.80s",
                        pair == NULL ? "does not say anything of" : "has something unreadable of",
                        service, (unsigned long long)release, project);
     agent_orders_spec(d->orders, project, release, service, spec, spec == NULL ? why : NULL);
     if (spec != NULL) warren__deploy__spec__free_unpacked(spec, NULL);
+}
+
+void deployer_orders_settled(agent_deployer *d) {
+    deployer_asked *all = d->asked;
+    d->asked = NULL;
+    for (deployer_asked *a; (a = all) != NULL; free_asked(a)) {
+        all = a->next;
+        if (a->service != NULL)
+            give_spec(d, a->project, a->number, a->service);
+        else
+            prepare(d, a->project, a->number);
+    }
 }
 
 // ---- reports
@@ -337,6 +370,8 @@ void deployer_orders_begin(agent_deployer *d) {
 }
 
 void deployer_orders_end(agent_deployer *d) {
+    for (deployer_asked *a; (a = d->asked) != NULL; free_asked(a))
+        d->asked = a->next;
     for (deployer_prepare *p; (p = d->prepares) != NULL;) {
         d->prepares = p->next;
         agent_prepare_cancel(p->preparing);

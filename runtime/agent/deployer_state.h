@@ -62,6 +62,7 @@ struct agent_deployer {
     agent_deployer_watch *watches;
     deployer_report *reports;
     struct deployer_prepare *prepares; // that are under way
+    struct deployer_asked *asked;      // that wait until the store is read
 };
 
 // Whether a key begins so; the rest of it.
@@ -71,6 +72,7 @@ bool deployer_key_rest(mesh_bytes key, const char *prefix, char out[STORE_KEY_LE
 void deployer_orders_begin(agent_deployer *d); // what is kept on disk runs
 void deployer_orders_read(agent_deployer *d);  // all of them: the mirror is whole, or the name new
 void deployer_orders_pair(agent_deployer *d, const agent_mirror_pair *pair, bool is_gone);
+void deployer_orders_settled(agent_deployer *d); // what they need and the store has is known now
 // What could not be written. True: all is.
 bool deployer_orders_tick(agent_deployer *d);
 void deployer_orders_end(agent_deployer *d);   // nothing more is carried out

@@ -241,6 +241,10 @@ bool agent_mirror_is_whole(const agent_mirror *m) {
     return m->is_whole;
 }
 
+bool agent_mirror_is_settled(const agent_mirror *m) {
+    return m->is_whole && !m->is_reading;
+}
+
 const agent_mirror_pair *agent_mirror_get(const agent_mirror *m, const char *key) {
     mesh_bytes bytes = mesh_bytes_text(key);
     size_t at = find(m, bytes);

@@ -38,6 +38,7 @@ void agent_mirror_destroy(agent_mirror *mirror); // when the store is closed; NU
 void agent_mirror_read_again(agent_mirror *mirror);
 uint64_t agent_mirror_readings(const agent_mirror *mirror); // that have ended
 bool agent_mirror_is_whole(const agent_mirror *mirror);     // it was read once
+bool agent_mirror_is_settled(const agent_mirror *mirror);   // and is not being read anew
 // NULL: it is not there. Borrowed until the loop's next turn.
 const agent_mirror_pair *agent_mirror_get(const agent_mirror *mirror, const char *key);
 // In the order of their keys, those that begin with `prefix`.

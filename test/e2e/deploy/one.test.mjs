@@ -8,6 +8,11 @@ import { load, Sandbox } from './sandbox.mjs'
 
 const isAlive = (pid) => fs.existsSync(`/proc/${pid}`)
 
+async function exists(file) {
+  for (const until = Date.now() + 60_000; !fs.existsSync(file); await new Promise((resolve) => setTimeout(resolve, 10)))
+    assert.ok(Date.now() < until, `${file} is there`)
+}
+
 async function open(t) {
   const box = await Sandbox.open(t)
   box.first = await box.agent()
@@ -279,6 +284,23 @@ test('an agent that is killed in the midst of a rollout is followed by one that 
   await box.until(({ deployment, phase }) => deployment === 2 && phase === 'done')
   assert.deepEqual(await box.words(), ['two'])
   assert.equal((await box.pids()).length, 4)
+})
+
+test('an agent that was killed before it had kept what it knew of a release asks for it again, and calls nothing failed', async (t) => {
+  const box = await open(t)
+  await box.deploy()
+  box.word('slow')
+  await box.ok(['deploy', '-d'])
+  await box.until(({ services }) => services[0].instances.some(({ release, state }) => release === 2 && state === 'starting'))
+  const known = path.join(box.state, 'deploy/orders/api.2')
+  await exists(known)
+  await box.killAgent(box.first)
+  fs.rmSync(known)
+  await box.agent()
+  await exists(known)
+  await box.ok(['abort', 'shop'])
+  assert.match((await box.shop()).why, /^aborted by/)
+  assert.deepEqual(await box.words(), ['one'])
 })
 
 test('time that is over ends the command, not the deployment', async (t) => {
