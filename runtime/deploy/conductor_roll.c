@@ -172,13 +172,20 @@ static const Warren__Deploy__Present *heard_of(conductor_view *v, conductor_serv
     return is_of_that ? present : NULL;
 }
 
-// Its first life is the one that counts: a host that starts it again does not make it good, and who
-// was ready and is not, or is so again, has ended in between.
+// Its first life is the one that counts: a host that starts it again does not make it good.
 static bool has_failed(const deploy_slot *of, const Warren__Deploy__Present *present) {
-    bool is_ready = present->state == WARREN__DEPLOY__PRESENT__STATE__READY;
     bool is_first = of->step == DEPLOY_STARTING || of->step == DEPLOY_SETTLING;
+    bool has_ended = present->state == WARREN__DEPLOY__PRESENT__STATE__NONE;
     return present->state == WARREN__DEPLOY__PRESENT__STATE__FAILED ||
-           (is_first && present->restarts > 0) || (of->step == DEPLOY_SETTLING && !is_ready);
+           (is_first && present->restarts > 0) || (of->step == DEPLOY_SETTLING && has_ended);
+}
+
+// Who was ready and starts, without having ended there: it begins anew with its host, which has
+// died and was there again before anybody missed it. If it has ended after all its next life says
+// so.
+static bool begins_anew(const deploy_slot *of, const Warren__Deploy__Present *present) {
+    return of->step == DEPLOY_SETTLING &&
+           present->state == WARREN__DEPLOY__PRESENT__STATE__STARTING;
 }
 
 static void hear_slot(conductor_view *v, conductor_service *s, const conductor_slot *slot,
@@ -197,6 +204,9 @@ static void hear_slot(conductor_view *v, conductor_service *s, const conductor_s
         deploy_rollout_failed(r, v->now_ms, slot->slot, of->attempt);
     } else if (present->state == WARREN__DEPLOY__PRESENT__STATE__READY) {
         deploy_rollout_ready(r, v->now_ms, slot->slot, of->attempt);
+    } else if (begins_anew(of, present)) {
+        of->step = DEPLOY_STARTING;
+        of->at_ms = v->now_ms + r->options.ready_ms;
     } else {
         deploy_rollout_unwell(r, v->now_ms, slot->slot, of->attempt);
     }

@@ -268,6 +268,24 @@ TEST(one_that_is_started_again_between_deployments_is_ready_all_the_same) {
     kit_close();
 }
 
+TEST(one_that_begins_anew_with_its_host_before_it_has_settled_is_waited_for) {
+    open_running();
+    kit_release(2, 2, &(kit_service){.name = "api", .count = 2}, 1);
+    deploy(2, 2);
+    for (int i = 0; i < 2; i++) { // prepared; ready
+        kit_decide();
+        kit_report();
+    }
+    kit_decide();
+    kit_fate(NULL, 2, WARREN__DEPLOY__PRESENT__STATE__STARTING);
+    kit_settle();
+    EXPECT_TEXT("rolling 1>2 api 1/2/0", kit_state());
+    kit_fate(NULL, 2, WARREN__DEPLOY__PRESENT__STATE__READY);
+    kit_settle();
+    EXPECT_TEXT("done 1>2 api 2/2/2", kit_state());
+    kit_close();
+}
+
 TEST(a_first_release_that_fails_leaves_nothing) {
     open_hosts();
     kit_release(1, 1, &(kit_service){.name = "api", .count = 2}, 1);
