@@ -227,6 +227,9 @@ static int run(int argc, char **argv) {
         if (arg == CLI_ARG_BAD) return cli_args_exit_code(&args);
         if (!take_option(&command, &args, arg)) return CLI_USAGE;
     }
+    // Who waits longer for all of it waits longer for the first step.
+    if (command.timeout_ms > command.request.timeout_ms)
+        command.request.timeout_ms = command.timeout_ms;
     return load_and_deploy(&command);
 }
 

@@ -312,6 +312,13 @@ test('time that is over ends the command, not the deployment', async (t) => {
   await box.ok(['abort', 'shop'])
 })
 
+test('a configuration that takes its time is waited for as long as --timeout says', async (t) => {
+  const box = await open(t)
+  const config = fs.readFileSync(box.path('warren.config.mjs'), 'utf8')
+  box.write('warren.config.mjs', `await new Promise((resolve) => setTimeout(resolve, 10_500))\n${config}`) // 10 s without it
+  await box.deploy(['--dry-run', '--timeout', '120s'])
+})
+
 test('a service without its secret fails with what to do about it', async (t) => {
   const box = await open(t)
   box.service({ secrets: ['DB_PASSWORD'] })
