@@ -1,25 +1,16 @@
 // A real application: express, and sharp, which is a native addon.
 import assert from 'node:assert/strict'
-import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { get } from '../up/sandbox.mjs'
+import { takePackage } from './packages.mjs'
 import { Sandbox, tree } from './sandbox.mjs'
-
-// A package and all that it needs.
-function take(box, from, name) {
-  const dir = path.join(from, name), to = box.path(`node_modules/${name}`)
-  if (!fs.existsSync(dir) || fs.existsSync(to)) return // of another platform; taken already
-  fs.cpSync(dir, to, { recursive: true, verbatimSymlinks: true })
-  const { dependencies, optionalDependencies } = JSON.parse(fs.readFileSync(path.join(dir, 'package.json')))
-  for (const needed of Object.keys({ ...dependencies, ...optionalDependencies })) take(box, from, needed)
-}
 
 test('an application of express and a native addon runs from its release', async (t) => {
   const box = await Sandbox.open(t)
   await box.agent()
   const from = path.join(process.env.COMPAT_PACKAGES, 'node_modules')
-  for (const name of ['express', 'sharp']) take(box, from, name)
+  for (const name of ['express', 'sharp']) takePackage(box, from, name)
   box.write('.gitignore', 'node_modules\n')
   const program = (greeting) => `
     const sharp = require('sharp')
