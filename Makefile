@@ -5,7 +5,7 @@ CONFIGURE_FLAGS = $(if $(WERROR),-DWARREN_WERROR=$(WERROR)) -DWARREN_TEST_NODES=
 JOBS := $(shell nproc)
 C_FILES = $(shell find mesh runtime cli test -name '*.[ch]' -o -name '*.cc')
 
-.PHONY: build demo test test-nodes compat bench asan format tidy seeds fuzz faults clean help
+.PHONY: build demo test test-nodes compat bench asan format tidy seeds fuzz faults chaos clean help
 build: ## build/bin/warren and build/bin/warren-node (the default)
 	@tools/setup.sh
 	@mkdir -p build
@@ -70,6 +70,13 @@ faults: ## try each row of the fault matrix REPEAT=20 times, print a table (root
 	@$(MAKE) build
 	@FAULTS_LOGS=build/faults WARREN=$(CURDIR)/build/bin/warren WARREN_NODE=$(CURDIR)/build/bin/warren-node \
 	    WARREN_BIN=$(CURDIR)/build/bin WARREN_TEST=$(CURDIR)/build/test node test/e2e/hosts/faults.mjs $(REPEAT) '$(ROW)'
+
+SEEDS ?= 20
+chaos: ## kill agents, hosts, the store or the command line in the midst of deployments: SEEDS=20 of them (root; FROM=1, STORE=etcd or host)
+	@tools/setup.sh test
+	@$(MAKE) build
+	@WARREN_SEED=$(or $(FROM),1) WARREN_SEEDS=$(SEEDS) WARREN_STORE=$(STORE) WARREN=$(CURDIR)/build/bin/warren WARREN_NODE=$(CURDIR)/build/bin/warren-node \
+	    build/bin/warren-node test/e2e/deploy/chaos.test.mjs
 
 clean: ## remove build/
 	@rm -rf build
