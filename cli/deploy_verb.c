@@ -17,7 +17,8 @@ enum { OPTION_DETACH, OPTION_TIMEOUT, OPTION_JSON, OPTION_TO, TIMEOUT_MAX_MS = 8
 const cli_option cli_deploy_verb_options[] = {COMMON, {0, NULL, NULL, NULL}};
 const cli_option cli_deploy_verb_to_options[] = {
     COMMON,
-    {0, "to", "N", "to release N (`warren releases` lists them), not the one that served last before"},
+    {0, "to", "N",
+     "to release N (`warren releases` lists them), not the one that served last before"},
     {0, NULL, NULL, NULL}};
 
 // The project, when it was not said: the only one. NULL after a sentence; it lives as long as
