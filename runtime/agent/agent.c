@@ -24,6 +24,7 @@
 #include "agent/replacing.h"
 #include "agent/say.h"
 #include "agent/services.h"
+#include "agent/shared_secrets.h"
 #include "agent/systemd.h"
 #include "core/mem.h"
 #include "io/wall.h"
@@ -48,6 +49,7 @@ typedef struct agent {
     agent_services *services;
     agent_clients *clients;
     agent_secrets *secrets;
+    agent_shared_secrets *shared_secrets;
     agent_leases *leases;
     agent_releases *releases;
     agent_fetching *fetching;
@@ -82,6 +84,7 @@ static void close_all(agent *a) {
     agent_services_destroy(a->services);
     agent_store_links_destroy(a->store_links);
     agent_secrets_destroy(a->secrets);
+    agent_shared_secrets_destroy(a->shared_secrets);
     agent_fetching_destroy(a->fetching);
     agent_releases_destroy(a->releases);
     agent_keep_quit();
@@ -329,6 +332,7 @@ static void on_leave_cluster(void *user) {
         a->opening = NULL;
         agent_clients_tell_opened(a->clients, -ECANCELED, "this host leaves its cluster");
     }
+    agent_shared_secrets_leave(a->shared_secrets);
     leave_cluster(a);
     make_keys(a);
     if (a->cluster_count == 0) agent_clients_tell_left(a->clients);
@@ -435,7 +439,9 @@ static int open_all(agent *a, int listen_fd) {
     if (a->options->is_ephemeral) agent_say_to_file(a->options->dir);
     a->store_links = agent_store_links_create(&a->loop, a->store);
     agent_store_start(a->store);
-    a->secrets = agent_secrets_create(&a->loop, a->options->dir, a->store);
+    a->shared_secrets = agent_shared_secrets_create(
+        &(agent_shared_secrets_options){&a->loop, a->options->dir, a->store, cluster_of, a});
+    a->secrets = agent_secrets_create(&a->loop, a->options->dir, a->store, a->shared_secrets);
     agent_secrets_load(a->secrets); // runs the loop: before signals, which need what comes below
     uv_timer_init(&a->loop, &a->idle);
     uv_timer_init(&a->loop, &a->again);

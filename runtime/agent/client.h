@@ -94,7 +94,8 @@ void agent_client_describe(agent_client *client);
 // secret_requests.c
 void agent_client_set_secret(agent_client *client,
                              Warren__Agent__SetSecret *body); // wipes the value
-void agent_client_remove_secret(agent_client *client, const char *name);
+void agent_client_remove_secret(agent_client *client, const Warren__Agent__RemoveSecret *body);
+void agent_client_revoke_host(agent_client *client, const char *host);
 void agent_client_list_secrets(agent_client *client);
 
 // release_requests.c. False: it is something else.

@@ -18,6 +18,7 @@ struct agent_mirror {
     store_watch *watch;
     uv_timer_t timer;                    // the next try to read it
     int64_t revision;                    // of the first page
+    int64_t newest;                      // of that, or of a change since
     mesh_bytes after;                    // the last key that was read
     bool is_whole, is_reading, is_stale; // stale: it is to be read once more
     uint64_t reading_count;
@@ -144,6 +145,7 @@ static void on_news(const store_news *news, void *user) {
     for (size_t i = 0; i < news->change_count; i++) {
         const store_change *c = &news->changes[i];
         size_t at = find(m, c->key);
+        m->newest = c->revision;
         if (!c->is_delete)
             put(m, &(agent_mirror_pair){c->key, c->value, c->created, c->revision, c->lease});
         else if (is_at(m, at, c->key))
@@ -155,6 +157,7 @@ static void on_news(const store_news *news, void *user) {
 static void end_reading(agent_mirror *m) {
     for (size_t i = m->count; i-- > 0;)
         if (!m->entries[i].is_seen) take_out(m, i, m->revision);
+    m->newest = m->revision;
     m->is_whole = true;
     m->is_reading = false;
     m->reading_count++;
@@ -219,6 +222,10 @@ void agent_mirror_read_again(agent_mirror *m) {
 
 uint64_t agent_mirror_readings(const agent_mirror *m) {
     return m->reading_count;
+}
+
+int64_t agent_mirror_revision(const agent_mirror *m) {
+    return m->newest;
 }
 
 static void on_closed(uv_handle_t *handle) {

@@ -37,6 +37,7 @@ void agent_mirror_destroy(agent_mirror *mirror); // when the store is closed; NU
 // Lists all of it anew: for whoever does not know what came of a transaction of his.
 void agent_mirror_read_again(agent_mirror *mirror);
 uint64_t agent_mirror_readings(const agent_mirror *mirror); // that have ended
+int64_t agent_mirror_revision(const agent_mirror *mirror);  // the last that it was told of
 bool agent_mirror_is_whole(const agent_mirror *mirror);     // it was read once
 bool agent_mirror_is_settled(const agent_mirror *mirror);   // and is not being read anew
 // NULL: it is not there. Borrowed until the loop's next turn.

@@ -391,7 +391,10 @@ void agent_client_handle(agent_client *client, Warren__Agent__Request *request,
         agent_client_set_secret(client, request->set_secret);
         return;
     case WARREN__AGENT__REQUEST__KIND_REMOVE_SECRET:
-        agent_client_remove_secret(client, request->remove_secret->name);
+        agent_client_remove_secret(client, request->remove_secret);
+        return;
+    case WARREN__AGENT__REQUEST__KIND_REVOKE_HOST:
+        agent_client_revoke_host(client, request->revoke_host->host);
         return;
     case WARREN__AGENT__REQUEST__KIND_LIST_SECRETS: agent_client_list_secrets(client); return;
     case WARREN__AGENT__REQUEST__KIND_AWAIT: agent_client_await(client, request->await); return;

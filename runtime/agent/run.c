@@ -99,13 +99,13 @@ int agent_run_judge_secrets(const agent_services *s, const Warren__Agent__Run *r
     for (size_t i = 0; i < run->n_secrets; i++) {
         const char *name = run->secrets[i], *trouble = agent_secrets_trouble(secrets);
         if (agent_secrets_find(secrets, name) != NULL) continue;
+        char missing[AGENT_SECRETS_TEXT_MAX];
+        agent_secrets_missing(secrets, name, missing);
         if (trouble[0] != '\0')
             (void)snprintf(refusal->text, sizeof refusal->text, "%.400s", trouble);
         else
             (void)snprintf(refusal->text, sizeof refusal->text,
-                           "%.64s needs the secret %.64s, which is not set: `warren secret set "
-                           "%.64s`",
-                           run->name, name, name);
+                           "%.64s needs the secret %.64s, %.300s", run->name, name, missing);
         return agent_refuse(refusal, 1, MESH_ENOTFOUND);
     }
     return 0;

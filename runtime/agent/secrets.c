@@ -9,6 +9,7 @@
 #include <sodium.h>
 
 #include "agent/say.h"
+#include "agent/shared_secrets.h"
 #include "agent/vault.h"
 #include "core/mem.h"
 
@@ -44,6 +45,7 @@ struct agent_secrets {
     char dir[AGENT_VAULT_PATH_MAX];
     phase phase;
     agent_store *store;
+    agent_shared_secrets *shared;
     uint8_t *key; // guarded
     secret list[AGENT_SECRETS_MAX];
     size_t count;
@@ -69,8 +71,26 @@ static secret *find(const agent_secrets *s, const char *name) {
 }
 
 const char *agent_secrets_find(const agent_secrets *s, const char *name) {
-    const secret *found = s != NULL ? find(s, name) : NULL;
-    return found != NULL ? found->text : NULL;
+    if (s == NULL) return NULL;
+    const secret *found = find(s, name);
+    return found != NULL ? found->text : agent_shared_secrets_find(s->shared, name);
+}
+
+bool agent_secrets_has_own(const agent_secrets *s, const char *name) {
+    return find(s, name) != NULL;
+}
+
+void agent_secrets_missing(const agent_secrets *s, const char *name,
+                           char out[AGENT_SECRETS_TEXT_MAX]) {
+    out[0] = '\0';
+    if (s != NULL) agent_shared_secrets_missing(s->shared, name, out);
+    if (out[0] == '\0')
+        (void)snprintf(out, AGENT_SECRETS_TEXT_MAX, "which is not set: `warren secret set %.64s`",
+                       name);
+}
+
+agent_shared_secrets *agent_secrets_shared(const agent_secrets *s) {
+    return s->shared;
 }
 
 const char *agent_secrets_trouble(const agent_secrets *s) {
@@ -282,8 +302,10 @@ static void open_store(agent_secrets *s) {
 
 // ---- the face
 
-agent_secrets *agent_secrets_create(uv_loop_t *loop, const char *dir, agent_store *store) {
+agent_secrets *agent_secrets_create(uv_loop_t *loop, const char *dir, agent_store *store,
+                                    agent_shared_secrets *shared) {
     agent_secrets *s = mem_alloc(sizeof *s);
+    s->shared = shared;
     s->loop = loop;
     s->store = store;
     s->key = mem_check(sodium_malloc(KEY_LEN));
@@ -347,6 +369,7 @@ void agent_secrets_forget(agent_secrets *s, const void *user) {
     if (s == NULL) return;
     forget_in(s->waiting, user);
     forget_in(s->sent, user);
+    agent_shared_secrets_forget(s->shared, user);
 }
 
 static void free_changes(change *c) {

@@ -35,6 +35,11 @@ static const char *advice_of(const char *name) {
     if (strcmp(name, AGENT_VAULT_SECRETS) == 0)
         return "restore it from a backup: without it no secret can be read, and all must be set "
                "anew";
+    if (strcmp(name, AGENT_VAULT_SEAL) == 0)
+        return "remove it and start the agent again: another one is made, and the other hosts "
+               "seal the secrets of the cluster for that";
+    if (strcmp(name, AGENT_VAULT_REVOKED) == 0)
+        return "remove it: what the store says of hosts that were revoked is read again";
     if (strcmp(name, AGENT_VAULT_ROOT) == 0) return "is this where it was put, and a copy of it?";
     if (strcmp(name, AGENT_VAULT_CONFIG) == 0)
         return "mend it: {\"listen\": \"0.0.0.0:7400\"} is the least it says";

@@ -24,6 +24,8 @@ enum {
 #define AGENT_VAULT_TICKETS    "tickets"
 #define AGENT_VAULT_PEERS      "peers"
 #define AGENT_VAULT_SECRETS    "secrets.key" // of the state directory itself
+#define AGENT_VAULT_SEAL       "seal.key"    // opens the secrets of the cluster
+#define AGENT_VAULT_REVOKED    "revoked"     // hosts that get none
 #define AGENT_VAULT_CONFIG     "config.json" // for people: neither name nor checksum in it
 #define AGENT_VAULT_STORE      "store.conf"  // the same, of the state directory itself
 #define AGENT_VAULT_LABELS     "labels.conf" // likewise
