@@ -9,6 +9,7 @@
 static depot d;
 static char news[65536]; // "key=value ", "-key ", "| " where all of it was told
 static agent_mirror *mirror;
+static bool forgets; // when the first page is there, the store forgets what comes before the next
 
 // The kind of depot.h: by itself.
 const store_link *depot_link(uv_loop_t *loop) {
@@ -18,8 +19,29 @@ const store_link *depot_link(uv_loop_t *loop) {
 
 void depot_unlink(void) {}
 
+static void on_forgotten(const store_answer *answer, void *user) {
+    (void)user;
+    EXPECT_EQ(0, answer->error);
+}
+
+// a/00000 goes, and more changes follow than the store remembers.
+static void forget(void) {
+    char keys[STORE_OPS_MAX][8];
+    store_op ops[STORE_OPS_MAX], gone = {.kind = STORE_DELETE, .key = mesh_bytes_text("a/00000")};
+    store_commit(d.db, &(store_transaction){.ops = &gone, .op_count = 1}, on_forgotten, NULL);
+    for (size_t i = 0; i < STORE_OPS_MAX; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "b/%zu", i);
+        ops[i] = (store_op){STORE_PUT, mesh_bytes_text(keys[i]), mesh_bytes_text("x"), 0};
+    }
+    for (size_t count = 0; count <= STORE_HISTORY_MAX; count += STORE_OPS_MAX)
+        store_commit(d.db, &(store_transaction){.ops = ops, .op_count = STORE_OPS_MAX},
+                     on_forgotten, NULL);
+}
+
 static void on_pair(const agent_mirror_pair *pair, bool is_gone, void *user) {
     (void)user;
+    if (forgets) forget();
+    forgets = false;
     size_t len = strlen(news);
     if (is_gone)
         (void)snprintf(news + len, sizeof news - len, "-%.*s ", (int)pair->key.len,
@@ -121,6 +143,27 @@ TEST(more_than_one_page_is_read_whole) {
     agent_mirror_each(mirror, "a/0000", count, &counted);
     EXPECT_EQ(10, counted);
     EXPECT_BYTES("a/00390", agent_mirror_get(mirror, "a/00390")->key);
+    end();
+}
+
+static bool is_read_twice(const depot *of, const void *what) {
+    (void)of;
+    return agent_mirror_readings(what) == 2;
+}
+
+TEST(what_the_store_has_forgotten_before_the_watch_asks_for_it_is_read_anew) {
+    begin();
+    depot_fill(&d, "a/", 2 * (size_t)STORE_PAGE_MAX);
+    forgets = true;
+    look("a/");
+    depot_wait(&d, is_whole, mirror);
+    EXPECT_TRUE(agent_mirror_get(mirror, "a/00000") != NULL); // it was there on the first page
+    depot_wait(&d, is_read_twice, mirror);
+    EXPECT_TRUE(agent_mirror_get(mirror, "a/00000") == NULL);
+    EXPECT_TRUE(strstr(news, "-a/00000 ") != NULL);
+    news[0] = '\0';
+    depot_put(&d, "a/00001", "new", 0);
+    wait_for("a/00001=new | "); // and is followed again
     end();
 }
 
