@@ -44,6 +44,7 @@ static void add_host(const char *name, ProtobufCBinaryData value, void *user) {
 // ---- a project
 
 static const char *state_of(const Warren__Deploy__Present *present) {
+    if (present->state == WARREN__DEPLOY__PRESENT__STATE__READY && present->pid == 0) return "done";
     static const char *const states[] = {"none", "starting", "ready", "failed"};
     return (size_t)present->state < 4 ? states[present->state] : "unknown";
 }

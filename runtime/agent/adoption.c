@@ -300,6 +300,8 @@ static void adopt_slot(agent_services *s, const agent_adoption *a, thing *t, uin
         sl->number = state->number;
         sl->starts = state->starts;
         sl->is_cold = state->is_cold;
+        sl->serves = state->serves;
+        sl->was_ready = state->was_ready;
         sl->ordered_attempt = state->ordered_attempt;
         sl->is_draining = (state->is_stopped || state->is_recycled) && !is_over;
         (void)snprintf(sl->checking.unhealthy, sizeof sl->checking.unhealthy, "%s",

@@ -132,6 +132,7 @@ static void tell_ready(agent_service *service, uint32_t instance) {
     char name[AGENT_NODE_NAME_LEN_MAX];
     agent_service_node_name(service, instance, name);
     agent_checks_end(service, instance);
+    service->slots[instance].was_ready = true;
     agent_say_event("%s is ready", name);
     agent_services_tell(service, instance, &(agent_event){name, "up", "", {0}});
     agent_kept_state(service, instance);

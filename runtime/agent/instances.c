@@ -1,6 +1,7 @@
 #include "agent/instances.h"
 
 #include "agent/changing.h"
+#include "agent/checks.h"
 #include "agent/kept.h"
 #include "agent/reloading.h"
 
@@ -17,6 +18,21 @@ static agent_instance_state state_of(const agent_service *service, uint32_t inst
     if (is_leaving && !life.is_recycled) return AGENT_INSTANCE_LEAVING;
     return life.is_running && life.is_ready && !is_leaving ? AGENT_INSTANCE_READY
                                                            : AGENT_INSTANCE_STARTING;
+}
+
+// It ended by itself with 0, and its policy wants no other life of it. That is no end for a server,
+// nor for who was to say that it is ready, or well, and has not.
+static bool is_done(const agent_service *service, uint32_t instance) {
+    const slot *sl = &service->slots[instance];
+    agent_life life;
+    if (sl->runs == NULL || sl->serves || sl->is_stopped_by_hand ||
+        !agent_supervisor_look(service->services->supervisor, service->id, instance, &life) ||
+        !life.is_over || life.how.code != 0 || life.how.signal != 0)
+        return false;
+    const Warren__Agent__Run *run = sl->runs->run;
+    bool needs_no_sign = run->ready == WARREN__AGENT__RUN__READY__AUTO ||
+                         run->ready == WARREN__AGENT__RUN__READY__STARTED;
+    return sl->was_ready || (needs_no_sign && !agent_checks_are_wanted(run));
 }
 
 // What its life runs, or ran; of one whose next life is on its way, that one's.
@@ -39,6 +55,7 @@ agent_instance agent_instance_look(const agent_service *service, uint32_t instan
                           .restarts = sl->starts > 1 ? sl->starts - 1 : 0,
                           .end_before = sl->report.reason,
                           .last_stderr = agent_last_lines_text(&sl->report.stderr_lines)};
+    out.is_done = out.state == AGENT_INSTANCE_NONE && is_done(service, instance);
     const agent_program *program = program_of(service, instance, out.state);
     if (program != NULL) out.release = program->run->release;
     if (sl->node != NULL) out.pid = (uint32_t)agent_node_pid(sl->node);

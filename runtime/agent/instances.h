@@ -14,7 +14,8 @@ typedef enum agent_instance_state {
 
 typedef struct agent_instance {
     agent_instance_state state;
-    bool is_stopped;  // NONE, as somebody wanted; else it has done its work, or never had any
+    bool is_stopped;  // NONE, as somebody wanted; else it has ended by itself, or never was
+    bool is_done;     // NONE: it has done its work, and is not to run again
     bool is_brought;  // a new life is starting beside it
     bool is_draining; // an old one has not ended beside it
     // Of what it runs, is about to run, or ran last, and of the new life beside it: the release,

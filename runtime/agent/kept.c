@@ -88,6 +88,8 @@ static void keep_slot(agent_service *service, uint32_t instance, bool keeps_fds)
     state.ordered_attempt = sl->ordered_attempt;
     state.starts = sl->starts;
     state.is_cold = sl->is_cold;
+    state.serves = sl->serves;
+    state.was_ready = sl->was_ready;
     state.reason = (char *)(uintptr_t)sl->reason;
     state.phase = phase_of(service, instance, &life);
     state.has_lived = life.has_lived;

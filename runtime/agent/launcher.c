@@ -416,7 +416,7 @@ static void on_launched(void *user, uint64_t node_id, pid_t pid, int pidfd, cons
         sl->trouble[0] = '\0';
         sl->starts++;
         sl->is_cold = cold_reason[0] != '\0';
-        sl->is_draining = sl->is_stopped_by_hand = false;
+        sl->is_draining = sl->is_stopped_by_hand = sl->serves = sl->was_ready = false;
         sl->late_after_ms = 0;
         sl->state = "up";
         (void)snprintf(sl->reason, sizeof sl->reason, "%s", cold_reason);

@@ -64,6 +64,12 @@ static void tell_kept(telling *t, const agent_instance *now, uint32_t instance,
     (void)snprintf(why, sizeof why, "%s %s (%.200s)", name,
                    now->state == AGENT_INSTANCE_FAILED ? "has failed" : "has ended", now->reason);
     switch (now->state) {
+    case AGENT_INSTANCE_NONE: // nobody starts it again
+        if (!now->is_done)
+            fail(t, out, why, now->last_stderr);
+        else
+            out->state = WARREN__DEPLOY__PRESENT__STATE__READY;
+        break;
     case AGENT_INSTANCE_READY: out->state = WARREN__DEPLOY__PRESENT__STATE__READY; break;
     case AGENT_INSTANCE_STARTING: out->state = WARREN__DEPLOY__PRESENT__STATE__STARTING; break;
     case AGENT_INSTANCE_FAILED: fail(t, out, why, now->last_stderr); break;

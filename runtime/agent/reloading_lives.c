@@ -91,6 +91,7 @@ static void replace(agent_reloading *r, uint32_t instance) {
     new->report = old->report; // how the last life ended is the instance's
     old->report = before.report;
     old->state = "up";
+    old->was_ready = true;
     agent_checks_end(service, instance);
     agent_services_carry_out_soon(reloading_services(r)); // it is asked again later
     agent_kept_life(service, instance);

@@ -32,7 +32,9 @@ typedef struct slot { // one instance through all its lives
     uint32_t ordered_attempt;   // whoever brought this life by a number knows it again by that
     const agent_zygote *zygote; // that launched it
     bool is_cold, is_draining;
-    bool is_control_kept;    // the keeper has the life's control socket
+    bool serves,
+        was_ready;        // this life, or the last one: it listens or is a service; was ready once
+    bool is_control_kept; // the keeper has the life's control socket
     bool is_stopped_by_hand; // alone, not with its service
     agent_program *runs;     // of this life, or the last one; NULL: there was none
     agent_program *program;  // of the next one; NULL: beside a life, and there is none

@@ -357,6 +357,7 @@ static void on_sign(const agent_member *member, agent_sign sign, void *user) {
     agent_service *service = agent_service_find_name(s, who->service);
     uint32_t at = service != NULL ? agent_service_slot_of(service, member) : UINT32_MAX;
     if (at == UINT32_MAX) return;
+    service->slots[at].serves |= sign == AGENT_SIGN_SERVES || sign == AGENT_SIGN_LISTENS;
     if (agent_service_is_beside(service, at)) {
         agent_reloading_sign(service, at, sign);
         return;

@@ -107,6 +107,31 @@ test('a first life that ends before it is ready fails its release, also when the
   assert.ok(deployed.lastLines.includes('no schema'), JSON.stringify(deployed.lastLines))
 })
 
+test('a program that ends with 0 by itself has done its work, and one that ends otherwise fails its release', async (t) => {
+  const box = await open(t)
+  const flag = path.join(box.dir, 'flag')
+  const project = (script) => {
+    box.write('migrate.js', `require('node:fs').appendFileSync(process.env.FLAG, process.env.WARREN_RELEASE + ' ')\n${script}\n`)
+    box.write('web.js', ready)
+    box.config({ name: 'shop', services: {
+      migrate: { entry: './migrate.js', restart: 'never', env: { FLAG: flag } }, web: { entry: './web.js', health: { ready: 'message' } } } })
+  }
+  project('')
+  await box.deploy()
+  const { services } = await box.until(({ services }) => services[0]?.instances[0]?.state === 'done')
+  assert.deepEqual(services.map(({ service, ready, updated }) => [service, ready, updated]), [['migrate', 1, 1], ['web', 1, 1]])
+  await box.deploy() // the same again
+  assert.equal(fs.readFileSync(flag, 'utf8'), '1 ')
+  project('// changed')
+  await box.deploy()
+  assert.equal(fs.readFileSync(flag, 'utf8'), '1 3 ')
+  project("console.error('no table'); process.exitCode = 4")
+  const { deployed } = await box.deploy([], 1)
+  assert.deepEqual([deployed.phase, deployed.from], ['returned', 3])
+  assert.match(deployed.why, /^migrate\.0@local: .*exit code 4/)
+  assert.ok(deployed.lastLines.includes('no table'), JSON.stringify(deployed.lastLines))
+})
+
 test('what was deployed is rolled back, scaled and taken down', async (t) => {
   const box = await open(t)
   await box.deploy()

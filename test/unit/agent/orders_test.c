@@ -2,12 +2,14 @@
 // program in them, and what is reported is waited for.
 #include "agent/orders.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,7 +37,7 @@ static bool is_preparing; // and has no answer yet
 static struct { // the last report of api
     char text[512];
     char why[512], lines[512];
-    uint32_t count, restarts; // restarts: of its first instance
+    uint32_t count, restarts, pid; // of its first instance
     bool is_gone;
 } told;
 
@@ -48,13 +50,13 @@ static void on_report(void *user, const char *service, const Warren__Deploy__Rep
     told.count++;
     told.is_gone = report == NULL;
     told.text[0] = told.why[0] = told.lines[0] = '\0';
+    told.pid = report != NULL && report->n_instances > 0 ? report->instances[0]->pid : 0;
     told.restarts = report != NULL && report->n_instances > 0 ? report->instances[0]->restarts : 0;
     for (size_t i = 0; report != NULL && i < report->n_instances; i++) {
         const Warren__Deploy__Present *p = report->instances[i];
         len +=
             (size_t)snprintf(told.text + len, sizeof told.text - len, "%s%llu%c",
                              len > 0 ? " " : "", (unsigned long long)p->release, "-SrF"[p->state]);
-        EXPECT_TRUE(p->state != WARREN__DEPLOY__PRESENT__STATE__READY || p->pid != 0);
         if (p->why[0] == '\0' || told.why[0] != '\0') continue;
         (void)snprintf(told.why, sizeof told.why, "%s", p->why);
         (void)snprintf(told.lines, sizeof told.lines, "%.*s", (int)p->last_lines.len,
@@ -376,6 +378,67 @@ TEST(one_that_cannot_start_is_given_up_and_started_by_a_larger_attempt) {
     want("5.2");
     until("5r");
     EXPECT_EQ(2, count_starts());
+    tear_down();
+}
+
+// Ends with 0 as soon as DIR/end is there.
+#define UNTIL_END "setInterval(() => fs.existsSync(`${__dirname}/../end`) && process.exit(0), 10)\n"
+
+static void touch(const char *name) {
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    EXPECT_TRUE(file != NULL);
+    EXPECT_OK(fclose(file));
+}
+
+TEST(who_was_ready_and_ends_with_0_has_done_its_work_and_runs_again_with_another_release) {
+    set_up();
+    release(5, "const fs = require('fs'); process.send('ready')\n" UNTIL_END);
+    want("5.1");
+    until("5r");
+    EXPECT_TRUE(told.pid != 0);
+    touch("end");
+    while (told.pid != 0)
+        turn();
+    EXPECT_TEXT("5r", told.text);
+    want("5.1");
+    want("6.2");
+    until("6r");
+    EXPECT_TRUE(told.pid != 0);
+    EXPECT_EQ(2, count_starts());
+    tear_down();
+}
+
+// That nobody listened on a moment ago.
+static unsigned free_port(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_OK(bind(fd, (struct sockaddr *)&address, len));
+    EXPECT_OK(getsockname(fd, (struct sockaddr *)&address, &len));
+    EXPECT_OK(close(fd));
+    return ntohs(address.sin_port);
+}
+
+TEST(who_ends_with_0_before_it_was_ready_as_it_should_or_serves_has_failed) {
+    char program[512];
+    set_up();
+    release(7, "process.exit(0)");
+    want("7.1");
+    until("7S");
+    until("7F");
+    EXPECT_TEXT("api.0 has ended (exit code 0)", told.why);
+    (void)snprintf(
+        program, sizeof program,
+        "const fs = require('fs')\nrequire('http').createServer().listen(%u, '127.0.0.1', "
+        "() => process.send('ready'))\n%s",
+        free_port(), UNTIL_END);
+    release(5, program);
+    want("5.2");
+    until("5r");
+    touch("end");
+    until("5F");
     tear_down();
 }
 
