@@ -18,7 +18,9 @@
 #include "agent/keeper.h"
 #include "agent/kept.h"
 #include "agent/service.h"
+#include "agent/vault.h"
 #include "core/mem.h"
+#include "state.pb-c.h"
 #include "test.h"
 
 enum { RELEASES_MAX = 16, PATIENCE_MS = 120000 };
@@ -635,7 +637,9 @@ static void be_first_agent(const char *place) {
     open_adopting();
     want("5.1 5.1");
     until("5r 5r");
-    want("5.1 6.2");
+    Warren__Deploy__Order *order = order_of("5.1 6.2");
+    order->stop_after_ms = 3600000;
+    take(order);
     until("5r 6r");
     until_settled();
     // What it needs of a release is on disk after its order.
@@ -666,6 +670,27 @@ static void run_first_agent(void) {
     }
     EXPECT_OK(kill(pid, SIGKILL));
     EXPECT_EQ(pid, waitpid(pid, NULL, 0));
+}
+
+// The first agent has heard the store never.
+TEST(the_time_without_the_store_goes_on_when_an_agent_follows_another) {
+    char path[128], text[AGENT_VAULT_TEXT_MAX];
+    struct timespec now;
+    set_up();
+    agent_orders_destroy(orders);
+    agent_services_destroy(services);
+    run_first_agent();
+    (void)snprintf(path, sizeof path, "%s/deploy/orders", state_dir);
+    EXPECT_TRUE(agent_vault_has(path, ".cut-off"));
+    Warren__State__CutOff cut_off = WARREN__STATE__CUT_OFF__INIT;
+    clock_gettime(CLOCK_REALTIME, &now);
+    cut_off.at_ms = (uint64_t)now.tv_sec * 1000 - 3600000; // as if that had been an hour ago
+    EXPECT_OK(agent_vault_write_message(path, ".cut-off", &cut_off.base, text));
+    memset(&told, 0, sizeof told);
+    open_adopting();
+    until("0- 0-");
+    EXPECT_EQ(3, count_starts());
+    tear_down();
 }
 
 TEST(the_next_agent_starts_nothing_again_and_knows_what_each_instance_runs) {
