@@ -54,4 +54,9 @@ class MeshError extends Error {
 // On the prototype, so that printing an error does not show it among the own properties.
 Object.defineProperty(MeshError.prototype, 'name', { value: 'MeshError', writable: true, configurable: true })
 
-module.exports = { MeshError }
+// For an argument that makes no sense: of the class that JavaScript has for it, with a code as all errors of this package.
+function badArgument(Kind, text) {
+  return Object.assign(new Kind(text), { code: 'ERR_WARREN_BAD_ARGUMENT' })
+}
+
+module.exports = { MeshError, badArgument }

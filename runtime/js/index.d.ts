@@ -196,7 +196,8 @@ export interface Mesh extends EventEmitter<MeshEvents> {
    * alive until it is released or lost, and keeps the process alive so long (docs/leases.md says what is promised, and what the
    * token is for). Rejects with ERR_WARREN_LEASE_HELD (somebody has it, and `wait` is false or over), _NO_QUORUM (this host
    * is in a cluster without etcd, or the store did not answer in time), _CANCELLED (`signal`), _LEASE_LOST (it ended before it
-   * came here), _BAD_NAME, _CLOSED, _AGENT_LOST, and _OVERLOADED when 256 are had or awaited.
+   * came here), _BAD_NAME, _BAD_ARGUMENT (also of an option that it does not know), _CLOSED, _AGENT_LOST, and _OVERLOADED when
+   * 256 are had or awaited.
    */
   lease(name: string, options?: LeaseOptions): Promise<Lease>
 
@@ -503,6 +504,14 @@ export type MeshErrorCode =
   | 'ERR_WARREN_NOT_CLONEABLE' | 'ERR_WARREN_BAD_SUBJECT' | 'ERR_WARREN_BAD_NAME' | 'ERR_WARREN_PROTOCOL'
   | 'ERR_WARREN_NO_AGENT' | 'ERR_WARREN_NO_ADDON' | 'ERR_WARREN_AGENT_LOST' | 'ERR_WARREN_FORBIDDEN'
   | 'ERR_WARREN_LEASE_HELD' | 'ERR_WARREN_LEASE_LOST' | 'ERR_WARREN_NO_QUORUM'
+
+/**
+ * An argument that makes no sense (a `ttl` of 1 ms, a timeout that is a text, an option that lease() does not have): a
+ * TypeError or a RangeError with this `code`, thrown, or what the promise rejects with.
+ */
+export interface ArgumentError extends Error {
+  readonly code: 'ERR_WARREN_BAD_ARGUMENT'
+}
 
 /**
  * Errors of the mesh itself. What handlers throw arrives as the same kind of Error (code, cause and own properties

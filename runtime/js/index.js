@@ -3,7 +3,7 @@
 
 const { Channel } = require('./channel.js')
 const { LIMIT } = require('./contract.js')
-const { MeshError } = require('./errors.js')
+const { MeshError, badArgument } = require('./errors.js')
 const { Mesh } = require('./mesh.js')
 const { names } = require('./names.js')
 const { optionsOf } = require('./options.js')
@@ -29,18 +29,18 @@ async function join(options) {
 function checkMaxMessage(len = LIMIT.MESSAGE_LEN_DEFAULT) {
   const { MESSAGE_LEN_MIN: min, MESSAGE_LEN_MAX: max } = LIMIT
   if (Number.isInteger(len) && len >= min && len <= max) return
-  throw new RangeError(`maxMessage must be a whole number from ${min} to ${max}`)
+  throw badArgument(RangeError, `maxMessage must be a whole number from ${min} to ${max}`)
 }
 
 async function enter({ name, agentPath, maxMessage }) {
   if (name !== undefined) names.of(name)
   if (agentPath !== undefined && (typeof agentPath !== 'string' || Buffer.byteLength(agentPath) > AGENT_PATH_LEN_MAX)) {
-    throw new RangeError(`agentPath must be a path of at most ${AGENT_PATH_LEN_MAX} bytes`)
+    throw badArgument(RangeError, `agentPath must be a path of at most ${AGENT_PATH_LEN_MAX} bytes`)
   }
   checkMaxMessage(maxMessage)
   const channel = Channel.open({ name, agentPath, maxMessage })
   if (maxMessage !== undefined && maxMessage !== channel.maxMessage) {
-    throw new RangeError('maxMessage must be chosen before a server of this process listens: join first')
+    throw badArgument(RangeError, 'maxMessage must be chosen before a server of this process listens: join first')
   }
   const mesh = new Mesh(channel)
   await channel.join()

@@ -2,11 +2,12 @@
 'use strict'
 
 const { asyncDispose } = require('./dispose.js')
-const { MeshError } = require('./errors.js')
+const { MeshError, badArgument } = require('./errors.js')
 const { names } = require('./names.js')
-const { optionsOf, secondsOf, signalOf } = require('./options.js')
+const { knownOptionsOf, secondsOf, signalOf } = require('./options.js')
 const { COMMAND, LIMIT } = require('./contract.js')
 
+const OPTIONS = ['ttl', 'wait', 'signal']
 const STATE = { WAITING: 0, HELD: 1, OVER: 2 }
 const CODES = ['ERR_WARREN_CANCELLED', 'ERR_WARREN_LEASE_LOST', 'ERR_WARREN_LEASE_HELD', 'ERR_WARREN_NO_QUORUM', 'ERR_WARREN_OVERLOADED']
 const ANSWER_MS = 10_000 // the store has 5 s
@@ -98,7 +99,7 @@ class Leases {
 
   // `onWaiting` is called when it is not to be had at once.
   async ask(name, given, onWaiting) {
-    const { ttl, wait = true, signal: givenSignal } = optionsOf(given)
+    const { ttl, wait = true, signal: givenSignal } = knownOptionsOf(given, 'lease()', OPTIONS)
     const bytes = names.of(name)
     const seconds = secondsOf(ttl)
     const limit = waitOf(wait)
@@ -205,7 +206,7 @@ function waitOf(wait) {
   if (wait === true) return Infinity
   if (wait === false) return 0
   if (typeof wait === 'number' && wait >= 0) return wait > WAIT_MAX_MS ? Infinity : wait
-  throw new RangeError('wait must be true, false or milliseconds')
+  throw badArgument(RangeError, 'wait must be true, false or milliseconds')
 }
 
 module.exports = { Leases }

@@ -6,7 +6,7 @@ const { performance } = require('perf_hooks')
 const { createClient } = require('./client.js')
 const { ENTRY, LANE, LIMIT } = require('./contract.js')
 const { dispose, asyncDispose } = require('./dispose.js')
-const { MeshError } = require('./errors.js')
+const { MeshError, badArgument } = require('./errors.js')
 const { begin, outgoing } = require('./inherited.js')
 const { NONE, names, patterns, subjects } = require('./names.js')
 const { laneOf, optionsOf, timeoutOf } = require('./options.js')
@@ -191,7 +191,7 @@ class Mesh extends EventEmitter {
   }
 
   onClose(hook) {
-    if (typeof hook !== 'function') throw new TypeError('the hook must be a function')
+    if (typeof hook !== 'function') throw badArgument(TypeError, 'the hook must be a function')
     MeshError.mustBeBelow(LIMIT.HOOKS, this.#hooks.length, 'hooks are there')
     const entry = { hook }
     this.#hooks.push(entry)

@@ -1,6 +1,7 @@
 // Options that several calls take: judged before anything is begun.
 'use strict'
 
+const { badArgument } = require('./errors.js')
 const { LANE, LIMIT } = require('./contract.js')
 
 const TIMEOUT_DEFAULT_MS = 5000
@@ -11,7 +12,7 @@ const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 // As C takes it: whole milliseconds, 0 for no limit.
 function timeoutOf(timeout) {
   if (timeout === undefined) return TIMEOUT_DEFAULT_MS
-  if (typeof timeout !== 'number' || !(timeout >= 0)) throw new RangeError('timeout must be milliseconds, 0 for no limit')
+  if (typeof timeout !== 'number' || !(timeout >= 0)) throw badArgument(RangeError, 'timeout must be milliseconds, 0 for no limit')
   return timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), TIMEOUT_MAX_MS)
 }
 
@@ -22,13 +23,13 @@ function secondsOf(ttl) {
   const [, count, unit] = /^(\d+)(ms|s|m|h)$/.exec(typeof ttl === 'number' ? `${ttl}ms` : ttl) ?? []
   const seconds = Math.ceil((count * UNIT_MS[unit]) / 1000)
   if (seconds >= min && seconds <= max) return seconds
-  throw new RangeError(`ttl must be milliseconds or a text as '10s', from ${min} s to ${max / 60} minutes`)
+  throw badArgument(RangeError, `ttl must be milliseconds or a text as '10s', from ${min} s to ${max / 60} minutes`)
 }
 
 function laneOf(lane) {
   if (lane === undefined || lane === 'normal') return LANE.NORMAL
   if (lane === 'bulk') return LANE.BULK
-  throw new RangeError("lane must be 'normal' or 'bulk'")
+  throw badArgument(RangeError, "lane must be 'normal' or 'bulk'")
 }
 
 const NO_OPTIONS = Object.freeze({})
@@ -36,7 +37,15 @@ const NO_OPTIONS = Object.freeze({})
 function optionsOf(options) {
   if (options === undefined) return NO_OPTIONS
   if (typeof options === 'object' && options !== null) return options
-  throw new TypeError('options must be an object')
+  throw badArgument(TypeError, 'options must be an object')
+}
+
+// Where an option that is overlooked would be believed to hold: `what` has those and no others.
+function knownOptionsOf(options, what, known) {
+  const given = optionsOf(options)
+  const other = Object.keys(given).find((key) => !known.includes(key))
+  if (other === undefined) return given
+  throw badArgument(TypeError, `${what} has no option ${JSON.stringify(other)}, only ${known.join(', ')}`)
 }
 
 // Not by instanceof: packages have AbortSignals of their own.
@@ -46,8 +55,8 @@ function signalOf(signal) {
     typeof signal.aborted === 'boolean' &&
     typeof signal.addEventListener === 'function' &&
     typeof signal.removeEventListener === 'function'
-  if (!isSignal) throw new TypeError('signal must be an AbortSignal')
+  if (!isSignal) throw badArgument(TypeError, 'signal must be an AbortSignal')
   return signal
 }
 
-module.exports = { laneOf, optionsOf, secondsOf, signalOf, timeoutOf }
+module.exports = { knownOptionsOf, laneOf, optionsOf, secondsOf, signalOf, timeoutOf }

@@ -1,7 +1,7 @@
 // The other members of the mesh, and who of them serves what.
 'use strict'
 
-const { MeshError } = require('./errors.js')
+const { MeshError, badArgument } = require('./errors.js')
 const { LIMIT, PEER_SELF } = require('./contract.js')
 const { names } = require('./names.js')
 const { optionsOf, signalOf, timeoutOf } = require('./options.js')
@@ -70,7 +70,7 @@ class Peers {
   find(peerOrId) {
     if (typeof peerOrId === 'string') return peerOrId === this.self.id ? this.self : this.byId.get(peerOrId)
     const peer = this.#byHandle.get(Peer.handleOf(peerOrId))
-    if (peer === undefined && !(peerOrId instanceof Peer)) throw new TypeError('a peer must be a Peer or its id')
+    if (peer === undefined && !(peerOrId instanceof Peer)) throw badArgument(TypeError, 'a peer must be a Peer or its id')
     return peer
   }
 
@@ -133,7 +133,7 @@ class Peers {
   async available(name, options) {
     names.of(name)
     const { count = 1, timeout, signal: given } = optionsOf(options)
-    if (!Number.isInteger(count) || count < 1) throw new RangeError('count must be a whole number from 1 up')
+    if (!Number.isInteger(count) || count < 1) throw badArgument(RangeError, 'count must be a whole number from 1 up')
     const limit = timeout === undefined ? 0 : timeoutOf(timeout)
     const signal = signalOf(given)
     MeshError.mustBeBelow(LIMIT.WAITS, this.#waits.size, 'calls of available() wait', name)

@@ -4,7 +4,7 @@
 const { AsyncResource } = require('async_hooks')
 const { performance } = require('perf_hooks')
 const { asyncDispose } = require('./dispose.js')
-const { MeshError } = require('./errors.js')
+const { MeshError, badArgument } = require('./errors.js')
 const { methods } = require('./names.js')
 const { Sending, isStream } = require('./sending.js')
 const { handle } = require('./tracing.js')
@@ -287,7 +287,7 @@ class Service {
 
 // The functions of a plain object or of an instance of a class.
 function methodsOf(handlers) {
-  if (typeof handlers !== 'object' || handlers === null) throw new TypeError('handlers must be an object of functions')
+  if (typeof handlers !== 'object' || handlers === null) throw badArgument(TypeError, 'handlers must be an object of functions')
   const found = new Map()
   for (let object = handlers; object !== null && object !== Object.prototype; object = Object.getPrototypeOf(object)) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(object))) {
@@ -296,7 +296,7 @@ function methodsOf(handlers) {
       found.set(name, value)
     }
   }
-  if (found.size === 0) throw new TypeError('handlers must have at least one function')
+  if (found.size === 0) throw badArgument(TypeError, 'handlers must have at least one function')
   return found
 }
 

@@ -3,7 +3,7 @@
 
 const { CODE, LIMIT } = require('./contract.js')
 const { asyncDispose } = require('./dispose.js')
-const { MeshError } = require('./errors.js')
+const { MeshError, badArgument } = require('./errors.js')
 const { signalOf } = require('./options.js')
 const { CHANNELS } = require('./tracing.js')
 
@@ -146,10 +146,10 @@ class Subscription {
 
   static check({ highWaterMark = 1, overflow = 'pause', signal }) {
     if (!Number.isInteger(highWaterMark) || highWaterMark < 1) {
-      throw new RangeError('highWaterMark must be a whole number from 1 up')
+      throw badArgument(RangeError, 'highWaterMark must be a whole number from 1 up')
     }
     signalOf(signal)
-    if (!POLICIES.has(overflow)) throw new RangeError(`overflow must be one of ${[...POLICIES].join(', ')}`)
+    if (!POLICIES.has(overflow)) throw badArgument(RangeError, `overflow must be one of ${[...POLICIES].join(', ')}`)
   }
 
   // Who does not look at `ready` is told of its failure by 'error', unless it was unsubscribed.

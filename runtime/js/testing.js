@@ -9,7 +9,7 @@ const path = require('path')
 const { createInterface } = require('readline')
 const { pathToFileURL } = require('url')
 const { asyncDispose } = require('./dispose.js')
-const { MeshError } = require('./errors.js')
+const { MeshError, badArgument } = require('./errors.js')
 const { optionsOf } = require('./options.js')
 
 const NODES_MAX = 64
@@ -193,7 +193,7 @@ class TestCluster {
   // Resolves when all nodes know each other.
   async add(count = 1) {
     if (!Number.isInteger(count) || count < 0 || this.nodes.length + count > NODES_MAX) {
-      throw new RangeError(`a testCluster has at most ${NODES_MAX} nodes`)
+      throw badArgument(RangeError, `a testCluster has at most ${NODES_MAX} nodes`)
     }
     const added = Array.from({ length: count }, () => this.#spawn())
     this.nodes.push(...added)
@@ -292,7 +292,7 @@ class TestCluster {
 function pairsOf(a, b) {
   const pairs = [a].flat().flatMap((one) => [b].flat().map((other) => [one, other]))
   for (const pair of pairs) {
-    if (pair[0] === pair[1] || !pair.every((node) => node instanceof Node)) throw new TypeError('between two different nodes of the testCluster')
+    if (pair[0] === pair[1] || !pair.every((node) => node instanceof Node)) throw badArgument(TypeError, 'between two different nodes of the testCluster')
   }
   return pairs
 }

@@ -2,12 +2,14 @@
 // zygote runs it; anywhere else it is forgotten.
 'use strict'
 
+const { badArgument } = require('./errors.js')
+
 const waiting = []
 let isZygote = false
 
 /** Registers `work`, which may be async. It is run some times and has to leave nothing behind: no timer, no open socket. */
 function warmUp(work) {
-  if (typeof work !== 'function') throw new TypeError('warmUp() takes a function')
+  if (typeof work !== 'function') throw badArgument(TypeError, 'warmUp() takes a function')
   if (isZygote) waiting.push(work)
 }
 

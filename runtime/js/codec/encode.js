@@ -1,6 +1,7 @@
 // JavaScript value -> payload bytes (wire.md, Payload): the walk through a value. writer.js makes the bytes.
 'use strict'
 
+const { badArgument } = require('../errors.js')
 const { types } = require('util')
 const { URL } = require('url')
 const { Met } = require('./met.js')
@@ -59,14 +60,14 @@ class Encoder {
   // Headers: a map of texts, never a shape, so that C finds them easily.
   encodeTexts(texts, start, end) {
     const isPlain = typeof texts === 'object' && texts !== null && !Array.isArray(texts) && typeof texts[Symbol.iterator] !== 'function'
-    if (!isPlain) throw new TypeError('headers must be an object of texts') // of a Map or Headers nothing would be seen
+    if (!isPlain) throw badArgument(TypeError, 'headers must be an object of texts') // of a Map or Headers nothing would be seen
     const entries = Object.entries(texts)
     this.#out.pos = start
     this.#out.end = end
     try {
       this.#out.mapHead(entries.length)
       for (const [key, value] of entries) {
-        if (typeof value !== 'string') throw new TypeError(`header ${JSON.stringify(key)} must be a string`)
+        if (typeof value !== 'string') throw badArgument(TypeError, `header ${JSON.stringify(key)} must be a string`)
         this.#out.string(key)
         this.#out.string(value)
       }

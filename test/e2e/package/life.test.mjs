@@ -250,7 +250,7 @@ test('who has left does not miss the agent', async () => {
 test('options that cannot work are refused', async () => {
   const { stdout, stderr } = await module(`
     for (const options of [{ name: '' }, { name: 'two words' }, { agentPath: 'x'.repeat(200) }, { maxMessage: 1 }, { maxMessage: 2 ** 30 }, { maxMessage: 'big' }]) {
-      console.log(await join(options).catch((err) => err.code ?? err.name))
+      console.log(await join(options).catch((err) => err.name === 'MeshError' ? err.code : err.name))
     }
     const mesh = await join({ maxMessage: 1 << 22 })
     await mesh.serve('big', { length: (bytes) => bytes.length })

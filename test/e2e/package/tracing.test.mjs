@@ -229,7 +229,7 @@ test('a call with retries waits for a service that comes, and for nothing else',
     const answer = await waiting
     const error = await late.fail().catch((err) => err.message)
     const forwarded = await late.forward().catch((err) => [err.code, err.delivered])
-    const code = (promise) => promise.then(() => 'answered', (err) => err.code ?? err.name)
+    const code = (promise) => promise.then(() => 'answered', (err) => err.name === 'MeshError' ? err.code : err.name)
     const nobody = mesh.client('nobody')
     const gone = new AbortController()
     setTimeout(() => gone.abort(), 40)

@@ -14,7 +14,8 @@ const codesIn = (text) => [...new Set(text.match(/ERR_WARREN_[A-Z_]+/g))].sort()
 
 test('the error codes of index.d.ts are those that the code throws and those that docs/api.md explains', () => {
   const union = declarations.slice(declarations.indexOf('export type MeshErrorCode'), declarations.indexOf('export class MeshError'))
-  const declared = codesIn(union.slice(0, union.indexOf('/**')))
+  const ofArguments = declarations.slice(declarations.indexOf('export interface ArgumentError')).split('\n}')[0]
+  const declared = [...codesIn(union.slice(0, union.indexOf('/**'))), ...codesIn(ofArguments)].sort()
   assert.deepEqual(codesIn(code), declared)
   const docs = read('docs/api.md')
   const table = docs.slice(docs.indexOf('\n## Errors'), docs.indexOf('\n## Watching'))
