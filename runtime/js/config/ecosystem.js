@@ -132,13 +132,20 @@ function convertApp(app, at, env, problems) {
   }
   if (typeof app.cwd === 'string' && typeof app.script === 'string') service.entry = path.isAbsolute(app.script) ? app.script : path.join(app.cwd, app.script)
   if (env !== undefined && app[`env_${env}`] === undefined) {
-    const names = Object.keys(app).filter((key) => /^env_(?!file$)/.test(key)).map((key) => key.slice(4))
-    problems.warn(at, `${at.join('.')} has no env_${env}: it runs with env alone`, { suggestion: nearest(env, names) })
+    problems.warn(at, `${at.join('.')} has no env_${env}: it runs with env alone`)
   } else if (env !== undefined) {
     service.env = { ...service.env, ...app[`env_${env}`] }
     from.set('env', [...at, `env_${env}`])
   }
   return { service, from }
+}
+
+// One that no application has is a slip: all of them would run with the variables of somewhere else.
+function judgeEnv(list, env, problems) {
+  if (env === undefined || list.length === 0 || list.some((app) => app[`env_${env}`] !== undefined)) return
+  const names = [...new Set(list.flatMap((app) => Object.keys(app)).filter((key) => /^env_(?!file$)/.test(key)).map((key) => key.slice(4)))]
+  const there = names.length === 0 ? 'none has an env_NAME' : `there are ${names.join(', ')}`
+  problems.add(['apps'], `--env ${env}: no application has env_${env} (${there})`, { suggestion: nearest(env, names) })
 }
 
 function listOf(value, problems) {
@@ -154,6 +161,7 @@ function fromEcosystem(value, { env, problems }) {
   const services = {}
   const origins = new Map()
   const { list, prefix, isList } = listOf(value, problems)
+  judgeEnv(list, env, problems)
   list.forEach((app, i) => {
     const at = isList ? [...prefix, String(i)] : prefix
     const { name, isChanged } = nameOfApp(app, new Set(Object.keys(services)))

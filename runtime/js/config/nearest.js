@@ -9,7 +9,7 @@ const ELSEWHERE = {
   max_memory_restart: 'limits.memory', resources: 'limits', kill_timeout: 'stop.grace', grace: 'stop.grace',
   signal: 'stop.signal', stopSignal: 'stop.signal', ready: 'health.ready', wait_ready: 'health.ready', healthcheck: 'health',
   listen_timeout: 'health.timeout', max_restarts: 'restart.max', autorestart: 'restart', port: 'ports', strategy: 'group.strategy',
-  workdir: 'cwd', apps: 'services', parallelism: 'parallel',
+  workdir: 'cwd', apps: 'services', project: 'name', parallelism: 'parallel',
 }
 
 // How many letters must be changed, added, left out, or swapped with the next one.

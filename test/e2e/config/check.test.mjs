@@ -27,6 +27,22 @@ test('a setting that has another name elsewhere is recognised', async (t) => {
   ])
 })
 
+test('the name of a project that is called otherwise is recognised', async (t) => {
+  const box = await Sandbox.open(t)
+  box.config({ project: 'shop', services: { api: { entry: 'app.js' } } })
+  assert.deepEqual(await box.problems(), ['warren.config.mjs:2:3: the configuration has no setting "project": did you mean name?'])
+})
+
+test('a secret that nobody can set is refused where it is named', async (t) => {
+  const box = await Sandbox.open(t)
+  for (const name of ['NODE_X', 'WARREN_KEY', 'X'.repeat(64), '1X', 'A-B']) {
+    box.config({ services: { api: { entry: 'app.js', secrets: ['GOOD', name] } } })
+    assert.match((await box.problems()).join('\n'), /^warren\.config\.mjs:7:9: services\.api\.secrets\.1 must be the name of a secret .*neither NODE_\.\.\. nor WARREN_\.\.\./)
+  }
+  box.config({ services: { api: { entry: 'app.js', secrets: ['X'.repeat(63), '_NODE_X'] } } })
+  await box.ok(['config', 'check'])
+})
+
 test('a key that is made by code has no line: the file and the key are told', async (t) => {
   const box = await Sandbox.open(t)
   box.write('warren.config.mjs', `const names = ['a', 'b']

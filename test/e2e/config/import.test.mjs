@@ -59,6 +59,15 @@ test('what PM2 has and Warren has not is told with the reason, and where it stan
   ])
 })
 
+test('--env with a name that no application has is an error, and with one that some have a warning for the others', async (t) => {
+  const box = await open(t)
+  assert.match((await box.done(['config', 'show', '--env', 'production'])).stderr, /ecosystem\.config\.js:20:5: warning: apps\.1 has no env_production: it runs with env alone\n/)
+  const { code, stderr } = await box.done(['config', 'show', '--env', 'prodution'])
+  assert.equal(code, 2)
+  assert.match(stderr, /^ecosystem\.config\.js:2:3: --env prodution: no application has env_prodution \(there are production\): did you mean production\?$/m)
+  assert.equal((await box.done(['up', '-d', '--env', 'prodution'])).code, 2)
+})
+
 test('a program with another user or interpreter is not brought up: it would be another one', async (t) => {
   const box = await Sandbox.open(t)
   box.write('job.sh', 'exit\n')
