@@ -10,6 +10,7 @@
 #include "cli/duration.h"
 #include "cli/json.h"
 #include "cli/ship.h"
+#include "cli/size.h"
 #include "core/mem.h"
 #include "io/wall.h"
 
@@ -119,6 +120,14 @@ static int read_present(cli_session *session, const cli_project *project, cli_de
     return cli_deployed_read(session, prefixes, false, out);
 }
 
+static void tell_size(const cli_release *release) {
+    char len[CLI_SIZE_MAX], sent[CLI_SIZE_MAX];
+    cli_size_print(release->len, len);
+    cli_size_print(release->bytes_sent, sent);
+    (void)printf("release %s has %u %s (%s); %s of them were new to the agent\n", release->id,
+                 release->file_count, release->file_count == 1 ? "file" : "files", len, sent);
+}
+
 static void tell_shipped(const deploy_command *command, const cli_release *release) {
     if (command->is_json)
         cli_json_print(json_pack(
@@ -126,9 +135,7 @@ static void tell_shipped(const deploy_command *command, const cli_release *relea
             (json_int_t)release->file_count, "bytes", (json_int_t)release->len, "chunksSent",
             (json_int_t)release->chunks_sent, "bytesSent", (json_int_t)release->bytes_sent));
     else
-        (void)printf("release %s has %u files (%.1f MiB); %.1f KiB of them were new to the agent\n",
-                     release->id, release->file_count, (double)release->len / (1 << 20),
-                     (double)release->bytes_sent / 1024);
+        tell_size(release);
     (void)fflush(stdout);
 }
 
@@ -180,6 +187,24 @@ static int find_root(const deploy_command *command, const cli_project *project,
     return CLI_USAGE;
 }
 
+// Of services that have less instances than that, all are canaries; that no service has as many is
+// a slip. How many there will be of one for each host, or processor, nobody knows here.
+static int take_canaries(const deploy_command *command, cli_project *project) {
+    uint32_t most = 0;
+    if (!command->has_canaries) return CLI_DONE;
+    for (size_t i = 0; i < project->count; i++) {
+        const Warren__Deploy__Spec *spec = &project->services[i].spec;
+        uint32_t count =
+            spec->kind == WARREN__DEPLOY__SPEC__COUNT__COUNT ? spec->count : UINT32_MAX;
+        most = count > most ? count : most;
+        project->services[i].update.canaries = command->canaries;
+    }
+    if (command->canaries <= most) return CLI_DONE;
+    cli_say("--canary %u is more than any service of %s has: the most are %u (0: no canaries)",
+            command->canaries, project->name, most);
+    return CLI_USAGE;
+}
+
 static int load_and_deploy(deploy_command *command) {
     cli_project project;
     char root[PATH_MAX];
@@ -187,8 +212,7 @@ static int load_and_deploy(deploy_command *command) {
     int exit_code = cli_project_load(&command->request, &project);
     if (exit_code == CLI_DONE) exit_code = find_root(command, &project, root);
     if (exit_code == CLI_DONE) exit_code = cli_deploy_make_relative(&project, root);
-    for (size_t i = 0; command->has_canaries && exit_code == CLI_DONE && i < project.count; i++)
-        project.services[i].update.canaries = command->canaries;
+    if (exit_code == CLI_DONE) exit_code = take_canaries(command, &project);
     if (exit_code == CLI_DONE) exit_code = deploy(command, &project, root);
     cli_project_deinit(&project);
     return exit_code;

@@ -94,9 +94,9 @@ static int drain(draining *d, uint64_t timeout_ms) {
     if (timeout_ms != 0) cli_session_limit(session, timeout_ms);
     if (exit_code == CLI_DONE) exit_code = watch(d, session);
     if (exit_code == CLI_TIMED_OUT)
-        cli_say("%u instances are still on %s; they go on leaving (`warren status` shows where "
-                "others cannot take them)",
-                d->instances, d->host);
+        cli_say("%u %s still on %s, and leaving goes on (`warren status` shows where others cannot "
+                "take them)",
+                d->instances, d->instances == 1 ? "instance is" : "instances are", d->host);
     if (exit_code == CLI_DONE) tell(d);
     cli_deployed_deinit(&d->deployed);
     cli_session_close(session);
@@ -123,6 +123,11 @@ static int run(int argc, char **argv) {
     }
     if (d.host == NULL) {
         cli_say("drain which host? `warren status` lists them");
+        return CLI_USAGE;
+    }
+    if (timeout_ms != 0 && !d.waits) {
+        cli_say("--timeout says how long --wait waits: `warren drain %.120s --wait --timeout TIME`",
+                d.host);
         return CLI_USAGE;
     }
     return drain(&d, timeout_ms);

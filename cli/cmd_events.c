@@ -48,6 +48,7 @@ typedef struct events_command {
 typedef struct ring { // of the last ones
     json_t **events;
     size_t count, at;
+    bool is_met; // there was one of the target, whenever
 } ring;
 
 // ---- which
@@ -63,8 +64,7 @@ static bool is_late_enough(const json_t *event, const char *since) {
     return since[0] == '\0' || (at != NULL && strcmp(at, since) >= 0);
 }
 
-static bool is_wanted(const events_command *command, const json_t *event) {
-    if (!json_is_object(event) || !is_late_enough(event, command->since)) return false;
+static bool is_about(const events_command *command, const json_t *event) {
     const char *target = command->target;
     return target == NULL || is_it(event, "service", target) || is_it(event, "node", target) ||
            is_it(event, "project", target);
@@ -135,7 +135,9 @@ static void read_from(const events_command *command, FILE *file, long *offset, r
         *offset += len;
         json_t *event =
             len <= AGENT_EVENTS_LINE_MAX ? json_loadb(line, (size_t)len, 0, NULL) : NULL;
-        if (!is_wanted(command, event))
+        bool is_it_about = json_is_object(event) && is_about(command, event);
+        if (r != NULL) r->is_met = r->is_met || is_it_about;
+        if (!is_it_about || !is_late_enough(event, command->since))
             json_decref(event);
         else if (r != NULL)
             keep(r, event);
@@ -158,7 +160,8 @@ typedef struct following {
     long offset;
 } following;
 
-static void print_last(const events_command *command, following *f) {
+// False: no event there is names the target.
+static bool print_last(const events_command *command, following *f) {
     ring r = {.count = command->count};
     r.events = mem_alloc((r.count + 1) * sizeof(void *));
     for (uint32_t i = AGENT_EVENTS_FILES; i-- > 0;) {
@@ -182,6 +185,7 @@ static void print_last(const events_command *command, following *f) {
     }
     free(r.events);
     (void)fflush(stdout);
+    return r.is_met || r.count == 0;
 }
 
 // ---- following
@@ -249,8 +253,13 @@ static int list(events_command *command) {
     if (err == 0) err = mesh_paths_dir(command->dir);
     if (err != 0) return cli_client_explain(err);
     if (stat(command->dir, &info) != 0 && errno == ENOENT) return cli_client_explain(-ENOENT);
-    print_last(command, &f);
-    return command->is_following ? follow(&f) : CLI_DONE;
+    bool is_met = print_last(command, &f);
+    if (command->is_following) return follow(&f); // it may come yet
+    if (is_met || command->target == NULL) return CLI_DONE;
+    cli_say("no event names %.63s: `warren events` prints all, `warren ps` and `warren status` "
+            "what there is",
+            command->target);
+    return CLI_NOT_FOUND;
 }
 
 static bool take_since(events_command *command, const char *value) {

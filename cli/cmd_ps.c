@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/private_memory.h"
 #include "cli/args.h"
@@ -10,7 +11,7 @@
 #include "cli/table.h"
 #include "core/mem.h"
 
-enum { OPTION_JSON, CELL_MAX = 32 };
+enum { OPTION_JSON, CELL_MAX = 32, PROGRAM_MAX = 5000 };
 
 static const cli_option options[] = {
     {0, "json", NULL, "as JSON: {\"nodes\": [...]} (docs/cli.md lists the fields)"},
@@ -26,7 +27,7 @@ typedef struct listing {
 
 static void add_row(cli_table *table, const Warren__Agent__NodeInfo *info) {
     char pid[CELL_MAX] = "-", uptime[CLI_DURATION_MAX] = "-", memory[CELL_MAX] = "-",
-         restarts[CELL_MAX];
+         restarts[CELL_MAX], program[PROGRAM_MAX];
     if (info->pid != 0) {
         (void)snprintf(pid, CELL_MAX, "%u", info->pid);
         cli_duration_format(uptime, info->uptime_ms);
@@ -34,6 +35,9 @@ static void add_row(cli_table *table, const Warren__Agent__NodeInfo *info) {
                        (double)agent_memory_private((pid_t)info->pid) / 1e6);
     }
     (void)snprintf(restarts, CELL_MAX, "%u", info->restarts);
+    // Of one that is well the reason is why it was started cold; else it is what people look for.
+    bool is_well = strcmp(info->state, "up") == 0 && info->reason[0] != '\0';
+    if (is_well) (void)snprintf(program, sizeof program, "%s (%s)", info->entry, info->reason);
     const char *cells[] = {info->name,
                            info->state,
                            pid,
@@ -41,7 +45,9 @@ static void add_row(cli_table *table, const Warren__Agent__NodeInfo *info) {
                            memory,
                            restarts,
                            info->joined ? "yes" : "no",
-                           info->reason[0] != '\0' ? info->reason : info->entry};
+                           is_well                   ? program
+                           : info->reason[0] != '\0' ? info->reason
+                                                     : info->entry};
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
         cli_table_add(table, cells[i]);
 }

@@ -28,10 +28,11 @@ bool agent_deployer_labels_parse(const char *labels, char text[AGENT_DEPLOYER_TE
     for (const char *at = labels;; count++) {
         size_t len = strcspn(at, ",");
         if (!is_label(at, len) || count == AGENT_DEPLOYER_LABELS_MAX) {
-            (void)snprintf(text, AGENT_DEPLOYER_TEXT_MAX,
-                           "a label is a name and a value, zone=a, each 1 to %d letters, digits "
-                           "and -_./, and a host has at most %d of them, not \"%.100s\"",
-                           AGENT_DEPLOYER_LABEL_LEN_MAX, AGENT_DEPLOYER_LABELS_MAX, at);
+            (void)snprintf(
+                text, AGENT_DEPLOYER_TEXT_MAX,
+                "\"%.100s\" is no label, or one too many: say `--label zone=a`, a name and "
+                "a value, each 1 to %d letters, digits and -_./, and at most %d of them",
+                at, AGENT_DEPLOYER_LABEL_LEN_MAX, AGENT_DEPLOYER_LABELS_MAX);
             return false;
         }
         if (at[len] == '\0') return true;

@@ -51,6 +51,7 @@ test('without an agent', async (t) => {
     ['undrain local', 4, /`warren agent`/],
     ['store backup copy.db', 3, /no store/],
     ['store restore nowhere.db', 1, /nowhere\.db/],
+    ['agent --label zone', 2, /"zone" is no label.*`--label zone=a`/],
   ])
 })
 
@@ -67,7 +68,10 @@ test('where nothing was deployed', async (t) => {
     ['releases shop', 3, /no release of shop/],
     ['status shop', 3, /no project shop/],
     ['status', 0, /nothing was deployed|HOST/],
+    ['events nosuch', 3, /no event names nosuch: `warren events` prints all/],
+    ['deploy --canary 99', 2, /--canary 99 is more than any service of shop has: the most are 2/],
     ['drain', 2, /which host/],
+    ['drain local --timeout 5s', 2, /`warren drain local --wait --timeout TIME`/],
     ['drain nobody', 3, /no host nobody/],
     ['undrain nobody', 3, /no host nobody/],
     ['secret rm NOTHING', 3],
