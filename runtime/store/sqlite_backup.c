@@ -4,12 +4,17 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/sqlite_file.h"
 
-enum { NAME_LEN_MAX = STORE_PATH_LEN_MAX + 20 };
+enum {
+    NAME_LEN_MAX = STORE_PATH_LEN_MAX + 20,
+    APPLICATION_AT = 68, // in a file of SQLite
+    HEAD_LEN = 72,
+};
 
 // More than a store does between two copies.
 static const int64_t restore_step = 1000000000;
@@ -141,6 +146,34 @@ static int replace(const char *path, const char *by, store_reply *reply) {
     return reply->error;
 }
 
+static bool is_backup(const uint8_t *head, size_t len) {
+    static const char magic[] = "SQLite format 3"; // with its end
+    const uint8_t *id = head + APPLICATION_AT;
+    if (len < HEAD_LEN || memcmp(head, magic, sizeof magic) != 0) return false;
+    return ((uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3]) ==
+           STORE_APPLICATION_ID;
+}
+
+// To SQLite an empty file is an empty database, and any other one is damaged.
+static int check_backup(const char *path, store_reply *reply) {
+    uint8_t head[HEAD_LEN];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t len = fd >= 0 ? pread(fd, head, sizeof head, 0) : -1;
+    int why = errno;
+    if (fd >= 0) close(fd);
+    if (len < 0)
+        store_fail(reply, STORE_EDENIED,
+                   "cannot read the backup %.200s: %s (name a file that `warren store backup FILE` "
+                   "has made)",
+                   path, strerror(why));
+    else if (!is_backup(head, (size_t)len))
+        store_fail(reply, STORE_ECORRUPT,
+                   "%.200s is no backup of a store, and nothing was done: name a file that `warren "
+                   "store backup FILE` has made",
+                   path);
+    return reply->error;
+}
+
 static int copy_from(const char *from, const char *to, store_reply *reply) {
     sqlite3 *db;
     store_file file = {.path = from};
@@ -152,13 +185,23 @@ static int copy_from(const char *from, const char *to, store_reply *reply) {
     return reply->error;
 }
 
+static void restore(const char *from, const char *restoring, const char *path, store_reply *reply) {
+    bool is_there = copy_from(from, restoring, reply) == 0 && move_on(restoring, reply) == 0;
+    if (is_there)
+        (void)replace(path, restoring, reply);
+    else if (reply->error == STORE_ECORRUPT)
+        store_fail(
+            reply, STORE_ECORRUPT,
+            "the backup %.200s is damaged, and the store stays as it is: restore another one",
+            from);
+}
+
 int store_restore(const char *from, const char *path,
                   char out_sentence[STORE_SENTENCE_LEN_MAX + 1]) {
     char restoring[NAME_LEN_MAX];
     store_reply reply = {.error = 0};
     (void)snprintf(restoring, sizeof restoring, "%s.restoring", path);
-    bool is_there = copy_from(from, restoring, &reply) == 0 && move_on(restoring, &reply) == 0;
-    if (is_there) (void)replace(path, restoring, &reply);
+    if (check_backup(from, &reply) == 0) restore(from, restoring, path, &reply);
     // Once the old one is aside, this is the only one under its name.
     if (reply.error != 0 && access(path, F_OK) == 0) (void)unlink(restoring);
     (void)snprintf(out_sentence, STORE_SENTENCE_LEN_MAX + 1, "%s", reply.sentence);

@@ -531,9 +531,21 @@ TEST(what_is_no_backup_is_not_restored_and_the_store_stays) {
     EXPECT_EQ(STORE_EUNREACHABLE, store_restore(copy, path, sentence)); // it is in use
     EXPECT_TRUE(strstr(sentence, "another process uses it") != NULL);
     depot_close(&d);
+    for (off_t at = 4096; at < 20000; at += 64)
+        overwrite(copy, at, "garbage garbage garbage", 23);
+    EXPECT_EQ(STORE_ECORRUPT, store_restore(copy, path, sentence));
+    EXPECT_TRUE(strstr(sentence, ".copy is damaged, and the store stays as it is: restore another "
+                                 "one") != NULL);
     overwrite(copy, 0, "garbage garbage garbage", 23);
     EXPECT_EQ(STORE_ECORRUPT, store_restore(copy, path, sentence));
-    EXPECT_TRUE(store_restore("/nowhere/at/all", path, sentence) != 0);
+    EXPECT_TRUE(strstr(sentence, ".copy is no backup of a store, and nothing was done: name a file "
+                                 "that `warren store backup FILE` has made") != NULL);
+    EXPECT_EQ(0, truncate(copy, 0));
+    EXPECT_EQ(STORE_ECORRUPT, store_restore(copy, path, sentence)); // no empty store is made of it
+    EXPECT_EQ(STORE_EDENIED, store_restore("/nowhere/at/all", path, sentence));
+    EXPECT_TEXT("cannot read the backup /nowhere/at/all: No such file or directory (name a file "
+                "that `warren store backup FILE` has made)",
+                sentence);
     EXPECT_TRUE(access(beside(".restoring"), F_OK) != 0);
     depot_open(&d, text);
     EXPECT_TEXT("1", depot_get(&d, "a")->pairs[0].value);
