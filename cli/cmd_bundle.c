@@ -61,17 +61,6 @@ static int list(const bundle_command *command) {
     return CLI_DONE;
 }
 
-static void say_secrets(const cli_release *release) {
-    if (release->secret_count == 0) return;
-    char more[48] = "";
-    if (release->secret_count > 1)
-        (void)snprintf(more, sizeof more, " and %zu more", release->secret_count - 1);
-    (void)fprintf(stderr,
-                  "left out: %s%s, for secrets are not for releases (`warren secret set`; a line "
-                  "!%s in .warrenignore brings it along)\n",
-                  release->secret, more, release->secret);
-}
-
 static void print(const bundle_command *command, const cli_release *release) {
     if (command->is_json) {
         cli_json_print(json_pack(
@@ -81,7 +70,7 @@ static void print(const bundle_command *command, const cli_release *release) {
             (json_int_t)release->bytes_sent, "secretsLeftOut", (int)release->secret_count));
         return;
     }
-    say_secrets(release);
+    cli_ship_say_left_out(release);
     char len[CLI_SIZE_MAX], sent[CLI_SIZE_MAX];
     cli_size_print(release->len, len);
     cli_size_print(release->bytes_sent, sent);

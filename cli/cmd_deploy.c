@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/args.h"
+#include "cli/deploy_check.h"
 #include "cli/deploy_follow.h"
 #include "cli/deploy_plan.h"
 #include "cli/duration.h"
@@ -112,7 +113,7 @@ static void tell_begun(const deploy_command *command, const cli_project *project
 
 static int read_present(cli_session *session, const cli_project *project, cli_deployed *out) {
     char now[128], state[128], spec[128], release[128];
-    const char *prefixes[] = {now, state, spec, release, NULL};
+    const char *prefixes[] = {now, state, spec, release, "placed/", NULL};
     (void)snprintf(now, sizeof now, "project/%.100s", project->name);
     (void)snprintf(state, sizeof state, "state/%.100s", project->name);
     (void)snprintf(spec, sizeof spec, "spec/%.100s/", project->name);
@@ -131,12 +132,35 @@ static void tell_size(const cli_release *release) {
 static void tell_shipped(const deploy_command *command, const cli_release *release) {
     if (command->is_json)
         cli_json_print(json_pack(
-            "{s:s, s:s, s:I, s:I, s:I, s:I}", "type", "shipped", "id", release->id, "files",
+            "{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "type", "shipped", "id", release->id, "files",
             (json_int_t)release->file_count, "bytes", (json_int_t)release->len, "chunksSent",
-            (json_int_t)release->chunks_sent, "bytesSent", (json_int_t)release->bytes_sent));
+            (json_int_t)release->chunks_sent, "bytesSent", (json_int_t)release->bytes_sent,
+            "secretsLeftOut", (json_int_t)release->secret_count));
     else
         tell_size(release);
+    if (!command->is_json) cli_ship_say_left_out(release);
     (void)fflush(stdout);
+}
+
+// What was cut off before the release was asked for has changed nothing.
+static int ship(const deploy_command *command, cli_session *session, const cli_project *project,
+                const char *root, cli_release *out) {
+    cli_ship_options how = {.dir = root,
+                            .project = project->name,
+                            .installs = command->installs,
+                            .is_quiet = command->is_json};
+    cli_pack_need *needs = cli_deploy_needs(project, &how.need_count);
+    how.needs = needs;
+    int exit_code = cli_ship(session, &how, out);
+    free(needs);
+    if (exit_code == CLI_DONE) tell_shipped(command, out);
+    if (exit_code == CLI_INTERRUPTED)
+        cli_say("nothing was deployed: what was sent of it stays with the agent, and the same "
+                "command sends only the rest");
+    if (exit_code == CLI_NO_AGENT)
+        cli_say("nothing was deployed: what was sent of it stays on its disk, and the same command "
+                "sends only the rest when an agent is there again");
+    return exit_code;
 }
 
 static int deploy_in(const deploy_command *command, cli_session *session, cli_project *project,
@@ -145,17 +169,16 @@ static int deploy_in(const deploy_command *command, cli_session *session, cli_pr
     cli_release release;
     int exit_code = read_present(session, project, &deployed);
     if (exit_code == CLI_DONE) cli_deploy_plan_print(project, &deployed, command->is_json);
+    if (exit_code == CLI_DONE) exit_code = cli_deploy_check(project, &deployed);
     cli_deployed_deinit(&deployed);
     if (exit_code != CLI_DONE || command->is_dry) return exit_code;
-    cli_ship_options ship = {.dir = root,
-                             .project = project->name,
-                             .installs = command->installs,
-                             .is_quiet = command->is_json};
-    exit_code = cli_ship(session, &ship, &release);
+    exit_code = ship(command, session, project, root, &release);
     if (exit_code != CLI_DONE) return exit_code;
-    tell_shipped(command, &release);
     exit_code = ask(command, session, project, release.id, out);
     if (exit_code == CLI_DONE) tell_begun(command, project, out);
+    if (exit_code == CLI_INTERRUPTED)
+        cli_say("it is not known whether the release was accepted: `warren status %s` tells",
+                project->name);
     return exit_code;
 }
 

@@ -7,6 +7,8 @@
 typedef struct ignore_line {
     char **parts; // of the pattern, between slashes; "**" is any number of names
     size_t count;
+    char *text;                                        // as it stands there
+    size_t number;                                     // of it in the file
     bool is_negative, is_for_directories, is_anchored; // else it fits names at any depth
 } ignore_line;
 
@@ -61,6 +63,7 @@ static void free_line(ignore_line *line) {
     for (size_t i = 0; i < line->count; i++)
         free(line->parts[i]);
     free(line->parts);
+    free(line->text);
 }
 
 static bool split(const char *pattern, ignore_line *out) {
@@ -86,10 +89,11 @@ static void trim(char *line) {
     *end = '\0';
 }
 
-static void add_line(cli_ignore *ignore, char *text) {
-    ignore_line line = {.count = 0};
+static void add_line(cli_ignore *ignore, char *text, size_t number) {
+    ignore_line line = {.number = number};
     if (text[0] == '#') return;
     trim(text);
+    line.text = mem_copy(text, strlen(text) + 1);
     if (text[0] == '!') {
         line.is_negative = true;
         text++;
@@ -101,8 +105,7 @@ static void add_line(cli_ignore *ignore, char *text) {
     }
     line.is_anchored = strchr(text, '/') != NULL;
     if (text[0] == '/') text++;
-    if (text[0] == '\0') return;
-    if (!split(text, &line)) {
+    if (text[0] == '\0' || !split(text, &line)) {
         free_line(&line);
         return;
     }
@@ -113,13 +116,13 @@ static void add_line(cli_ignore *ignore, char *text) {
 cli_ignore *cli_ignore_parse(mesh_bytes text) {
     cli_ignore *ignore = mem_alloc(sizeof *ignore);
     if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) text = mesh_bytes_skip(text, 3);
-    while (text.len > 0) {
+    for (size_t number = 1; text.len > 0; number++) {
         const uint8_t *newline = memchr(text.data, '\n', text.len);
         size_t len = newline != NULL ? (size_t)(newline - text.data) : text.len;
         size_t shown = newline != NULL && len > 0 && text.data[len - 1] == '\r' ? len - 1 : len;
         char *line = mem_alloc(shown + 1);
         if (shown > 0) memcpy(line, text.data, shown);
-        add_line(ignore, line);
+        add_line(ignore, line, number);
         free(line);
         text = mesh_bytes_skip(text, newline != NULL ? len + 1 : len);
     }
@@ -176,9 +179,23 @@ static bool fits(const ignore_line *line, const char *path, bool is_directory) {
     return fits_name(line->parts[0], name, strlen(name));
 }
 
-cli_verdict cli_ignore_judge(const cli_ignore *ignore, const char *path, bool is_directory) {
+// The last one that fits.
+static const ignore_line *find(const cli_ignore *ignore, const char *path, bool is_directory) {
     for (size_t i = ignore->count; i-- > 0;)
-        if (fits(&ignore->lines[i], path, is_directory))
-            return ignore->lines[i].is_negative ? CLI_TAKEN : CLI_LEFT_OUT;
-    return CLI_UNSAID;
+        if (fits(&ignore->lines[i], path, is_directory)) return &ignore->lines[i];
+    return NULL;
+}
+
+cli_verdict cli_ignore_judge(const cli_ignore *ignore, const char *path, bool is_directory) {
+    const ignore_line *line = find(ignore, path, is_directory);
+    if (line == NULL) return CLI_UNSAID;
+    return line->is_negative ? CLI_TAKEN : CLI_LEFT_OUT;
+}
+
+const char *cli_ignore_line_of(const cli_ignore *ignore, const char *path, bool is_directory,
+                               size_t *out_number) {
+    const ignore_line *line = find(ignore, path, is_directory);
+    if (line == NULL) return NULL;
+    *out_number = line->number;
+    return line->text;
 }

@@ -18,8 +18,9 @@
 
 enum { IGNORE_LEN_MAX = 1 << 20, LOOK_AFTER = 64 };
 
-// Below what files say. node_modules has no secrets of this application.
-static const char secret_names[] = ".env\n.env.*\n";
+// Below what files say: passwords, and tokens for registries. node_modules has no secrets of this
+// application.
+static const char secret_names[] = ".env\n.env.*\n.npmrc\n";
 
 typedef struct level { // a directory that is being walked
     struct level *above;
@@ -125,6 +126,53 @@ static bool is_left_out(walk *w, const level *here, const char *name, bool is_di
     bool is_secret = cli_ignore_judge(w->secrets, w->path, false) == CLI_LEFT_OUT;
     if (is_secret) note_secret(w);
     return is_secret;
+}
+
+// ---- what is needed
+
+// By what it is left out, and what to do about that.
+static void explain(const walk *w, const level *here, bool is_directory,
+                    char out[DEPLOY_TEXT_MAX]) {
+    size_t number = 0;
+    const char *name = w->path + here->path_len;
+    for (const level *at = here; at != NULL; at = at->above) {
+        const char *line =
+            at->ignore != NULL
+                ? cli_ignore_line_of(at->ignore, w->path + at->path_len, is_directory, &number)
+                : NULL;
+        if (line == NULL) continue;
+        (void)snprintf(out, DEPLOY_TEXT_MAX, "line %zu of %.*s%s (%.80s) leaves it out: %s", number,
+                       (int)at->path_len, w->path, w->ignore_name, line,
+                       w->is_warrens ? "take that line away"
+                                     : "make a .warrenignore, which is read instead, without it");
+        return;
+    }
+    if (is_directory)
+        (void)snprintf(out, DEPLOY_TEXT_MAX, "what is in %.80s is never in a release", name);
+    else
+        (void)snprintf(out, DEPLOY_TEXT_MAX,
+                       "files called so have secrets in them: a line !%.80s in .warrenignore "
+                       "brings it along",
+                       name);
+}
+
+// Something is left out: if it is, or has, what a service needs, its start could only fail.
+static int judge_needs(walk *w, const level *here, bool is_directory) {
+    char why[DEPLOY_TEXT_MAX];
+    size_t len = strlen(w->path);
+    bool is_installed = strcmp(w->path + here->path_len, "node_modules") == 0;
+    if (is_installed && w->options->installs) return CLI_DONE; // each host has its own
+    for (size_t i = 0; i < w->options->need_count; i++) {
+        const cli_pack_need *need = &w->options->needs[i];
+        if (strncmp(need->path, w->path, len) != 0) continue;
+        if (need->path[len] != '\0' && need->path[len] != '/') continue;
+        explain(w, here, is_directory, why);
+        cli_progress_end(&w->progress);
+        cli_say("%.63s: %s %.200s would not be in the release, for %s", need->service, need->what,
+                need->path, why);
+        return CLI_USAGE;
+    }
+    return CLI_DONE;
 }
 
 // ---- one file
@@ -250,7 +298,7 @@ static int add(walk *w, level *here, const char *name) {
     bool is_directory = S_ISDIR(info.st_mode);
     if (is_directory && info.st_dev == w->state.st_dev && info.st_ino == w->state.st_ino)
         return CLI_DONE;
-    if (is_left_out(w, here, name, is_directory)) return CLI_DONE;
+    if (is_left_out(w, here, name, is_directory)) return judge_needs(w, here, is_directory);
     if (w->pack->bundle.count >= DEPLOY_ENTRIES_MAX)
         return refuse(w, "is one too many: a release has at most 100,000 files, links and "
                          "directories (is there something that need not be in it?)");

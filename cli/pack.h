@@ -1,14 +1,22 @@
 // What of an application's directory goes into a release (docs/releases.md): all but .git, what
 // .warrenignore says (without one: .gitignore, which is not asked about node_modules), and .env
-// files, which have secrets in them.
+// files and .npmrc, which have secrets in them.
 #pragma once
 
 #include "deploy/bundle.h"
 
 enum { CLI_PACK_SECRETS_MAX = 16 };
 
+typedef struct cli_pack_need { // what a service cannot run without
+    const char *service;
+    const char *what; // "its entry"
+    const char *path; // in the directory
+} cli_pack_need;
+
 typedef struct cli_pack_options {
     const char *dir;
+    const cli_pack_need *needs; // where one of them is left out, that is an error
+    size_t need_count;
     bool installs;              // node_modules stays here, and the host runs `npm ci`
     bool has_progress;          // on a terminal, when it takes a while
     int (*is_over)(void *user); // asked now and then; NULL: never. An exit code ends it silently
@@ -20,7 +28,7 @@ typedef struct cli_pack {
     mesh_bytes manifest;                 // its bytes
     deploy_hash hash;                    // of these
     int root_fd;                         // the directory
-    char *secrets[CLI_PACK_SECRETS_MAX]; // paths of the first .env files that were left out
+    char *secrets[CLI_PACK_SECRETS_MAX]; // paths of the first of these files that were left out
     size_t secret_count;                 // of all
 } cli_pack;
 

@@ -16,6 +16,7 @@ enum {
     PIECE_LEN = 96 << 10,
     WINDOW_LEN = 4 << 20, // compressed bytes that the agent has not written yet
     WINDOW_COUNT = 512,   // chunks
+    SHOWN_MAX = 3,        // names of files that were left out
     TRIES = 5,            // chunks that were collected, or damaged, in the meantime
 };
 
@@ -227,8 +228,23 @@ static void note_pack(const cli_pack *pack, cli_release *out) {
     out->file_count = pack->bundle.file_count;
     out->len = pack->bundle.len;
     out->secret_count = pack->secret_count;
-    if (pack->secret_count > 0)
-        (void)snprintf(out->secret, sizeof out->secret, "%s", pack->secrets[0]);
+    if (pack->secret_count == 0) return;
+    (void)snprintf(out->secret, sizeof out->secret, "%s", pack->secrets[0]);
+    size_t shown = pack->secret_count < SHOWN_MAX ? pack->secret_count : SHOWN_MAX, len = 0;
+    for (size_t i = 0; i < shown; i++)
+        len += (size_t)snprintf(out->secrets + len, sizeof out->secrets - len, "%s%.150s",
+                                i > 0 ? ", " : "", pack->secrets[i]);
+    if (pack->secret_count > shown)
+        (void)snprintf(out->secrets + len, sizeof out->secrets - len, " and %zu more",
+                       pack->secret_count - shown);
+}
+
+void cli_ship_say_left_out(const cli_release *release) {
+    if (release->secret_count == 0) return;
+    (void)fprintf(stderr,
+                  "left out: %s, for secrets are not for releases (`warren secret set`; a line !%s "
+                  "in .warrenignore brings it along)\n",
+                  release->secrets, release->secret);
 }
 
 static int is_over(void *user) {
@@ -238,6 +254,8 @@ static int is_over(void *user) {
 int cli_ship(cli_session *session, const cli_ship_options *options, cli_release *out) {
     cli_pack pack;
     cli_pack_options how = {.dir = options->dir,
+                            .needs = options->needs,
+                            .need_count = options->need_count,
                             .installs = options->installs,
                             .has_progress = !options->is_quiet,
                             .is_over = is_over,

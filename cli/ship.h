@@ -3,12 +3,14 @@
 #pragma once
 
 #include "cli/client.h"
-#include "deploy/bundle.h"
+#include "cli/pack.h"
 
 typedef struct cli_ship_options {
     const char *dir;
     const char *project;
-    bool installs; // see cli/pack.h
+    const cli_pack_need *needs; // see cli/pack.h
+    size_t need_count;
+    bool installs;
     bool is_quiet; // no progress, and nothing about what was left out
 } cli_ship_options;
 
@@ -20,12 +22,16 @@ typedef struct cli_release {
     uint64_t len;         // of all files
     uint32_t chunks_sent; // pieces that the agent had not
     uint64_t bytes_sent;  // compressed
-    size_t secret_count;  // .env files that were left out
+    size_t secret_count;  // files with secrets that were left out
     char secret[256];     // the first of them
+    char secrets[600];    // some more
 } cli_release;
 
 // An exit code; a sentence was printed unless it is CLI_DONE (or CLI_INTERRUPTED).
 int cli_ship(cli_session *session, const cli_ship_options *options, cli_release *out);
+
+// Says on stderr which files with secrets were left out, if there are any.
+void cli_ship_say_left_out(const cli_release *release);
 
 // The name of a project for people who did not give one: that of the directory.
 void cli_ship_project_of(const char *dir, char out[DEPLOY_PROJECT_MAX]);

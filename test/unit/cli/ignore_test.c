@@ -40,3 +40,14 @@ TEST(what_is_no_pattern_fits_nothing) {
     EXPECT_EQ(CLI_UNSAID, of_file("a\\\n", "a\\"));
     EXPECT_EQ(CLI_LEFT_OUT, of_file("\\#c\\ \n", "#c "));
 }
+
+TEST(the_line_that_counts_is_told_as_it_stands_with_its_number) {
+    size_t number = 0;
+    cli_ignore *ignore = cli_ignore_parse(mesh_bytes_text("# c\n*.log\n\n!/keep.log  \nb/"));
+    EXPECT_TEXT("!/keep.log", cli_ignore_line_of(ignore, "keep.log", false, &number));
+    EXPECT_EQ(4, number);
+    EXPECT_TEXT("b/", cli_ignore_line_of(ignore, "a/b", true, &number));
+    EXPECT_EQ(5, number);
+    EXPECT_EQ(NULL, cli_ignore_line_of(ignore, "b", false, &number));
+    cli_ignore_free(ignore);
+}
