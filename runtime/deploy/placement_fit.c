@@ -146,15 +146,36 @@ static void add_reason(char *sentence, size_t count, const char *format, const c
         (void)snprintf(sentence + len, DEPLOY_SENTENCE_LEN_MAX + 1 - len, format, what);
 }
 
+// True: all hosts that may have it are being drained, and that is what it says.
+static bool say_draining(placing *p, uint32_t service, char *sentence) {
+    const char *first = NULL;
+    char more[40] = "";
+    size_t count = 0;
+    for (uint32_t h = 0; h < p->world->host_count; h++) {
+        if (!deploy_may_have(p, h, service)) continue;
+        if (p->world->hosts[h].state != DEPLOY_DRAINING) return false;
+        if (count++ == 0) first = p->world->hosts[h].name;
+    }
+    if (count == 0) return false;
+    if (count > 1) (void)snprintf(more, sizeof more, " and %zu more are", count - 1);
+    (void)snprintf(sentence, DEPLOY_SENTENCE_LEN_MAX + 1,
+                   "%.80s cannot be placed: no host is left that may run it: %.63s%s draining "
+                   "(`warren undrain %.63s` lets it come back)",
+                   p->world->services[service].name, first, count > 1 ? more : " is", first);
+    return true;
+}
+
 static void say_obstacles(placing *p, uint32_t service, uint32_t host, char *sentence) {
-    size_t counts[DEPLOY_OBSTACLES] = {0};
+    size_t counts[DEPLOY_OBSTACLES] = {0}, draining = 0;
     const deploy_service *s = &p->world->services[service];
     const deploy_label *label = NULL;
     char need[64], missing[128] = "";
     for (uint32_t h = 0; h < p->world->host_count; h++) {
         if (host != DEPLOY_NOWHERE && host != h) continue;
         deploy_obstacle obstacle = deploy_look(p, h, service, false);
-        counts[obstacle]++;
+        bool is_draining = p->world->hosts[h].state == DEPLOY_DRAINING;
+        draining += is_draining;
+        counts[obstacle] += !is_draining;
         if (obstacle == DEPLOY_NO_LABEL && label == NULL)
             label = missing_label(&p->world->hosts[h], s);
     }
@@ -163,6 +184,7 @@ static void say_obstacles(placing *p, uint32_t service, uint32_t host, char *sen
     if (label != NULL)
         (void)snprintf(missing, sizeof missing, "%.50s=%.50s", label->key, label->value);
     add_reason(sentence, counts[DEPLOY_NOT_UP], "not up%s", "");
+    add_reason(sentence, draining, "draining%s", "");
     add_reason(sentence, counts[DEPLOY_NO_LABEL], "without %s or another label that it needs",
                missing);
     add_reason(sentence, counts[DEPLOY_NO_ROOM], "without room for %s", need);
@@ -188,6 +210,7 @@ void deploy_explain(placing *p, uint32_t service, uint32_t count, uint32_t host)
                        "%.80s cannot be placed: there is no host (`warren join` adds one)", name);
         return;
     }
+    if (host == DEPLOY_NOWHERE && say_draining(p, service, to->sentence)) return;
     if (host != DEPLOY_NOWHERE)
         (void)snprintf(to->sentence, sizeof to->sentence, "%.80s cannot be placed on %.80s:", name,
                        p->world->hosts[host].name);

@@ -50,7 +50,8 @@ test('without an agent', async (t) => {
     ['drain local', 4, /`warren agent`/],
     ['undrain local', 4, /`warren agent`/],
     ['store backup copy.db', 3, /no store/],
-    ['store restore nowhere.db', 1, /nowhere\.db/],
+    ['store restore nowhere.db', 1, /cannot read the backup nowhere\.db: No such file.*`warren store backup FILE`/],
+    ['store restore server.js', 1, /server\.js is no backup of a store, and nothing was done: name a file/],
     ['agent --label zone', 2, /"zone" is no label.*`--label zone=a`/],
   ])
 })
@@ -98,7 +99,9 @@ test('of what was deployed', async (t) => {
     ['scale api=1001', 2],
     ['scale api=3', 0, /3 instances/],
     ['up -d', 1, /shop is deployed/],
-    ['drain local --wait --timeout 20s', 0, /nothing that was deployed runs on local/],
+    ['drain local', 1, /no other host may run api now, so it would stop, and nothing was done: `warren drain local --force` drains it all the same/],
+    ['drain local --wait --timeout 20s --force', 0, /nothing that was deployed runs on local/],
+    ['drain local', 0],
     ['undrain local', 0],
     ['events shop', 0, /release 1 is deployed/],
     ['store backup /nowhere/copy.db', 2, /nowhere/],

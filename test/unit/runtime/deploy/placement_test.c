@@ -138,8 +138,32 @@ TEST(services_that_must_be_apart_share_no_host_whichever_of_them_says_so) {
     expect_plan("api.0@a api.1@a db.0@b db.1@b");
     set_state(0, DEPLOY_DRAINING);
     expect_plan("db.0@b db.1@b");
-    expect_unplaced(2, "api cannot be placed on any of 2 hosts: 1 not up, 1 with a service that it "
-                       "must be apart from");
+    expect_unplaced(2,
+                    "api cannot be placed on any of 2 hosts: 1 draining, 1 with a service that it "
+                    "must be apart from");
+}
+
+TEST(where_all_that_may_have_it_are_drained_their_names_are_said) {
+    begin(3);
+    s.hosts[0].labels = s.hosts[1].labels = &zones[1];
+    s.hosts[0].label_count = s.hosts[1].label_count = 1;
+    deploy_service *api = add_service("api", 2);
+    api->requires = &zones[1];
+    api->require_count = 1;
+    set_state(0, DEPLOY_DRAINING);
+    set_state(1, DEPLOY_DRAINING);
+    expect_plan("");
+    expect_unplaced(2, "api cannot be placed: no host is left that may run it: a and 1 more are "
+                       "draining (`warren undrain a` lets it come back)");
+    s.hosts[1].label_count = 0;
+    expect_plan("");
+    expect_unplaced(2, "api cannot be placed: no host is left that may run it: a is draining "
+                       "(`warren undrain a` lets it come back)");
+    s.hosts[1].label_count = 1;
+    set_state(1, DEPLOY_DOWN);
+    expect_plan("");
+    expect_unplaced(2, "api cannot be placed on any of 3 hosts: 1 not up, 1 draining, 1 without "
+                       "zone=y or another label that it needs");
 }
 
 TEST(no_host_is_given_more_than_it_has) {
