@@ -19,7 +19,7 @@ static const char *wanted_sign(Warren__Agent__Run__Ready ready) {
 // The end of a life.
 static void describe(const slot *sl, agent_exit how, char out[128]) {
     if (sl->trouble[0] != '\0') {
-        (void)snprintf(out, 128, "could not be started: %s", sl->trouble);
+        (void)snprintf(out, 128, "could not be started: %.105s", sl->trouble);
     } else if (sl->late_after_ms != 0) {
         (void)snprintf(out, 128, "not ready within %u ms%s%.80s", sl->late_after_ms,
                        sl->checking.why[0] != '\0' ? ": " : "", sl->checking.why);
@@ -33,6 +33,8 @@ static void describe(const slot *sl, agent_exit how, char out[128]) {
         const char *name = sigabbrev_np(how.signal);
         (void)snprintf(out, 128, "signal %s%s", name != NULL ? "SIG" : "",
                        name != NULL ? name : "unknown");
+    } else if (how.code > 0 && sl->port_text[0] != '\0') {
+        (void)snprintf(out, 128, "exit code %d: %.100s", how.code, sl->port_text);
     } else if (how.code >= 0) {
         (void)snprintf(out, 128, "exit code %d", how.code);
     } else {
@@ -106,7 +108,7 @@ static void tell_decision(agent_service *service, const agent_decision *d) {
         agent_services_record(service, name, event_type(d), 0, text);
     else
         agent_say_event("%s ended", name);
-    agent_services_tell(service, d->instance, &(agent_event){name, sl->state, text, d->how});
+    agent_services_tell(service, d->instance, &(agent_event){name, sl->state, text, d->how, false});
     agent_kept_life(service, d->instance);
 }
 
@@ -134,7 +136,7 @@ static void tell_ready(agent_service *service, uint32_t instance) {
     agent_checks_end(service, instance);
     service->slots[instance].was_ready = true;
     agent_say_event("%s is ready", name);
-    agent_services_tell(service, instance, &(agent_event){name, "up", "", {0}});
+    agent_services_tell(service, instance, &(agent_event){name, "up", "", {0}, false});
     agent_kept_state(service, instance);
 }
 
@@ -148,7 +150,8 @@ static void tell_late(agent_service *service, const agent_decision *d) {
         why[0] != '\0' ? why
                        : wanted_sign(agent_slot_runs(&service->slots[d->instance])->run->ready));
     agent_services_record(service, name, "late", 0, text);
-    agent_services_tell(service, d->instance, &(agent_event){name, "starting", text, {0}});
+    agent_services_tell(service, d->instance,
+                        &(agent_event){name, "starting", text, .is_late = true});
 }
 
 static void tell_unhealthy(agent_service *service, const agent_decision *d) {
@@ -161,7 +164,7 @@ static void tell_unhealthy(agent_service *service, const agent_decision *d) {
                    sl->checking.unhealthy, d->failures);
     if (sl->member != NULL) agent_member_set_unwell(sl->member, true);
     agent_services_record(service, name, "unhealthy", 0, text);
-    agent_services_tell(service, d->instance, &(agent_event){name, "unhealthy", text, {0}});
+    agent_services_tell(service, d->instance, &(agent_event){name, "unhealthy", text, {0}, false});
 }
 
 static void carry_out_one(agent_services *s, const agent_decision *d) {

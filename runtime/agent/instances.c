@@ -63,6 +63,8 @@ agent_instance agent_instance_look(const agent_service *service, uint32_t instan
     out.is_brought = agent_reloading_is_to_come(service, instance, &program, &out.brought_attempt);
     if (out.is_brought) out.brought_release = program->run->release;
     out.is_draining = !out.is_brought && agent_reloading_is_on(service, instance);
+    const slot *next = out.is_brought ? &service->slots[instance + service->slot_cap] : sl;
+    out.waits_for = next->node != NULL ? next->checking.why : "";
     return out;
 }
 

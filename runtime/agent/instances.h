@@ -26,6 +26,8 @@ typedef struct agent_instance {
     uint32_t restarts;      // lives of this program that ended before the present one
     const char *end_before; // of the last of them, how: "exit code 1"; borrowed, as are its lines
     const char *reason;     // NONE, FAILED: how it ended; borrowed
+    const char
+        *waits_for; // STARTING, or is_brought: what its last health check said, or ""; borrowed
     mesh_bytes last_stderr; // of a life that has ended: what it wrote last; borrowed
 } agent_instance;
 

@@ -252,6 +252,15 @@ static void begin_program(agent_service *service, uint32_t instance) {
                                       &rules);
 }
 
+static void fail_to_start(agent_service *service, uint32_t instance, int err) {
+    const Warren__Agent__Run *run = service->slots[instance].runs->run;
+    agent_refusal refusal = {.text = ""};
+    const char *why = err < -10000 ? mesh_error_text(err) : strerror(-err);
+    if (err == -ENOKEY && agent_run_judge_secrets(service->services, run, &refusal) != 0)
+        why = refusal.text;
+    fail_launch(service, instance, why);
+}
+
 static void start_life(agent_service *service, uint32_t instance,
                        const agent_zygote_choice *choice) {
     slot *sl = &service->slots[instance];
@@ -267,7 +276,7 @@ static void start_life(agent_service *service, uint32_t instance,
     sl->number = ids.number;
     agent_last_lines_clear(&sl->stderr_lines);
     sl->oom = (agent_oom){0};
-    sl->oom_text[0] = '\0';
+    sl->oom_text[0] = sl->port_text[0] = '\0';
     if (!agent_descriptors_left(LAUNCH_OPENS + STARTED_OPENS * service->services->in_flight)) {
         char text[AGENT_DESCRIPTORS_TEXT_MAX];
         agent_descriptors_explain(text);
@@ -283,10 +292,7 @@ static void start_life(agent_service *service, uint32_t instance,
     if (err == 0)
         service->services->in_flight++;
     else
-        fail_launch(service, instance,
-                    err == -ENOKEY ? "one of its secrets is not there (`warren secret list`)"
-                    : err < -10000 ? mesh_error_text(err)
-                                   : strerror(-err));
+        fail_to_start(service, instance, err);
 }
 
 void agent_launcher_add(agent_services *s, uint32_t service_id, uint32_t instance) {
@@ -389,7 +395,7 @@ static void tell_started(agent_service *service, uint32_t instance, pid_t pid) {
     if (sl->starts > 1) (void)snprintf(text, sizeof text, "%s restarted (pid %d)", name, (int)pid);
     agent_say_event("%s started (pid %d%s%s)", name, (int)pid, sl->is_cold ? ", cold: " : "",
                     sl->is_cold ? sl->reason : "");
-    agent_services_tell(service, instance, &(agent_event){name, "starting", text, {0}});
+    agent_services_tell(service, instance, &(agent_event){name, "starting", text, {0}, false});
 }
 
 static void on_launched(void *user, uint64_t node_id, pid_t pid, int pidfd, const char *cold_reason,

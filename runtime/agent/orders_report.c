@@ -1,13 +1,17 @@
 // What is told of an order: of each instance what it runs, or why it does not.
 #include <stdio.h>
 
+#include "agent/checks.h"
 #include "agent/orders_state.h"
 #include "core/mem.h"
+
+enum { LOOK_MS = 1000 }; // at the answers of those who are not well yet
 
 typedef struct telling {
     const ordered *o;
     const agent_service *service; // or NULL
     uint32_t failed_count, restarted_count;
+    bool is_asked; // some are asked whether they are well, and are not yet
     Warren__Deploy__Present present[AGENT_ORDERS_INSTANCES_MAX];
     Warren__Deploy__Present *list[AGENT_ORDERS_INSTANCES_MAX];
     char why[ORDERS_FAILED_TOLD_MAX][ORDERS_WHY_MAX];
@@ -56,6 +60,13 @@ static void fail(telling *t, Warren__Deploy__Present *out, const char *why, mesh
     explain(t, out, why, words);
 }
 
+static void tell_starting(telling *t, const agent_instance *now, Warren__Deploy__Present *out) {
+    out->state = WARREN__DEPLOY__PRESENT__STATE__STARTING;
+    t->is_asked = t->is_asked || agent_checks_are_wanted(t->service->program->run);
+    if (now->waits_for[0] != '\0' && out->why[0] == '\0')
+        explain(t, out, now->waits_for, (mesh_bytes){0});
+}
+
 // One that runs what is wanted, or did.
 static void tell_kept(telling *t, const agent_instance *now, uint32_t instance,
                       Warren__Deploy__Present *out) {
@@ -71,7 +82,10 @@ static void tell_kept(telling *t, const agent_instance *now, uint32_t instance,
             out->state = WARREN__DEPLOY__PRESENT__STATE__READY;
         break;
     case AGENT_INSTANCE_READY: out->state = WARREN__DEPLOY__PRESENT__STATE__READY; break;
-    case AGENT_INSTANCE_STARTING: out->state = WARREN__DEPLOY__PRESENT__STATE__STARTING; break;
+    case AGENT_INSTANCE_STARTING:
+        tell_restarts(t, now, name, out);
+        tell_starting(t, now, out);
+        return;
     case AGENT_INSTANCE_FAILED: fail(t, out, why, now->last_stderr); break;
     default: explain(t, out, why, (mesh_bytes){0});
     }
@@ -103,6 +117,8 @@ static void tell_wanted(telling *t, uint32_t instance, Warren__Deploy__Present *
         fail(t, out, in->failed.why, agent_last_lines_text(&in->failed.words));
     } else if (missing[0] != '\0') {
         fail(t, out, missing, (mesh_bytes){0});
+    } else if (now.is_brought && now.brought_release == in->release) {
+        tell_starting(t, &now, out);
     }
 }
 
@@ -170,6 +186,8 @@ uint64_t orders_report(ordered *o) {
     } else {
         free(bytes);
     }
+    // What health checks answer is no event.
+    uint64_t again_ms = t->is_asked ? now_ms + LOOK_MS : UINT64_MAX;
     free(t);
-    return is_new && !is_due ? o->told_at_ms + AGENT_ORDERS_REPORT_MS : UINT64_MAX;
+    return is_new && !is_due ? o->told_at_ms + AGENT_ORDERS_REPORT_MS : again_ms;
 }

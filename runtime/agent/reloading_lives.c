@@ -99,7 +99,7 @@ static void replace(agent_reloading *r, uint32_t instance) {
     (void)snprintf(text, sizeof text, "%s is replaced (pid %d)", name,
                    (int)agent_node_pid(old->node));
     agent_say_event("%s", text);
-    agent_services_tell(service, instance, &(agent_event){name, "up", text, {0}});
+    agent_services_tell(service, instance, &(agent_event){name, "up", text, {0}, false});
     tell_step(r, instance, "ready", text);
     drain(r, instance);
 }

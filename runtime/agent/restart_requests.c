@@ -3,13 +3,9 @@
 
 #include "agent/client.h"
 
-// One of those whose restart somebody waits for may be done.
-static void settle(client_watch *w) {
+// One of those whose restart somebody waits for is done. `failed`: why it does not run; or NULL.
+static void end(client_watch *w, const char *failed) {
     agent_client *client = w->client;
-    const char *failed;
-    if (!agent_services_is_settled(client->clients->options.services, w->watch.service_id,
-                                   w->watch.instance, &failed))
-        return;
     if (failed != NULL && !client->has_failed_restart) {
         char text[512];
         (void)snprintf(text, sizeof text, "%s %s: %s",
@@ -22,6 +18,13 @@ static void settle(client_watch *w) {
     if (--client->restarts_open == 0 && !client->has_failed_restart) agent_client_say_done(client);
 }
 
+static void settle(client_watch *w) {
+    const char *failed;
+    if (agent_services_is_settled(w->client->clients->options.services, w->watch.service_id,
+                                  w->watch.instance, &failed))
+        end(w, failed);
+}
+
 static void on_restart_over(agent_watch *watch, int exit_code) {
     (void)exit_code;
     settle((client_watch *)watch);
@@ -29,7 +32,11 @@ static void on_restart_over(agent_watch *watch, int exit_code) {
 
 static void on_restart_event(agent_watch *watch, const agent_event *event) {
     agent_client_on_event(watch, event);
-    settle((client_watch *)watch);
+    // It is tried again, perhaps for ever: nobody waits for that.
+    if (event->is_late)
+        end((client_watch *)watch, event->text);
+    else
+        settle((client_watch *)watch);
 }
 
 static void await_restart(uint32_t service_id, void *user) {

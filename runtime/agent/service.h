@@ -23,6 +23,8 @@ typedef struct agent_heartbeat { // of one life
     char end_text[96];   // what the policy of its service did to it; else empty
 } agent_heartbeat;
 
+enum { AGENT_PORT_TEXT_MAX = 160 };
+
 typedef struct slot { // one instance through all its lives
     agent_node *node; // the life there is now, from the launch until its output is read to the end
     agent_member *member;
@@ -41,13 +43,15 @@ typedef struct slot { // one instance through all its lives
     const char *state;
     uint32_t late_after_ms; // this life was killed because it was not ready so long; else 0
     char reason[256];
-    char trouble[96]; // why its last launch came to nothing; else empty
+    char trouble[256]; // why its last launch came to nothing; else empty
     agent_heartbeat heartbeat;
-    agent_checking checking;           // of this life
-    agent_last_lines stderr_lines;     // of this life
-    agent_oom oom;                     // of this life
-    char oom_text[AGENT_OOM_TEXT_MAX]; // memory is what it ended for; else empty
-    agent_report report;               // of the one before
+    agent_checking checking;             // of this life
+    agent_last_lines stderr_lines;       // of this life
+    agent_oom oom;                       // of this life
+    char oom_text[AGENT_OOM_TEXT_MAX];   // memory is what it ended for; else empty
+    char port_text[AGENT_PORT_TEXT_MAX]; // of this life: it may not listen on what others have;
+                                         // else empty
+    agent_report report;                 // of the one before
 } slot;
 
 typedef struct agent_service {

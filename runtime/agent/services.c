@@ -338,6 +338,27 @@ uint32_t agent_services_running_count(const agent_services *s) {
 
 // ---- lives
 
+static void tell_port_in_use(agent_service *service, uint32_t at, uint32_t port) {
+    const agent_service *owner = service->services->first;
+    slot *sl = &service->slots[at];
+    char name[AGENT_NODE_NAME_LEN_MAX], text[AGENT_PORT_TEXT_MAX + 160];
+    while (owner != NULL && (owner == service || !agent_sockets_has_port(owner->sockets, port)))
+        owner = owner->next;
+    if (owner != NULL)
+        (void)snprintf(sl->port_text, sizeof sl->port_text,
+                       "port %u is in use by the service %.63s: give one of them another", port,
+                       owner->name);
+    else
+        (void)snprintf(sl->port_text, sizeof sl->port_text,
+                       "port %u is in use by another program: end it (`ss -ltnp` shows it), or "
+                       "choose another",
+                       port);
+    agent_service_node_name(service, at, name);
+    (void)snprintf(text, sizeof text, "%s cannot listen: %s", name, sl->port_text);
+    if (!agent_service_is_beside(service, at))
+        agent_services_tell(service, at, &(agent_event){name, "starting", text, {0}, false});
+}
+
 static int on_listen(const agent_member *member, const agent_listen *request, void *user) {
     agent_services *s = user;
     const agent_member_info *who = agent_member_identity(member);
@@ -345,6 +366,9 @@ static int on_listen(const agent_member *member, const agent_listen *request, vo
     if (service == NULL || service->sockets == NULL) return UV_EINVAL;
     int fd = agent_descriptors_left(1) ? agent_sockets_listen(service->sockets, request) : -EMFILE;
     agent_kept_sockets(service);
+    uint32_t at = agent_service_slot_of(service, member);
+    if (at != UINT32_MAX) service->slots[at].port_text[0] = '\0'; // it has found another
+    if (at != UINT32_MAX && fd == -EADDRINUSE) tell_port_in_use(service, at, request->port);
     if (fd < 0)
         agent_say("%s cannot listen on port %u: %s", who->name, request->port, strerror(-fd));
     return fd;

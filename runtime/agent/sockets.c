@@ -164,6 +164,17 @@ int agent_sockets_listen(agent_sockets *s, const agent_listen *request) {
     return fd;
 }
 
+static uint32_t port_of(const shared_socket *socket) {
+    bool is_v4 = socket->address.any.head.sa_family == AF_INET;
+    return ntohs(is_v4 ? socket->address.any.v4.sin_port : socket->address.any.v6.sin6_port);
+}
+
+bool agent_sockets_has_port(const agent_sockets *s, uint32_t port) {
+    for (uint32_t i = 0; s != NULL && i < s->count; i++)
+        if (port_of(&s->sockets[i]) == port) return true;
+    return false;
+}
+
 bool agent_sockets_look(const agent_sockets *s, uint32_t number, agent_listen *out,
                         char out_address[AGENT_SOCKETS_ADDRESS_MAX], int out_fds[2]) {
     if (number >= s->count) return false;
@@ -176,9 +187,7 @@ bool agent_sockets_look(const agent_sockets *s, uint32_t number, agent_listen *o
         (void)inet_ntop(have->address.any.head.sa_family, ip, out_address,
                         AGENT_SOCKETS_ADDRESS_MAX);
     *out = (agent_listen){
-        .address = out_address,
-        .port = ntohs(is_v4 ? have->address.any.v4.sin_port : have->address.any.v6.sin6_port),
-        .is_ipv6_only = have->is_ipv6_only};
+        .address = out_address, .port = port_of(have), .is_ipv6_only = have->is_ipv6_only};
     out_fds[0] = have->fd;
     out_fds[1] = have->balance != NULL ? have->memory_fd : -1;
     return true;

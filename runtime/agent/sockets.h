@@ -34,3 +34,5 @@ bool agent_sockets_look(const agent_sockets *sockets, uint32_t number, agent_lis
 int agent_sockets_adopt(agent_sockets *sockets, const agent_listen *request, int fd, int memory_fd);
 // The process has ended: what it had on each socket is no load any more.
 void agent_sockets_forget(agent_sockets *sockets, uint32_t pid);
+// Whether one of them listens on this port, at whatever address.
+bool agent_sockets_has_port(const agent_sockets *sockets, uint32_t port);

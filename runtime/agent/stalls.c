@@ -55,7 +55,7 @@ static void tell(agent_service *service, uint32_t instance, const char *state, c
     char name[AGENT_NODE_NAME_LEN_MAX];
     agent_service_node_name(service, instance, name);
     agent_services_record(service, name, "stalled", 0, text);
-    agent_services_tell(service, instance, &(agent_event){name, state, text, {0}});
+    agent_services_tell(service, instance, &(agent_event){name, state, text, {0}, false});
 }
 
 static void tell_change(agent_service *service, uint32_t instance, const agent_stall_news *news) {

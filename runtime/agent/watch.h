@@ -10,6 +10,7 @@ typedef struct agent_event {
     const char *state; // of agent.proto's NodeInfo
     const char *text;  // a whole sentence for people, or empty: nothing to say
     agent_exit how;    // when its life ended
+    bool is_late;      // it was not ready in time
 } agent_event;
 
 typedef struct agent_watch agent_watch;
