@@ -159,11 +159,13 @@ static void open_hold(agent_deployer *d) {
 
 static void take_trouble(agent_deployer *d) {
     const char *now = agent_deployer_trouble(d);
-    if (strcmp(now, d->trouble) == 0) return;
-    (void)snprintf(d->trouble, sizeof d->trouble, "%s", now);
-    tell_settled(d);
-    if (now[0] != '\0' && d->waiters != NULL && store_status_get(d->db)->revision == 0)
-        tell_waiters(d, now);
+    const store_status *status = store_status_get(d->db);
+    if (strcmp(now, d->trouble) != 0) {
+        (void)snprintf(d->trouble, sizeof d->trouble, "%s", now);
+        tell_settled(d);
+    }
+    // One that was just opened may answer in a moment. Who comes later is told the same.
+    if (now[0] != '\0' && status->is_known && status->revision == 0) tell_waiters(d, now);
 }
 
 static void on_tick(uv_timer_t *timer) {

@@ -10,6 +10,7 @@
 static void set_status(store_db *db, bool is_reachable, const char *sentence) {
     bool is_new =
         db->status.is_reachable != is_reachable || strcmp(db->status.sentence, sentence) != 0;
+    db->status.is_known = true;
     if (!is_new) return;
     db->status.is_reachable = is_reachable;
     (void)snprintf(db->status.sentence, sizeof db->status.sentence, "%s", sentence);

@@ -56,6 +56,7 @@ typedef void (*store_cb)(const store_answer *answer, void *user);
 
 typedef struct store_status {
     bool is_reachable;
+    bool is_known;                             // it has answered, or could not be asked
     char sentence[STORE_SENTENCE_LEN_MAX + 1]; // why not, and what to do; "" when it is
     int64_t revision;                          // the largest that was heard of
 } store_status;

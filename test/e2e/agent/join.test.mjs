@@ -195,7 +195,7 @@ test('a disk that is slow stops no agent, and whoever leaves waits until nothing
   assert.equal(code, 0, stderr)
   // A build with ASan wants to be the first library.
   const ASAN_OPTIONS = `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0`
-  const agent = await host.agent({ env: { LD_PRELOAD: process.env.SLOW_DISK, SLOW_DISK: host.dir, ASAN_OPTIONS } })
+  const agent = await host.agent({ env: { LD_PRELOAD: process.env.SLOW_DISK, SLOW_DISK: host.dir, SLOW_DISK_FILE: 'peers.new', ASAN_OPTIONS } })
   const blocked = fs.watch(host.dir)
   let leaving
   try {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { freePort } from '../supervision/sandbox.mjs'
 import { Sandbox } from './harness.mjs'
 
 async function storeOf(box) {
@@ -19,6 +20,15 @@ async function agentOf(box, ...args) {
 async function end(agent) {
   agent.kill('SIGTERM')
   assert.equal((await agent.ended).code, 0)
+}
+
+// Whose store is on a disk that writes nothing until there is a file `release`.
+async function agentOfSlowDisk(box) {
+  const ASAN_OPTIONS = `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` // which wants to be the first library
+  const env = { LD_PRELOAD: process.env.SLOW_DISK, SLOW_DISK: box.dir, SLOW_DISK_FILE: 'store.db', ASAN_OPTIONS }
+  const agent = box.warren(['agent'], { env })
+  await agent.until(/listens on/)
+  return agent
 }
 
 async function setSecret(box, name) {
@@ -71,6 +81,37 @@ test('with a store that does not answer the agent runs, says so, and has its sec
   assert.match(text, /^etcd:\/\/127\.0\.0\.1:1\/warren: etcd at 127\.0\.0\.1:1 cannot be asked: .*--store/)
   await setSecret(box, 'TOKEN')
   assert.equal(fs.existsSync(path.join(box.state, 'store.db')), true)
+  await end(agent)
+})
+
+test('a command on deployments waits for a store that has not answered yet', async (t) => {
+  const box = await Sandbox.open(t)
+  const agent = await agentOfSlowDisk(box)
+  const rollback = box.warren(['rollback', 'shop'])
+  try {
+    const since = performance.now() // the agent looks at its store four times a second
+    while (!rollback.isOver && performance.now() - since < 1000) await box.done(['ps'])
+    assert.ok(fs.existsSync(path.join(box.dir, 'blocked')))
+    assert.equal(rollback.output, '')
+  } finally {
+    fs.writeFileSync(path.join(box.dir, 'release'), '')
+  }
+  const { code, stderr } = await rollback.ended
+  assert.equal(code, 3, stderr)
+  assert.match(stderr, /no project shop/)
+  await end(agent)
+})
+
+test('each command on deployments is told of a store that cannot be asked', async (t) => {
+  const box = await Sandbox.open(t)
+  const address = `127.0.0.1:${await freePort()}`
+  assert.equal((await box.done(['init', '--name', 'ada', '--listen', address, '--advertise', address])).code, 0)
+  const agent = await agentOf(box, '--store', 'etcd://127.0.0.1:1/warren')
+  for (const words of [['rollback', 'shop'], ['status'], ['rollback', 'shop']]) {
+    const { code, stderr } = await box.done(words)
+    assert.equal(code, 1, stderr)
+    assert.match(stderr, /etcd at 127\.0\.0\.1:1 cannot be asked/)
+  }
   await end(agent)
 })
 
