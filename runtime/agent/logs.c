@@ -160,14 +160,25 @@ static int write_note(agent_log *log, uint64_t now_ms) {
     return write_all(log, note, len);
 }
 
+static int end_torn_line(agent_log *log) {
+    log->len++; // counted here: it is no line of ours
+    if (write(log->fd, "\n", 1) != 1) return errno;
+    log->is_torn = false;
+    return 0;
+}
+
+// What is missing, and then what is new: both, or the file stays as it was. A disk may have room
+// for the note alone.
 static int recover(agent_log *log, uint64_t now_ms) {
-    if (log->is_torn) {
-        log->len++; // counted here: it is no line of ours
-        if (write(log->fd, "\n", 1) != 1) return errno;
-        log->is_torn = false;
+    int err = log->is_torn ? end_torn_line(log) : 0;
+    uint64_t before = log->len;
+    if (err == 0 && log->missing_lines > 0) err = write_note(log, now_ms);
+    if (err == 0) err = write_all(log, log->buffer, log->used);
+    if (err != 0) {
+        if (log->len > before) log->is_torn = ftruncate(log->fd, (off_t)before) != 0;
+        if (!log->is_torn) log->len = before;
+        return err;
     }
-    int err = log->missing_lines > 0 ? write_note(log, now_ms) : 0;
-    if (err != 0) return err;
     char path[PATH_MAX];
     agent_log_path(path, log->dir, log->service, 0);
     agent_say("%s is written again: %" PRIu64 " lines were lost", path, log->missing_lines);
@@ -185,8 +196,8 @@ static int write_buffer(agent_log *log, uint64_t now_ms) {
     if (log->fd >= 0 && is_removed(log)) agent_log_rest(log);
     int err = log->fd < 0 ? open_file(log) : 0;
     if (err == 0 && log->len > 0 && log->len + log->used > log->file_len_max) err = rotate(log);
-    if (err == 0 && log->error != 0) err = recover(log, now_ms);
-    return err == 0 ? write_all(log, log->buffer, log->used) : err;
+    if (err != 0) return err;
+    return log->error != 0 ? recover(log, now_ms) : write_all(log, log->buffer, log->used);
 }
 
 static void write_out(agent_log *log, uint64_t now_ms) {

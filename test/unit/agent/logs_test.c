@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -230,6 +231,34 @@ TEST(a_log_goes_on_when_there_is_room_again) {
     EXPECT_TEXT("app.0 one\n|app ! 3 lines are missing here: File too large\n|app.0 four\n|",
                 tail(NULL, 10));
     EXPECT_EQ(3, agent_log_lost_lines(log));
+    agent_log_destroy(log);
+    remove_dir();
+}
+
+TEST(a_log_with_room_for_the_note_alone_is_not_written_again) {
+    make_dir();
+    at_ms = 1782864000123;
+    struct rlimit before, little;
+    EXPECT_OK(getrlimit(RLIMIT_FSIZE, &before));
+    little = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    agent_log *log = agent_log_create(dir, "app", &(agent_log_rules){0});
+    write_text(log, "app.0", false, "one\n");
+    EXPECT_OK(setrlimit(RLIMIT_FSIZE, &little));
+    write_text(log, "app.0", false, "two\n");
+    little.rlim_cur = 200;
+    EXPECT_OK(setrlimit(RLIMIT_FSIZE, &little));
+    char line[502] = "";
+    memset(line, 'x', 500);
+    line[500] = '\n';
+    at_ms += 1000;
+    write_text(log, "app.0", false, line);
+    EXPECT_TEXT("app.0 one\n|", tail(NULL, 10));
+    EXPECT_OK(setrlimit(RLIMIT_FSIZE, &before));
+    at_ms += 1000;
+    write_text(log, "app.0", false, "four\n");
+    EXPECT_TEXT("app.0 one\n|app ! 2 lines are missing here: File too large\n|app.0 four\n|",
+                tail(NULL, 10));
     agent_log_destroy(log);
     remove_dir();
 }
