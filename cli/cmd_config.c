@@ -21,7 +21,7 @@ static const cli_option options[] = {
     {0, "env", "NAME", "of an ecosystem.config.js: with the variables of env_NAME"},
     {'o', "output", "FILE", "import: what to write (default: warren.config.mjs beside it)"},
     {0, "force", NULL, "import: also when that file is there already"},
-    {0, "timeout", "TIME", "how long the file may take (default 10s)"},
+    {0, "timeout", "TIME", "how long the file may take (default 30s)"},
     {0, "json", NULL, "as JSON (docs/config.md lists the fields)"},
     {0, NULL, NULL, NULL},
 };

@@ -26,7 +26,7 @@ static const cli_option options[] = {
     {0, "no-wait", NULL, "with -d: end when all of it is started"},
     {'n', "dry-run", NULL, "show what would be done, and do nothing"},
     {0, "env", "NAME", "of an ecosystem.config.js: with the variables of env_NAME"},
-    {0, "timeout", "TIME", "how long the file may take (default 10s)"},
+    {0, "timeout", "TIME", "how long the file may take (default 30s)"},
     {0, "json", NULL, "each step as JSON, one object per line (docs/cli.md lists the fields)"},
     {0, NULL, NULL, NULL},
 };

@@ -5,7 +5,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-enum { CLI_CONFIG_TIMEOUT_MS = 10000, CLI_CONFIG_TIMEOUT_MAX_MS = 600000 };
+// A second is a lot, but for a machine that is busy.
+enum { CLI_CONFIG_TIMEOUT_MS = 30000, CLI_CONFIG_TIMEOUT_MAX_MS = 600000 };
 
 typedef struct cli_config_request {
     const char *what;    // show, or import: then with "text", the file to write
