@@ -83,7 +83,8 @@ test('a detached service that failed stays in the list with its reason', async (
   await box.done(['run', '-d', 'syntax.js'])
   await agent.until(/syntax is over/)
   const [node] = await box.nodes()
-  assert.deepEqual([node.state, node.reason, node.pid], ['failed', 'exit code 1 within 1 s of its first start', 0])
+  assert.deepEqual([node.state, node.pid], ['failed', 0])
+  assert.match(node.reason, /^exit code 1 (within 1 s of its first start|after 5 restarts within 60 s)$/) // by how slow the machine is
   assert.equal((await box.done(['run', '-d', 'syntax.js'])).code, 0) // its name is free
   await agent.until(/syntax is over[^]*syntax is over/)
   assert.equal((await box.done(['stop', 'syntax'])).code, 0)

@@ -100,7 +100,7 @@ test('of what was deployed', async (t) => {
     ['scale api=3', 0, /3 instances/],
     ['up -d', 1, /shop is deployed/],
     ['drain local', 1, /no other host may run api now, so it would stop, and nothing was done: `warren drain local --force` drains it all the same/],
-    ['drain local --wait --timeout 20s --force', 0, /nothing that was deployed runs on local/],
+    ['drain local --wait --timeout 5m --force', 0, /nothing that was deployed runs on local/],
     ['drain local', 0],
     ['undrain local', 0],
     ['events shop', 0, /release 1 is deployed/],

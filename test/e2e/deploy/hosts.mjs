@@ -72,7 +72,7 @@ export class Deployment {
   }
   // From the network, as a client would.
   get(address) {
-    return this.ask(['-s', '-m', '5', `http://${address}:${PORT}/`])
+    return this.ask(['-s', '-m', '60', `http://${address}:${PORT}/`])
   }
   async ask(args) {
     const proc = this.box.start('curl', args)
@@ -88,7 +88,7 @@ export class Deployment {
   }
   // Clients of all hosts, until stop(): it tells how many requests failed, of how many.
   load(seconds = 600) {
-    const procs = this.hosts.map(({ address }) => this.client.start('wrk', ['-t1', '-c4', `-d${seconds}s`, `http://${address}:${PORT}/`]))
+    const procs = this.hosts.map(({ address }) => this.client.start('wrk', ['-t1', '-c4', `-d${seconds}s`, '--timeout=60s', `http://${address}:${PORT}/`]))
     return { stop: async () => {
       let count = 0, failed = 0
       for (const proc of procs) {

@@ -2,17 +2,19 @@
 // each ends in one outcome, none runs twice, what answered did run, and what was `not delivered` did not.
 import assert from 'node:assert/strict'
 
+export const LONG_MS = 60_000 // for calls that must all be answered, also on a machine that stands still for seconds
+
 const serve = async (mesh, keep) => {
   keep.runs = new Map()
   keep.service = await mesh.serve('count', { run: (id) => (keep.runs.set(id, (keep.runs.get(id) ?? 0) + 1), id) })
 }
 
-const start = async (mesh, keep, count) => {
+const start = async (mesh, keep, { count, timeout }) => {
   await mesh.available('count', { count, timeout: 30_000 })
   const client = mesh.client('count')
   const call = async (id) => {
     try {
-      return (await client.run(id, { timeout: 2000 })) === id ? 'answered' : 'another answer'
+      return (await client.run(id, { timeout })) === id ? 'answered' : 'another answer'
     } catch (error) {
       const outcome = { no: 'not delivered', maybe: 'maybe delivered' }[error.delivered]
       return outcome ? `${outcome} (${error.code})` : String(error.stack)
@@ -48,12 +50,13 @@ export class Load {
   #past = { outcomes: [], runs: [] } // of members that were replaced
   #lives = 0
 
-  // A member on each host that serves, and calls all others.
-  static async open(cluster) {
+  // A member on each host that serves, and calls all others. `timeout`: of each call.
+  static async open(cluster, timeout = 2000) {
     const load = new Load()
+    load.timeout = timeout
     load.members = await Promise.all(cluster.hosts.map((host) => cluster.member(host, `load-on-${host.name}`)))
     await Promise.all(load.members.map((member) => member.run(serve)))
-    await Promise.all(load.members.map((member) => member.run(start, load.members.length)))
+    await Promise.all(load.members.map((member) => member.run(start, { count: load.members.length, timeout })))
     return load
   }
 
@@ -76,7 +79,7 @@ export class Load {
     await between()
     this.members[at] = await cluster.member(host, `load-on-${host.name}-${++this.#lives}`)
     await this.members[at].run(serve)
-    await this.members[at].run(start, this.members.length)
+    await this.members[at].run(start, { count: this.members.length, timeout: this.timeout })
     await this.linked() // or the next one that leaves ends a handshake, after which a call was under way already
   }
 

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster } from './cluster.mjs'
 import { figure, isWhole } from './figure.mjs'
-import { Load } from './load.mjs'
+import { Load, LONG_MS } from './load.mjs'
 import { program } from './port.mjs'
 
 const NAMES = ['ada', 'bob', 'cyd', 'dan', 'eve']
@@ -20,7 +20,7 @@ export const liar = async (t) => {
   const cluster = await Cluster.open(t, NAMES), { hosts } = cluster
   const honest = hosts.slice(0, 4), [ada, bob, cyd, dan] = honest, eve = hosts[4]
   await stop(eve)
-  const load = await Load.open({ hosts: honest, member: (...args) => cluster.member(...args) })
+  const load = await Load.open({ hosts: honest, member: (...args) => cluster.member(...args) }, LONG_MS)
   const histories = await Promise.all(honest.map((host) => cluster.history(host)))
   const agents = honest.map((host) => host.agentPid())
   const liar = eve.start(program('liar'), [eve.state])
@@ -52,7 +52,7 @@ export const liar = async (t) => {
 // delivered, and may be made again.
 export const rollingUpgrade = async (t) => {
   const cluster = await Cluster.open(t, NAMES.slice(0, 3)), { hosts } = cluster
-  const load = await Load.open(cluster)
+  const load = await Load.open(cluster, LONG_MS)
   const histories = await Promise.all(hosts.map((host) => cluster.history(host)))
   for (const minors of ['1-2', '1-1'])
     for (const host of hosts)
@@ -77,7 +77,7 @@ export const strangeMinors = async (t) => {
   cyd.becomes('1-2')
   await cluster.join(cyd)
   hosts.push(cyd)
-  const load = await Load.open({ hosts: [ada, cyd], member: (...args) => cluster.member(...args) })
+  const load = await Load.open({ hosts: [ada, cyd], member: (...args) => cluster.member(...args) }, LONG_MS)
   dan.becomes('2-2')
   const refused = await dan.done(['join', await cluster.token(), '--name', 'dan', '--advertise', `${dan.address}:7400`])
   assert.equal(refused.code, 1)

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Cluster } from './cluster.mjs'
 import { figure, isWhole } from './figure.mjs'
-import { Load } from './load.mjs'
+import { Load, LONG_MS } from './load.mjs'
 import { isSanitized } from './net.mjs'
 import { program } from './port.mjs'
 
@@ -138,7 +138,7 @@ export const strobingClocks = async (t) => {
   for (const host of hosts) await withClock(host)
   await Promise.all(hosts.map((host) => cluster.sees(host, hosts)))
   const histories = await Promise.all(hosts.map((host) => cluster.history(host)))
-  const load = await Load.open(cluster)
+  const load = await Load.open(cluster, LONG_MS)
   // Within the five minutes that certificates allow, then far beyond: links that are there do not care.
   for (const most of [4, 60])
     for (const until = performance.now() + (isWhole ? 20_000 : 6000); performance.now() < until; await sleep(50))
@@ -165,7 +165,7 @@ export const renewal = async (t) => {
   await off.agentProcess.ended
   await cluster.net.isolate(cut)
   const histories = await Promise.all(hosts.map((host) => cluster.history(host)))
-  const load = await Load.open(cluster)
+  const load = await Load.open(cluster, LONG_MS)
   await load.linked() // a handshake between clocks that are days apart would fail, as it must
   const renewed = Promise.all(hosts.map((host) => host.agentProcess.until(/the certificate of this host is a new one/, 0, 2 * LOOK_MS)))
   for (const host of all) setClock(host, '+5d')

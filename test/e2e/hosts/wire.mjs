@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster } from './cluster.mjs'
 import { figure } from './figure.mjs'
-import { Load } from './load.mjs'
+import { Load, LONG_MS } from './load.mjs'
 
 const NAMES = ['ada', 'bob', 'cyd']
 
@@ -92,7 +92,7 @@ const endFlow = async (from, to) => {
 }
 
 export const reset = async (t) => {
-  const cluster = await open(t), load = await Load.open(cluster), [ada, bob] = load.members
+  const cluster = await open(t), load = await Load.open(cluster, LONG_MS), [ada, bob] = load.members
   await load.linked()
   await flow(ada, bob)
   for (let round = 0; round < 20; round++) {

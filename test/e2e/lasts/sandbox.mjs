@@ -10,7 +10,7 @@ import { Sandbox as Base } from '../agent/harness.mjs'
 const programs = fileURLToPath(new URL('programs', import.meta.url))
 
 // One that hangs fails in time for its sandbox to be closed.
-export const test = (name, body) => nodeTest(name, { timeout: 120_000 }, body)
+export const test = (name, body) => nodeTest(name, { timeout: 300_000 }, body)
 
 export class Sandbox extends Base {
   start(command, args, options) {

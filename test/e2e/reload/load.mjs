@@ -35,8 +35,9 @@ export class Load extends Sandbox {
     return { proc, port, name }
   }
 
-  wrk(port, { seconds, connections = 64, headers = [] }) {
-    const args = [`-t1`, `-c${connections}`, `-d${seconds}`, ...headers.flatMap((header) => ['-H', header])]
+  // Until seen() ends it, or the test takes far too long.
+  wrk(port, { connections = 64, headers = [] } = {}) {
+    const args = [`-t1`, `-c${connections}`, '-d4m', '--timeout=60s', ...headers.flatMap((header) => ['-H', header])]
     return this.start('wrk', [...args, `http://127.0.0.1:${port}/`])
   }
 
@@ -45,8 +46,9 @@ export class Load extends Sandbox {
   }
 }
 
-// What wrk saw, of its words at the end.
+// Ends wrk: what it saw, of its words.
 export async function seen(wrk) {
+  wrk.end('SIGINT')
   const { stdout, stderr, code } = await wrk.ended
   if (code !== 0) throw new Error(`wrk: ${stderr}${stdout}`)
   const errors = stdout.match(/Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/)

@@ -15,10 +15,10 @@ for (const { instances, options } of [
   test(`no request is lost by reloads of ${what} under full load`, async (t) => {
     const box = await Load.open(t)
     const { port, name } = await box.serve('hello.js', { instances })
-    const wrk = box.wrk(port, { seconds: 5 + RUNS })
+    const wrk = box.wrk(port)
     let took = 0
     let before = await box.nodesOf(name)
-    for (let run = 0; run < RUNS && !wrk.isOver; run++) {
+    for (let run = 0; run < RUNS; run++) {
       const { code, stdout, stderr } = await box.done(['reload', name, '--json', ...options])
       assert.equal(code, 0, stderr)
       const end = JSON.parse(stdout.trimEnd().split('\n').at(-1))
@@ -32,7 +32,7 @@ for (const { instances, options } of [
     assert.ok(!wrk.isOver, 'the load was there all the time')
     const { requests, perSecond, bad, errors } = await seen(wrk)
     assert.deepEqual({ bad, errors }, { bad: 0, errors: NONE })
-    assert.ok(requests > 1000)
+    assert.ok(requests > 100)
     figure(t, `failed requests in ${RUNS} reloads of ${what}`, bad + errors.read + errors.write + errors.connect + errors.timeout, `of ${requests}`)
     figure(t, `requests while reloading ${what}`, perSecond, '/s')
     figure(t, `a reload of ${what}`, took / RUNS, 'ms')

@@ -1,10 +1,17 @@
 // The sandbox of e2e/supervision, with programs of this folder.
+import fs from 'node:fs'
+import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Sandbox as Base } from '../supervision/sandbox.mjs'
 
 const programs = fileURLToPath(new URL('programs', import.meta.url))
 
 export class Sandbox extends Base {
+  static async open(t) {
+    const box = await super.open(t)
+    box.env.LET_GO = path.join(box.dir, 'let-go')
+    return box
+  }
   start(command, args, options) {
     return super.start(command, args, { cwd: programs, ...options })
   }
@@ -18,6 +25,10 @@ export class Sandbox extends Base {
   async block(instance, way, ms) {
     await this.ok(['call', `control-${instance}`, 'block', JSON.stringify({ way, ms })])
     return performance.now()
+  }
+  // Ends what is blocked in the way 'held'.
+  letGo() {
+    fs.writeFileSync(this.env.LET_GO, '')
   }
 }
 

@@ -1,9 +1,14 @@
-// Serves its name, and blocks its loop when it is told to: busily, by promises, in sorts, in Atomics.wait, or in a system call.
+// Serves its name, and blocks its loop when it is told to: busily, until the test lets it go, by promises, in sorts, in Atomics.wait,
+// or in a system call.
 import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { join } from 'warren'
 
 function spinInProgram(ms) {
   for (const end = Date.now() + ms; Date.now() < end;);
+}
+function heldInProgram() {
+  while (!existsSync(process.env.LET_GO));
 }
 async function awaitInProgram(ms) {
   for (const end = Date.now() + ms; Date.now() < end;) await null
@@ -15,6 +20,7 @@ const ways = {
   await: awaitInProgram,
   sort: sortInProgram,
   spin: spinInProgram,
+  held: heldInProgram,
   wait: (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
   child: (ms) => execFileSync('sleep', [`${ms / 1000}`]),
 }
