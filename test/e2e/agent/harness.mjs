@@ -13,7 +13,7 @@ export const WARREN = process.env.WARREN
 export const POKE = process.env.WARREN_POKE
 export const programs = fileURLToPath(new URL('programs', import.meta.url))
 const END_PATIENCE_MS = 30_000 // longer than anything that ends as it should
-const PATIENCE_MS = 60_000 // a slow machine under sanitizers; what hangs is told with what was seen
+const PATIENCE_MS = 180_000 // a slow machine under sanitizers, with others beside it; what hangs is told with what was seen
 
 // One process and what it wrote so far.
 export class Proc {
