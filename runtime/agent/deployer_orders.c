@@ -141,6 +141,7 @@ static void keep_any(const agent_release *release, void *user) {
 
 void agent_deployer_keep(agent_deployer *d) {
     keeping k = {.d = d};
+    if (d == NULL) return; // the agent is just starting
     if (d->mirror != NULL && agent_mirror_is_whole(d->mirror))
         agent_mirror_each(d->mirror, "deploy/release/", keep_if_needed, &k);
     else if (d->mirror != NULL) // nobody knows now what is needed

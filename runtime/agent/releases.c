@@ -39,6 +39,7 @@ static void free_job(release_job *job) {
     free(job->known);
     free(job->are_kept);
     free(job->gone);
+    free(job->coming);
     free(job);
 }
 
@@ -105,16 +106,19 @@ static void free_when_over(agent_releases *r) {
     if (r->is_closing && !r->is_telling && r->first == NULL && r->beside == NULL) free_all(r);
 }
 
+static bool find_room(release_job *job);
+
 static void on_worked(uv_work_t *request, int status) {
     release_job *job = request->data;
     agent_releases *r = job->releases;
     (void)status;
+    if (!r->is_closing && find_room(job)) return;
     if (job->then != NULL && !r->is_closing) {
         go_on(job);
         return;
     }
     leave_queue(job);
-    if (job->run == releases_put) r->queued -= cost_of(job);
+    if (job->is_put) r->queued -= cost_of(job);
     if (job->finish != NULL && !r->is_closing) job->finish(job);
     r->is_telling = true; // whoever is called may destroy all of it
     if (job->cb != NULL && !r->is_closing) job->cb(&job->result, job->user);
@@ -242,6 +246,8 @@ void agent_releases_destroy(agent_releases *r) {
 void agent_releases_hold(agent_releases *r, int delta) {
     r->holds += delta;
     CHECK(r->holds >= 0);
+    if (delta > 0) r->is_full = false; // another one begins: perhaps there is room now
+    if (r->holds == 0) r->coming_count = 0;
 }
 
 // ---- what is asked
@@ -265,6 +271,7 @@ void agent_releases_put(agent_releases *r, const deploy_hash *hash, mesh_bytes s
     take_hashes(job, hash, 1);
     job->bytes = mem_copy(sealed.data, sealed.len);
     job->len = sealed.len;
+    job->is_put = true;
     r->queued += cost_of(job); // of small ones most is what is kept about them
     enter_queue(job);
 }
@@ -277,8 +284,17 @@ void agent_releases_get(agent_releases *r, const deploy_hash *hash, agent_releas
     enter_queue(job);
 }
 
+// Its pieces are on their way: while somebody holds they do not go, also when the disk is full.
+static void note_coming(agent_releases *r, const deploy_record *record) {
+    for (size_t i = 0; i < r->coming_count; i++)
+        if (deploy_hash_equal(&r->coming[i].manifest, &record->manifest)) return;
+    if (r->holds > 0 && r->coming_count < RELEASES_COMING_MAX)
+        r->coming[r->coming_count++] = *record;
+}
+
 void agent_releases_plan(agent_releases *r, const deploy_record *record, agent_releases_cb cb,
                          void *user) {
+    note_coming(r, record);
     release_job *job = make(r, releases_plan, cb, user);
     job->record = *record;
     enter_queue(job);
@@ -396,18 +412,15 @@ static bool is_kept(const agent_releases *r, const char *id) {
     return false;
 }
 
-static void on_collected(release_job *job) {
+static void drop_gone(release_job *job) {
     for (size_t i = 0; i < job->gone_count; i++)
         drop(job->releases, job->gone[i]);
+    job->gone_count = 0;
 }
 
-// What is under way while this is asked is on the list only later: nothing of it is touched.
-void agent_releases_collect(agent_releases *r, uint64_t budget, agent_releases_cb cb, void *user) {
-    release_job *job = make(r, releases_collect, cb, user);
+// What is here now, and what of it stays.
+static void look_round(agent_releases *r, release_job *job) {
     if (r->options.on_collect != NULL) r->options.on_collect(r->options.user);
-    job->finish = on_collected;
-    job->budget = budget;
-    job->is_held = r->holds > 0 || r->first != NULL || r->beside != NULL;
     job->known = mem_alloc(r->count * sizeof *job->known);
     job->are_kept = mem_alloc(r->count);
     job->gone = mem_alloc(r->count * sizeof *job->gone);
@@ -415,5 +428,61 @@ void agent_releases_collect(agent_releases *r, uint64_t budget, agent_releases_c
         job->known[job->known_count] = r->list[i];
         job->are_kept[job->known_count++] = is_kept(r, r->list[i].id);
     }
+}
+
+// What is under way while this is asked is on the list only later: nothing of it is touched.
+void agent_releases_collect(agent_releases *r, uint64_t budget, agent_releases_cb cb, void *user) {
+    release_job *job = make(r, releases_collect, cb, user);
+    look_round(r, job);
+    job->finish = drop_gone;
+    job->budget = budget;
+    job->is_held = r->holds > 0 || r->first != NULL || r->beside != NULL;
     enter_queue(job);
+}
+
+// ---- a disk that is full
+
+static void say_freed(release_job *job) {
+    if (job->freed > 0)
+        agent_say("the disk with %s was full: %.1f MiB that no release needs are gone from it",
+                  job->releases->dir, (double)job->freed / (1 << 20));
+    job->freed = 0;
+}
+
+static bool is_coming(const release_job *job, const deploy_record *record) {
+    for (size_t i = 0; i < job->coming_count; i++)
+        if (deploy_hash_equal(&job->coming[i].manifest, &record->manifest)) return true;
+    return false;
+}
+
+// What is on its way stays, with what is unpacked by this job.
+static void take_coming(agent_releases *r, release_job *job) {
+    job->coming = mem_alloc((r->coming_count + 1) * sizeof *job->coming);
+    for (size_t i = 0; i < r->coming_count; i++)
+        job->coming[job->coming_count++] = r->coming[i];
+    if (!job->is_put && !is_coming(job, &job->record))
+        job->coming[job->coming_count++] = job->record;
+    for (size_t i = 0; i < job->known_count; i++)
+        job->are_kept[i] = job->are_kept[i] || is_coming(job, &job->known[i].record);
+}
+
+// True: the disk was full, and it is tried once more when what nobody needs is gone. It keeps its
+// place in the queue.
+static bool find_room(release_job *job) {
+    agent_releases *r = job->releases;
+    bool is_full = job->result.err == -ENOSPC;
+    if (job->again != NULL) {
+        drop_gone(job);
+        say_freed(job);
+    }
+    if (is_full && job->again != NULL) r->is_full = true;
+    if (!is_full || job->again != NULL || job->is_beside || r->is_full) return false;
+    // Who brought it is gone, so nobody says any more what else of it came and is to stay.
+    if (job->is_put && r->holds == 0) return false;
+    job->again = job->is_put ? releases_put : releases_unpack; // nothing else writes so much
+    look_round(r, job);
+    take_coming(r, job);
+    job->run = releases_collect_again;
+    start(job);
+    return true;
 }

@@ -147,27 +147,79 @@ static uint64_t remove_release(release_job *job, const agent_release *release, c
     return len;
 }
 
+// Whether releases have to go that somebody could still have use for.
+static bool is_short(const release_job *job, uint64_t used) {
+    uint64_t needed = job->needed + job->needed / 8; // directories, and blocks that are not full
+    if (job->again != NULL) return releases_room(releases_dir(job)) < needed;
+    return used > job->budget;
+}
+
 static uint64_t collect(release_job *job, chunks *all, uint64_t used) {
     for (size_t i = 0; i < job->known_count; i++)
         each_chunk(job, &job->known[i], all, need);
+    for (size_t i = 0; i < job->coming_count; i++)
+        each_chunk(job, &(agent_release){.record = job->coming[i]}, all, need);
     if (!job->is_held) used = remove_unused(job, all, used);
     const agent_release *release;
-    while (used > job->budget && !releases_is_ending(job) && (release = oldest(job)) != NULL) {
+    while (is_short(job, used) && !releases_is_ending(job) && (release = oldest(job)) != NULL) {
         used -= remove_release(job, release, all);
         if (!job->is_held) used = remove_unused(job, all, used);
     }
     return used;
 }
 
-void releases_collect(release_job *job) {
+static uint64_t collect_all(release_job *job) {
     chunks all = {.count = 0};
-    uint64_t used = 0;
+    uint64_t used = 0, freed = 0;
     list_chunks(job, &all);
     for (size_t i = 0; i < all.count; i++)
         used += all.list[i].len;
     for (size_t i = 0; i < job->known_count; i++)
         used += releases_usage(releases_dir(job), job->known[i].id);
     bool is_over = used > job->budget && !releases_is_ending(job);
-    if (is_over) job->result.freed = used - collect(job, &all, used);
+    if (is_over) freed = used - collect(job, &all, used);
     free(all.list);
+    return freed;
+}
+
+void releases_collect(release_job *job) {
+    job->result.freed = collect_all(job);
+}
+
+// ---- a disk that is full
+
+static bool is_unpacked(const release_job *job, const deploy_record *record) {
+    for (size_t i = 0; i < job->known_count; i++)
+        if (deploy_hash_equal(&job->known[i].record.manifest, &record->manifest))
+            return job->known[i].is_unpacked;
+    return false;
+}
+
+// What is missing of a release, and what it takes to unpack it.
+static uint64_t needed_by(release_job *job, const deploy_record *record) {
+    release_job look = {.releases = job->releases, .record = *record};
+    uint64_t len = 0;
+    releases_plan(&look);
+    len = look.result.missing_len + (is_unpacked(job, record) ? 0 : look.result.len);
+    deploy_bundle_deinit(&look.bundle);
+    free(look.hashes);
+    return len;
+}
+
+// As it was before it was tried first.
+static void begin_again(release_job *job) {
+    deploy_bundle_deinit(&job->bundle);
+    job->bundle = (deploy_bundle){0};
+    job->temp[0] = '\0';
+    job->result = (agent_releases_result){.err = 0};
+    if (job->hash_count > 0) job->result.hash = job->hashes[0];
+}
+
+void releases_collect_again(release_job *job) {
+    for (size_t i = 0; job->is_put && i < job->coming_count; i++)
+        job->needed += needed_by(job, &job->coming[i]);
+    if (!job->is_put) job->needed = needed_by(job, &job->record);
+    job->freed = collect_all(job);
+    begin_again(job);
+    if (!releases_is_ending(job)) job->again(job);
 }

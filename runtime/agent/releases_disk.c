@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent/releases_state.h"
@@ -34,19 +35,33 @@ static int prepare(const char *dir) {
     return 0;
 }
 
+uint64_t releases_room(const char *dir) {
+    struct statvfs disk;
+    return statvfs(dir, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
+}
+
+static void say_full(release_job *job) {
+    char needs[64] = "there is no room for the release";
+    if (job->needed > 0)
+        (void)snprintf(needs, sizeof needs, "the release needs up to %.1f MiB more there",
+                       (double)job->needed / (1 << 20));
+    (void)snprintf(
+        job->result.text, AGENT_RELEASES_TEXT_MAX,
+        "the disk with %s is full: %s, and %.1f MiB are free, though all that no release "
+        "needs is gone: make room on that disk, then run this again (what came already "
+        "stays)",
+        releases_dir(job), needs, (double)releases_room(releases_dir(job)) / (1 << 20));
+}
+
 void releases_fail(release_job *job, int err, const char *what, const char *name) {
-    char *text = job->result.text;
     bool is_full = err == -ENOSPC || err == -EDQUOT;
     job->result.err = is_full ? -ENOSPC : err;
     if (is_full)
-        (void)snprintf(
-            text, AGENT_RELEASES_TEXT_MAX,
-            "cannot %s %s: the disk with %s is full (make room, perhaps by `warren bundles "
-            "--collect 1G`, then run this again: what came already stays)",
-            what, name, releases_dir(job));
+        say_full(job);
     else
-        (void)snprintf(text, AGENT_RELEASES_TEXT_MAX, "cannot %s %s in %s: %s", what, name,
-                       releases_dir(job), err > -10000 ? strerror(-err) : mesh_error_text(err));
+        (void)snprintf(job->result.text, AGENT_RELEASES_TEXT_MAX, "cannot %s %s in %s: %s", what,
+                       name, releases_dir(job),
+                       err > -10000 ? strerror(-err) : mesh_error_text(err));
 }
 
 // ---- files

@@ -8,7 +8,10 @@
 #include "agent/releases.h"
 #include "deploy/bundle_chunk.h"
 
-enum { RELEASES_NAME_MAX = 128 }; // of a file of ours, below the directory
+enum {
+    RELEASES_NAME_MAX = 128,  // of a file of ours, below the directory
+    RELEASES_COMING_MAX = 16, // what is over is not protected: it is asked for again
+};
 
 typedef struct release_job release_job;
 
@@ -32,6 +35,9 @@ struct agent_releases {
     release_job *beside;        // done at the same time as those
     size_t queued;              // bytes of puts
     int holds;
+    deploy_record coming[RELEASES_COMING_MAX]; // that were planned while somebody holds
+    size_t coming_count;
+    bool is_full; // also without what nobody needs: that was tried since somebody began to hold
     bool is_closing, is_telling;
     atomic_bool is_ending; // read by the threads
     atomic_ulong number;   // of temporary names
@@ -45,6 +51,7 @@ struct release_job {
     release_work run;
     release_work then; // of another thread, when run has ended well
     bool is_beside;
+    bool is_put;                      // of a chunk, whatever run is
     void (*finish)(release_job *job); // on the loop, before cb; or NULL
     agent_releases_cb cb;             // NULL: nobody waits
     void *user;
@@ -63,7 +70,7 @@ struct release_job {
     deploy_bundle bundle;
     char temp[RELEASES_NAME_MAX]; // where it is unpacked for now
     bool is_there;                // it was unpacked before
-    // Of collect:
+    // Of collect, and of what found the disk full:
     agent_release *known; // copies, without their bytes
     bool *are_kept;
     size_t known_count;
@@ -71,6 +78,12 @@ struct release_job {
     bool is_held;
     char (*gone)[DEPLOY_ID_MAX];
     size_t gone_count;
+    // Of what found the disk full:
+    release_work again;    // what it is tried with once more; NULL: it did not
+    deploy_record *coming; // pieces of these stay
+    size_t coming_count;
+    uint64_t needed; // bytes, for these; 0: not known
+    uint64_t freed;
 };
 
 static inline const char *releases_dir(const release_job *job) {
@@ -92,6 +105,7 @@ void releases_remove(const char *dir, const char *name); // a file, or all that 
 // Away at once, and then removed.
 void releases_discard(agent_releases *releases, const char *name);
 uint64_t releases_usage(const char *dir, const char *name); // bytes of disk of all in it
+uint64_t releases_room(const char *dir);                    // bytes that are free on its disk
 int releases_sync(const char *dir);                         // all that was written to this disk
 // Why, in job->result: err is -errno or one of ours.
 void releases_fail(release_job *job, int err, const char *what, const char *name);
@@ -114,3 +128,5 @@ void releases_unpack(release_job *job);
 void releases_install(release_job *job);
 void releases_settle(release_job *job); // to its name, with its record
 void releases_collect(release_job *job);
+// The disk was full: lets what no release needs go, then does job->again.
+void releases_collect_again(release_job *job);

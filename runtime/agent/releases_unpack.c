@@ -245,6 +245,7 @@ static bool is_unpacked(const release_job *job) {
 
 static void give_up(release_job *job) {
     if (job->temp[0] != '\0') releases_remove(releases_dir(job), job->temp);
+    if (job->result.err == -ENOSPC) releases_fail(job, -ENOSPC, "", ""); // says what is free now
 }
 
 void releases_unpack(release_job *job) {

@@ -80,7 +80,7 @@ mesh_bytes store_file_column(sqlite3_stmt *statement, int at) {
 static int explain(int code, const char **out_why) {
     switch (code & 0xff) {
     case SQLITE_FULL:
-        *out_why = "there is no room for it: free some on its disk, or delete pairs";
+        *out_why = "there is no room for it on its disk: make some, then try again";
         return STORE_EFULL;
     case SQLITE_READONLY:
     case SQLITE_PERM:

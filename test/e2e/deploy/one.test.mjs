@@ -1,8 +1,10 @@
 // Deployments on one host, whose store is a file: made, changed, taken back, and cut off in their midst.
 import assert from 'node:assert/strict'
+import crypto from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { smallDisk } from '../releases/sandbox.mjs'
 import { freePort } from '../supervision/sandbox.mjs'
 import { load, Sandbox } from './sandbox.mjs'
 
@@ -389,4 +391,19 @@ test('the store is copied while it is used, and put back when no agent runs', as
   await box.until(({ running, services }) => running === 1 && services[0].instances.every(({ release, state, pid }) =>
     release === 1 && state === 'ready' && isAlive(pid)))
   assert.deepEqual(await box.words(), ['one'], 'the release of then runs')
+})
+
+test('a deployment that a disk has no room for says what it needs, and is done when there is room', async (t) => {
+  const box = await smallDisk(t, await Sandbox.open(t), '16m')
+  if (!box) return
+  await box.deploy()
+  box.word('two')
+  box.write('noise.bin', crypto.randomBytes(9 << 20))
+  const { stderr } = await box.deploy([], 1)
+  assert.match(stderr, /^warren: the disk with \S+ is full: the release needs up to \d+\.\d MiB more there, and \d\.\d MiB are free, .*: make room on that disk, then run this again/m)
+  assert.deepEqual(await box.words(), ['one'], 'what ran serves on')
+  box.growDisk('64m')
+  const { accepted } = await box.deploy()
+  assert.equal(accepted.release, 2)
+  assert.deepEqual(await box.words(), ['two'])
 })

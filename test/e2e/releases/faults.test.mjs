@@ -1,14 +1,11 @@
 // Whatever ends in the midst of it: nothing half is there, what came stays, and the same command again goes on.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { WARREN } from '../agent/harness.mjs'
-import { names, Sandbox, tree } from './sandbox.mjs'
+import { names, Sandbox, smallDisk, tree } from './sandbox.mjs'
 
 const MIB = 1 << 20
-const OWN_MOUNTS = ['--mount', '--propagation', 'private', 'sh', '-c']
 
 // With a small release there already, so that the directories are, and a large one to bring.
 async function open(t) {
@@ -120,37 +117,24 @@ test('a piece that was damaged on the disk is sent again', async (t) => {
   assert.notEqual(second.id, first.id)
 })
 
-async function openSmallDisk(t, size) {
-  const can = spawnSync('unshare', [...OWN_MOUNTS, 'mount -t tmpfs none /mnt'])
-  if (can.status !== 0) return t.skip(`no file system can be mounted here: ${can.error?.message ?? can.stderr}`.trim())
-  const box = await Sandbox.open(t)
-  fs.mkdirSync(box.store, { recursive: true, mode: 0o700 })
-  fs.chmodSync(box.state, 0o700)
-  box.agentOfDisk = box.start('unshare', [...OWN_MOUNTS, 'mount -t tmpfs -o size="$3",mode=700 none "$1" && exec "$2" agent', 'sh', box.store, WARREN, size])
-  await box.agentOfDisk.until(/listens on/)
-  box.seen = path.join(`/proc/${box.agentOfDisk.pid}/root`, box.store)
-  return box
-}
-
 test('a disk that is full while pieces come: it is said, and when there is room the rest comes', async (t) => {
-  const box = await openSmallDisk(t, '8m')
+  const box = await smallDisk(t, await Sandbox.open(t), '8m')
   if (!box) return
   box.writeNoise('large.bin', 20 * MIB)
-  assert.match(await box.refused(), /^warren: cannot keep chunks\/\S+: the disk with \S+\/releases is full \(/m)
+  assert.match(await box.refused(), /^warren: the disk with \S+\/releases is full: the release needs up to \d+\.\d MiB more there, and [01]\.\d MiB are free, .*: make room on that disk, then run this again \(what came already stays\)$/m)
   assert.deepEqual(await box.bundles(), [])
   assert.deepEqual(fs.readdirSync(path.join(box.seen, 'tmp')), [])
-  const more = spawnSync('nsenter', ['-t', `${box.agentOfDisk.pid}`, '-m', 'mount', '-o', 'remount,size=64m', box.store])
-  assert.equal(more.status, 0, `${more.stderr}`)
+  box.growDisk('64m')
   const { chunksSent, path: where } = await box.bundle()
   assert.ok(chunksSent <= 22 - 6, `${chunksSent}`)
-  assert.deepEqual(tree(path.join(`/proc/${box.agentOfDisk.pid}/root`, where)), tree(box.project))
+  assert.deepEqual(tree(box.onDisk(where)), tree(box.project))
 })
 
 test('a disk that is full while a release is unpacked: nothing of it is left, and its pieces are', async (t) => {
-  const box = await openSmallDisk(t, '8m')
+  const box = await smallDisk(t, await Sandbox.open(t), '8m')
   if (!box) return
   box.writeNoise('large.bin', 5 * MIB)
-  assert.match(await box.refused(), /^warren: cannot unpack large\.bin: the disk with \S+ is full \(/m)
+  assert.match(await box.refused(), /^warren: the disk with \S+ is full: the release needs up to 5\.0 MiB more there, and [23]\.\d MiB are free, /m)
   assert.deepEqual(await box.bundles(), [])
   assert.deepEqual(fs.readdirSync(path.join(box.seen, 'tmp')), [])
   box.write('.warrenignore', 'large.bin\n')
@@ -159,4 +143,25 @@ test('a disk that is full while a release is unpacked: nothing of it is left, an
   box.writeNoise('large.bin', 3 * MIB)
   fs.unlinkSync(box.path('.warrenignore'))
   assert.equal((await box.bundle()).files, 2)
+})
+
+test('a disk that is full of pieces that nothing needs has room for what comes', async (t) => {
+  const box = await smallDisk(t, await Sandbox.open(t), '8m')
+  if (!box) return
+  box.writeNoise('large.bin', 20 * MIB)
+  await box.refused()
+  box.writeNoise('large.bin', 2 * MIB)
+  const { path: where } = await box.bundle()
+  assert.deepEqual(tree(box.onDisk(where)), tree(box.project))
+})
+
+test('releases that nobody needs make room for one that comes to a full disk, the oldest first', async (t) => {
+  const box = await smallDisk(t, await Sandbox.open(t), '8m')
+  if (!box) return
+  const ids = []
+  for (let i = 0; i < 3; i++) {
+    box.writeNoise('large.bin', 1.4 * MIB)
+    ids.push((await box.bundle()).id)
+  }
+  assert.deepEqual((await box.bundles()).map(({ id }) => id).sort(), ids.slice(1).sort())
 })

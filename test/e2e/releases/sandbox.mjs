@@ -1,9 +1,13 @@
 // The sandbox of e2e/config: its project is what releases are made of.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import crypto from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { WARREN } from '../agent/harness.mjs'
 import { Sandbox as Base } from '../config/sandbox.mjs'
+
+const OWN_MOUNTS = ['--mount', '--propagation', 'private', 'sh', '-c']
 
 export class Sandbox extends Base {
   // Packed and brought to the agent: what --json says.
@@ -54,4 +58,22 @@ export function names(dir, count) {
       resolve()
     })
   })
+}
+
+// An agent whose releases are on a disk of that size, which it alone sees; undefined, and the test is skipped: none can be mounted here.
+export async function smallDisk(t, box, size) {
+  const can = spawnSync('unshare', [...OWN_MOUNTS, 'mount -t tmpfs none /mnt'])
+  if (can.status !== 0) return t.skip(`no file system can be mounted here: ${can.error?.message ?? can.stderr}`.trim())
+  const store = path.join(box.state, 'releases')
+  fs.mkdirSync(store, { recursive: true, mode: 0o700 })
+  fs.chmodSync(box.state, 0o700)
+  const agent = box.start('unshare', [...OWN_MOUNTS, 'mount -t tmpfs -o size="$3",mode=700 none "$1" && exec "$2" agent', 'sh', store, WARREN, size])
+  await agent.until(/listens on/)
+  box.onDisk = (file) => path.join(`/proc/${agent.pid}/root`, file)
+  box.seen = box.onDisk(store)
+  box.growDisk = (to) => {
+    const more = spawnSync('nsenter', ['-t', `${agent.pid}`, '-m', 'mount', '-o', `remount,size=${to}`, store])
+    assert.equal(more.status, 0, `${more.stderr}`)
+  }
+  return box
 }
