@@ -18,6 +18,19 @@ static const cli_option options[] = {
     {0, NULL, NULL, NULL},
 };
 
+typedef struct down_command {
+    const char *project;
+    bool is_by_name; // and not by its file
+    bool is_json;
+} down_command;
+
+static bool runs_here(cli_session *session, const char *name) {
+    cli_plan plan;
+    bool is_it = cli_plan_make(&plan, session, name, NULL) == CLI_DONE && plan.count > 0;
+    cli_plan_deinit(&plan);
+    return is_it;
+}
+
 static int stop_all(cli_session *session, const char *name, bool is_json) {
     cli_plan plan;
     int exit_code = cli_plan_make(&plan, session, name, NULL);
@@ -60,16 +73,49 @@ static bool take_down(cli_session *session, const char *name, bool is_json, int 
     return is_it || *out_exit_code != CLI_DONE;
 }
 
-static int down(const char *name, bool is_json) {
+static void count_one(const char *rest, ProtobufCBinaryData value, void *user) {
+    (void)rest, (void)value;
+    ++*(size_t *)user;
+}
+
+// Whether it is, or was, deployed.
+static bool was_deployed(cli_session *session, const char *name) {
+    static const char *const prefixes[] = {"project/", "release/", NULL};
+    cli_deployed deployed = {0};
+    char prefix[128];
+    size_t releases = 0;
+    (void)snprintf(prefix, sizeof prefix, "release/%.100s/", name);
+    bool is_read =
+        session != NULL && cli_deployed_read(session, prefixes, true, &deployed) == CLI_DONE;
+    cli_deployed_each(&deployed, prefix, count_one, &releases);
+    bool is_it = is_read && (releases > 0 || cli_deployed_has(&deployed, "project", name));
+    cli_deployed_deinit(&deployed);
+    return is_it;
+}
+
+static int say_unknown(const char *name) {
+    cli_say("no project %.63s is known here: nothing of it runs, and it was not deployed (`warren "
+            "ps` and `warren status` list what is)",
+            name);
+    return CLI_NOT_FOUND;
+}
+
+static int bring_down(cli_session *session, const down_command *d) {
+    int exit_code;
+    if (session != NULL && take_down(session, d->project, d->is_json, &exit_code)) return exit_code;
+    if (d->is_by_name && !runs_here(session, d->project) && !was_deployed(session, d->project))
+        return say_unknown(d->project);
+    return stop_all(session, d->project, d->is_json);
+}
+
+static int down(const down_command *d) {
     cli_session *session = NULL;
     int err = cli_session_open(&session);
     bool is_none = err == -ENOENT || err == -ECONNREFUSED;
     char dir[MESH_PATHS_LEN_MAX];
     if (err != 0 && (!is_none || (mesh_paths_dir(dir) == 0 && agent_keep_waits(dir))))
         return cli_client_explain(err);
-    int exit_code = CLI_DONE;
-    if (session == NULL || !take_down(session, name, is_json, &exit_code))
-        exit_code = stop_all(session, name, is_json);
+    int exit_code = bring_down(session, d);
     cli_session_close(session);
     return exit_code;
 }
@@ -77,27 +123,28 @@ static int down(const char *name, bool is_json) {
 static int run(int argc, char **argv) {
     cli_args args = {.command = &cli_down, .argc = argc, .argv = argv};
     cli_config_request request = {.what = "show", .timeout_ms = CLI_CONFIG_TIMEOUT_MS};
-    const char *name = NULL;
-    bool is_json = false;
+    down_command d = {.is_json = false};
     for (int arg; (arg = cli_args_next(&args)) != CLI_ARG_END;) {
         switch (arg) {
         case CLI_ARG_BAD: return cli_args_exit_code(&args);
         case CLI_ARG_WORD:
             if (!cli_args_target(&args, &request.file)) return CLI_USAGE;
             break;
-        case OPTION_PROJECT: name = args.value; break;
+        case OPTION_PROJECT: d.project = args.value; break;
         case OPTION_ENV: request.env = args.value; break;
-        default: is_json = true;
+        default: d.is_json = true;
         }
     }
-    if (name != NULL && request.file != NULL) {
+    if (d.project != NULL && request.file != NULL) {
         cli_say("down wants a file or --project NAME, not both");
         return CLI_USAGE;
     }
-    if (name != NULL) return down(name, is_json);
+    d.is_by_name = d.project != NULL;
+    if (d.is_by_name) return down(&d);
     cli_project project;
     int exit_code = cli_project_load(&request, &project);
-    if (exit_code == CLI_DONE) exit_code = down(project.name, is_json);
+    d.project = project.name;
+    if (exit_code == CLI_DONE) exit_code = down(&d);
     cli_project_deinit(&project);
     return exit_code;
 }

@@ -38,6 +38,7 @@ test('without an agent', async (t) => {
     ['config check nowhere.mjs', 2, /nowhere/],
     ['up nowhere.mjs', 2, /nowhere/],
     ['down', 0, /nothing of shop runs/],
+    ['down --project nosuch', 3, /no project nosuch is known here/],
     ['scale api=2', 4, /`warren agent` starts one/],
     ['deploy', 4, /`warren agent` starts one/],
     ['deploy nowhere', 2, /nowhere/],
