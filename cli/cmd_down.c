@@ -9,11 +9,13 @@
 #include "cli/json.h"
 #include "io/paths.h"
 
-enum { OPTION_PROJECT, OPTION_ENV, OPTION_JSON };
+enum { OPTION_PROJECT, OPTION_ENV, OPTION_FORGET, OPTION_JSON };
 
 static const cli_option options[] = {
     {'p', "project", "NAME", "of this project, whatever the file says now, or is gone"},
     {0, "env", "NAME", "of an ecosystem.config.js: with the variables of env_NAME"},
+    {0, "forget", NULL,
+     "of one that was deployed and is down: its releases and all else known of it"},
     {0, "json", NULL, "each step as JSON, one object per line (docs/cli.md lists the fields)"},
     {0, NULL, NULL, NULL},
 };
@@ -21,7 +23,7 @@ static const cli_option options[] = {
 typedef struct down_command {
     const char *project;
     bool is_by_name; // and not by its file
-    bool is_json;
+    bool forgets, is_json;
 } down_command;
 
 static bool runs_here(cli_session *session, const char *name) {
@@ -100,6 +102,32 @@ static int say_unknown(const char *name) {
     return CLI_NOT_FOUND;
 }
 
+static bool on_forgotten(const Warren__Agent__Reply *reply, void *user) {
+    if (reply->kind_case != WARREN__AGENT__REPLY__KIND_FORGOTTEN) return false;
+    *(uint32_t *)user = reply->forgotten->releases;
+    return true;
+}
+
+static int forget(cli_session *session, const char *name, bool is_json) {
+    Warren__Agent__ForgetProject body = WARREN__AGENT__FORGET_PROJECT__INIT;
+    uint32_t releases = 0;
+    if (!was_deployed(session, name)) {
+        cli_say("no project %.63s was deployed here (`warren status` lists what was)", name);
+        return CLI_NOT_FOUND;
+    }
+    body.project = (char *)(uintptr_t)name;
+    body.by = (char *)(uintptr_t)cli_deployed_who();
+    CLI_REQUEST(request, FORGET_PROJECT, forget_project, &body);
+    int exit_code = cli_session_ask(session, &request, on_forgotten, &releases);
+    if (exit_code == CLI_DONE && is_json)
+        cli_json_print(json_pack("{s:s, s:o, s:I}", "type", "forgotten", "project",
+                                 cli_json_string(name), "releases", (json_int_t)releases));
+    else if (exit_code == CLI_DONE)
+        (void)printf("%s is forgotten, with %u %s of it\n", name, releases,
+                     releases == 1 ? "release" : "releases");
+    return exit_code;
+}
+
 static int bring_down(cli_session *session, const down_command *d) {
     int exit_code;
     if (session != NULL && take_down(session, d->project, d->is_json, &exit_code)) return exit_code;
@@ -111,11 +139,11 @@ static int bring_down(cli_session *session, const down_command *d) {
 static int down(const down_command *d) {
     cli_session *session = NULL;
     int err = cli_session_open(&session);
-    bool is_none = err == -ENOENT || err == -ECONNREFUSED;
+    bool is_none = (err == -ENOENT || err == -ECONNREFUSED) && !d->forgets;
     char dir[MESH_PATHS_LEN_MAX];
     if (err != 0 && (!is_none || (mesh_paths_dir(dir) == 0 && agent_keep_waits(dir))))
         return cli_client_explain(err);
-    int exit_code = bring_down(session, d);
+    int exit_code = d->forgets ? forget(session, d->project, d->is_json) : bring_down(session, d);
     cli_session_close(session);
     return exit_code;
 }
@@ -132,6 +160,7 @@ static int run(int argc, char **argv) {
             break;
         case OPTION_PROJECT: d.project = args.value; break;
         case OPTION_ENV: request.env = args.value; break;
+        case OPTION_FORGET: d.forgets = true; break;
         default: d.is_json = true;
         }
     }
@@ -151,10 +180,11 @@ static int run(int argc, char **argv) {
 
 const cli_command cli_down = {
     .name = "down",
-    .usage = "[FILE] [--project NAME] [--json]",
+    .usage = "[FILE] [--project NAME] [--forget] [--json]",
     .summary = "Stops all services of a project; one that was deployed, on all hosts",
     .example = "  warren down                 # of the warren.config.mjs here\n"
-               "  warren down --project shop  # also without its file\n",
+               "  warren down --project shop  # also without its file\n"
+               "  warren down --project shop --forget    # it is over: what is known of it goes\n",
     .options = options,
     .run = run,
 };

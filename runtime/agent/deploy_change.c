@@ -243,3 +243,15 @@ int agent_deploy_down(const agent_deploy_change *c, agent_deploy_wanted *out,
     out->project.n_scaled = 0;
     return 0;
 }
+
+int agent_deploy_forget(const agent_deploy_change *c, bool has_more, agent_refusal *refusal) {
+    if (c->now == NULL) return has_more ? 0 : no_project(c, refusal);
+    int err = judge_open(c, refusal);
+    if (err != 0) return err;
+    uint64_t running = agent_deploy_running(c);
+    if (running == 0) return 0;
+    return refuse(refusal, FAILED,
+                  "release %llu of %.63s runs, and what runs is not forgotten: `warren down "
+                  "--project %.63s` ends it first",
+                  (unsigned long long)running, c->project, c->project);
+}

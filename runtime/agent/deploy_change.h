@@ -55,3 +55,6 @@ int agent_deploy_scale(const agent_deploy_change *change, const Warren__Agent__C
                        uint32_t instances, agent_deploy_wanted *out, agent_refusal *refusal);
 int agent_deploy_down(const agent_deploy_change *change, agent_deploy_wanted *out,
                       agent_refusal *refusal);
+// Whether what is known of it may go: it is down. `has_more`: something else of it is there, if it
+// is not itself.
+int agent_deploy_forget(const agent_deploy_change *change, bool has_more, agent_refusal *refusal);

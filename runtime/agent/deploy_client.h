@@ -1,4 +1,5 @@
-// Inside of deploy_requests.c and deploy_reading.c: what one connection asks about deployments.
+// Inside of deploy_requests.c, deploy_forget.c and deploy_reading.c: what one connection asks about
+// deployments.
 #pragma once
 
 #include "agent/client.h"
@@ -39,6 +40,15 @@ struct agent_client_deploy {
 // deploy_requests.c
 agent_client_deploy *deploy_client_of(agent_client *client); // makes it
 void deploy_client_say_error(agent_client_deploy *c, uint32_t exit_code, const char *text);
+
+// Takes the request, which somebody wants for a project, and takes part in deployments; or says why
+// not. After ready: deploy_client_end.
+void deploy_client_begin(agent_client *client, Warren__Agent__Request *request, const char *project,
+                         const char *by, agent_deployer_cb ready);
+void deploy_client_end(agent_client_deploy *c); // the change is over, and an answer was given
+
+// deploy_forget.c
+void deploy_forget_begin(agent_client *client, Warren__Agent__Request *request);
 
 // deploy_reading.c
 void deploy_reading_init(agent_client_deploy *c);

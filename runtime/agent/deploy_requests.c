@@ -66,7 +66,7 @@ static bool is_name(const char *text) {
     return len > 0 && len <= NAME_LEN_MAX && strspn(text, good) == len;
 }
 
-static void end_change(agent_client_deploy *c) {
+void deploy_client_end(agent_client_deploy *c) {
     c->is_busy = false;
     free_specs(c);
     if (c->request != NULL) warren__agent__request__free_unpacked(c->request, NULL);
@@ -79,7 +79,7 @@ static void end_change(agent_client_deploy *c) {
 
 static void fail(agent_client_deploy *c, uint32_t exit_code, const char *text) {
     deploy_client_say_error(c, exit_code, text);
-    end_change(c);
+    deploy_client_end(c);
 }
 
 static const char *project_of(const agent_client_deploy *c) {
@@ -125,7 +125,7 @@ static void on_accepted(const store_answer *answer, void *user) {
     reply.kind_case = WARREN__AGENT__REPLY__KIND_ACCEPTED;
     reply.accepted = &accepted;
     if (c->client != NULL) agent_client_send(c->client, &reply);
-    end_change(c);
+    deploy_client_end(c);
 }
 
 typedef struct changing {
@@ -389,23 +389,6 @@ static bool judge_text(agent_client *client, const char *text, size_t len_max, c
     return false;
 }
 
-static bool judge(agent_client *client, const Warren__Agent__Request *request) {
-    bool is_deploy = request->kind_case == WARREN__AGENT__REQUEST__KIND_DEPLOY;
-    const char *project = is_deploy ? request->deploy->project : request->change_project->project;
-    if (!is_name(project)) {
-        agent_client_say_error(client, 2,
-                               "a project is called by 1 to 63 letters, digits, - and _");
-        return false;
-    }
-    if (is_deploy && deploy_client_of(client)->spec_count == 0) {
-        agent_client_say_error(client, 2, "a release without services runs nothing");
-        return false;
-    }
-    const char *by = is_deploy ? request->deploy->by : request->change_project->by;
-    return judge_text(client, by, BY_LEN_MAX, "the name of who asks") &&
-           (!is_deploy || judge_text(client, request->deploy->note, NOTE_LEN_MAX, "a note"));
-}
-
 // Takes the request: what it holds is needed until the store has answered.
 static void join(agent_client_deploy *c, Warren__Agent__Request *request, agent_deployer_cb ready) {
     char text[AGENT_DEPLOYER_TEXT_MAX];
@@ -417,13 +400,29 @@ static void join(agent_client_deploy *c, Warren__Agent__Request *request, agent_
     if (exit_code != 0) fail(c, (uint32_t)exit_code, text);
 }
 
-static void begin_change(agent_client *client, Warren__Agent__Request *request) {
+void deploy_client_begin(agent_client *client, Warren__Agent__Request *request, const char *project,
+                         const char *by, agent_deployer_cb ready) {
     agent_client_deploy *c = deploy_client_of(client);
-    if (c->is_busy) {
+    if (c->is_busy)
         agent_client_say_error(client, 2, "this connection is changing a deployment already");
-        return;
-    }
-    if (judge(client, request)) join(c, request, on_joined);
+    else if (!is_name(project))
+        agent_client_say_error(client, 2,
+                               "a project is called by 1 to 63 letters, digits, - and _");
+    else if (judge_text(client, by, BY_LEN_MAX, "the name of who asks"))
+        join(c, request, ready);
+}
+
+static void begin_change(agent_client *client, Warren__Agent__Request *request) {
+    const Warren__Agent__ChangeProject *body = request->change_project;
+    deploy_client_begin(client, request, body->project, body->by, on_joined);
+}
+
+static void begin_deploy(agent_client *client, Warren__Agent__Request *request) {
+    const Warren__Agent__Deploy *body = request->deploy;
+    if (deploy_client_of(client)->spec_count == 0)
+        agent_client_say_error(client, 2, "a release without services runs nothing");
+    else if (judge_text(client, body->note, NOTE_LEN_MAX, "a note"))
+        deploy_client_begin(client, request, body->project, body->by, on_joined);
 }
 
 static void put_spec(agent_client *client, Warren__Agent__PutSpec *body) {
@@ -458,7 +457,7 @@ static void on_drained(const store_answer *answer, void *user) {
         return;
     }
     if (c->client != NULL) agent_client_say_done(c->client);
-    end_change(c);
+    deploy_client_end(c);
 }
 
 static void drain_joined(const char *sentence, void *user) {
@@ -505,7 +504,7 @@ static void on_backed_up(const store_answer *answer, void *user) {
         deploy_client_say_error(c, 1, answer->sentence);
     else if (c->client != NULL)
         agent_client_say_done(c->client);
-    end_change(c);
+    deploy_client_end(c);
 }
 
 static void back_up(agent_client *client, const char *path) {
@@ -525,8 +524,11 @@ bool agent_client_handle_deploy(agent_client *client, Warren__Agent__Request *re
         deploy_reading_begin(client, request->read_deployed);
         return true;
     case WARREN__AGENT__REQUEST__KIND_PUT_SPEC: put_spec(client, request->put_spec); return true;
-    case WARREN__AGENT__REQUEST__KIND_DEPLOY:
+    case WARREN__AGENT__REQUEST__KIND_DEPLOY: begin_deploy(client, request); return true;
     case WARREN__AGENT__REQUEST__KIND_CHANGE_PROJECT: begin_change(client, request); return true;
+    case WARREN__AGENT__REQUEST__KIND_FORGET_PROJECT:
+        deploy_forget_begin(client, request);
+        return true;
     case WARREN__AGENT__REQUEST__KIND_DRAIN_HOST: drain(client, request); return true;
     case WARREN__AGENT__REQUEST__KIND_BACK_UP_STORE:
         back_up(client, request->back_up_store->path);

@@ -188,7 +188,7 @@ static void on_tick(uv_timer_t *timer) {
 static void on_pair(const agent_mirror_pair *pair, bool is_gone, void *user) {
     agent_deployer *d = user;
     if (d->is_host_there && !d->is_stopped) deployer_orders_pair(d, pair, is_gone);
-    if (!is_gone) deployer_events_pair(d, pair);
+    deployer_events_pair(d, pair, is_gone);
     if (d->token != 0) deployer_lead_pair(d, pair, is_gone);
     for (agent_deployer_watch *w = d->watches; w != NULL; w = w->next)
         w->on_pair(pair, is_gone, w->user);

@@ -98,9 +98,20 @@ static void take_state(agent_deployer *d, const char *name, mesh_bytes value) {
     warren__deploy__state__free_unpacked(state, NULL);
 }
 
-void deployer_events_pair(agent_deployer *d, const agent_mirror_pair *pair) {
+// It is forgotten: one of its name that comes later begins anew, with deployment 1.
+static void forget(agent_deployer *d, const char *name) {
+    deployer_known *k = known_of(d, name);
+    k->deployment = k->release = k->told_deployment = 0;
+    k->is_promoted = k->is_aborted = false;
+}
+
+void deployer_events_pair(agent_deployer *d, const agent_mirror_pair *pair, bool is_gone) {
     char name[STORE_KEY_LEN_MAX + 1];
-    if (deployer_key_rest(pair->key, "deploy/project/", name))
+    if (is_gone && deployer_key_rest(pair->key, "deploy/project/", name))
+        forget(d, name);
+    else if (is_gone)
+        return;
+    else if (deployer_key_rest(pair->key, "deploy/project/", name))
         take_project(d, name, pair->value);
     else if (deployer_key_rest(pair->key, "deploy/state/", name))
         take_state(d, name, pair->value);

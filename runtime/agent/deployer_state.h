@@ -87,7 +87,7 @@ void deployer_lead_tick(agent_deployer *d);
 void deployer_lead_close(agent_deployer *d, uv_close_cb cb);
 
 // deployer_events.c: for `warren events`
-void deployer_events_pair(agent_deployer *d, const agent_mirror_pair *pair);
+void deployer_events_pair(agent_deployer *d, const agent_mirror_pair *pair, bool is_gone);
 void deployer_events_close(agent_deployer *d);
 
 // labels.c

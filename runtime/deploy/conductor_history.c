@@ -34,6 +34,11 @@ static void drop(history *h, const outcome *o) {
     memmove(&h->list[at], &h->list[at + 1], (h->count - at) * sizeof h->list[0]);
 }
 
+// What a deployment that is still to come had is of a project of this name that was forgotten.
+static bool is_of_now(const conductor_project *p, const Warren__Deploy__Outcome *o) {
+    return o->deployment <= p->deployment;
+}
+
 static bool is_there(const conductor_view *v, const conductor_project *p, uint64_t release) {
     return conductor_find(v->c, DEPLOY_RECORD_RELEASE, p->name, release, "") != NULL;
 }
@@ -108,8 +113,9 @@ void conductor_history_say(conductor_view *v, const conductor_project *p,
         p->stored != NULL ? (const Warren__Deploy__State *)p->stored->message : NULL;
     history *h = mem_alloc(sizeof *h);
     for (size_t i = 0; was != NULL && i < was->n_outcomes; i++)
-        if (is_there(v, p, was->outcomes[i]->release)) put(h, was->outcomes[i]);
-    bool is_cut_off = was != NULL && was->deployment != p->deployment &&
+        if (is_there(v, p, was->outcomes[i]->release) && is_of_now(p, was->outcomes[i]))
+            put(h, was->outcomes[i]);
+    bool is_cut_off = was != NULL && was->deployment < p->deployment &&
                       !conductor_phase_is_final((conductor_phase)was->phase);
     if (is_cut_off) end_cut_off(v, p, was, h);
     if (conductor_phase_is_final(p->phase)) end_this(v, p, was, h);

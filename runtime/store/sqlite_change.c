@@ -141,8 +141,9 @@ static void end(change *c) {
     int64_t count = file->history_count + c->position, len = file->history_len + c->logged_len;
     if (is_going(c) && c->pairs > 0 && file->pair_count + c->pairs > STORE_PAIRS_MAX)
         store_fail(c->reply, STORE_EFULL,
-                   "the store %.200s has %d pairs, the most that it takes: delete some", file->path,
-                   STORE_PAIRS_MAX);
+                   "the store %.200s has %d pairs, the most that it takes (`warren down --project "
+                   "NAME --forget` removes those of a project that is over)",
+                   file->path, STORE_PAIRS_MAX);
     if (is_going(c) && c->position > 0) {
         set_number(c, "revision", c->revision);
         forget(c, &count, &len);

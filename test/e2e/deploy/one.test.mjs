@@ -200,6 +200,31 @@ test('what one may go back to stays on the disk, whatever room is wanted', async
   assert.deepEqual(await box.words(), ['three'])
 })
 
+test('a project that is down is down, and when it is over it is forgotten', async (t) => {
+  const box = await open(t)
+  const down = (...args) => box.done(['down', '--project', 'shop', ...args])
+  await box.deploy()
+  box.word('two')
+  await box.deploy()
+  const early = await down('--forget')
+  assert.equal(early.code, 1)
+  assert.match(early.stderr, /release 2 of shop runs, and what runs is not forgotten: `warren down --project shop` ends it first/)
+  assert.deepEqual(await box.words(), ['two'])
+  await box.ok(['down', '--project', 'shop'])
+  const again = await down()
+  assert.deepEqual([again.code, again.stdout], [0, 'nothing of shop runs\n'])
+  const { code, stdout } = await down('--forget', '--json')
+  assert.deepEqual([code, JSON.parse(stdout)], [0, { type: 'forgotten', project: 'shop', releases: 2 }])
+  for (const args of [['releases', 'shop'], ['status', 'shop'], ['rollback', 'shop'], ['down', '--project', 'shop'], ['down', '--project', 'shop', '--forget']]) {
+    const end = await box.done(args)
+    assert.equal(end.code, 3, `${args.join(' ')}: ${end.stdout}${end.stderr}`)
+  }
+  assert.match((await box.ok(['events', 'shop'])).stdout, /shop is forgotten, with 2 of its releases/)
+  const { accepted } = await box.deploy()
+  assert.deepEqual([accepted.release, accepted.deployment, accepted.from], [1, 1, 0], 'nothing of it was known')
+  assert.deepEqual(await box.words(), ['two'])
+})
+
 test('releases tells of each whether it serves, did before, failed, was aborted or taken back, and why', async (t) => {
   const box = await open(t)
   const states = async () => JSON.parse((await box.ok(['releases', 'shop', '--json'])).stdout).releases.map(({ release, state }) => [release, state])

@@ -204,3 +204,19 @@ TEST(down_is_possible_at_any_time_and_can_be_taken_back) {
     EXPECT_OK(agent_deploy_rollback(&change, 0, &wanted, &refusal));
     EXPECT_EQ(3, wanted.project.release);
 }
+
+TEST(only_a_project_that_is_down_is_forgotten) {
+    begin(0, 3, DONE);
+    EXPECT_OK(agent_deploy_forget(&change, true, &refusal));
+    begin(1, 0, RETURNED); // it never ran
+    EXPECT_OK(agent_deploy_forget(&change, true, &refusal));
+    begin(3, 2, DONE);
+    expect_refused(agent_deploy_forget(&change, true, &refusal), 1, "warren down --project shop");
+    begin(3, 2, RETURNED);
+    expect_refused(agent_deploy_forget(&change, true, &refusal), 1, "release 2 of shop runs");
+    begin(0, 3, ROLLING);
+    expect_refused(agent_deploy_forget(&change, true, &refusal), 1, "being changed");
+    change.now = NULL;
+    EXPECT_OK(agent_deploy_forget(&change, true, &refusal)); // the rest of it, after half a way
+    expect_refused(agent_deploy_forget(&change, false, &refusal), 3, "no project shop");
+}

@@ -125,3 +125,12 @@ TEST(of_releases_that_are_gone_nothing_is_told) {
     EXPECT_EQ(40, state->outcomes[state->n_outcomes - 1]->release);
     kit_close();
 }
+
+TEST(what_a_project_of_that_name_did_that_was_forgotten_is_not_told) {
+    open_running();
+    deploy(7, 2);
+    deploy(1, 1); // anew: its State was written once more when it was forgotten
+    EXPECT_TEXT("done 2>1 api 1/1/1", kit_state());
+    EXPECT_TEXT("1 done served 1", outcomes());
+    kit_close();
+}
