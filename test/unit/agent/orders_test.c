@@ -539,7 +539,9 @@ TEST(a_service_that_somebody_runs_by_that_name_is_left_alone) {
 static void start_again(void) {
     agent_orders_destroy(orders);
     agent_services_destroy(services);
-    uv_run(&loop, UV_RUN_NOWAIT);
+    uv_unref((uv_handle_t *)&watchdog);
+    uv_run(&loop, UV_RUN_DEFAULT); // until all that was to be kept is on the disk
+    uv_ref((uv_handle_t *)&watchdog);
     memset(&told, 0, sizeof told);
     open_services();
     open_orders();
