@@ -59,7 +59,7 @@ static const conductor_slot *find_left(const conductor_service *s, const conduct
     return NULL;
 }
 
-// It was about to be something else, and what was there before is so still.
+// It was about to be something else or has failed in that, and what was there before is so still.
 static bool is_held(const conductor_service *s, const conductor_order *o, uint32_t index) {
     const conductor_slot *slot = find_left(s, o, index);
     const Warren__Deploy__Present *present =
@@ -68,7 +68,9 @@ static bool is_held(const conductor_service *s, const conductor_order *o, uint32
                     (present->pid != 0 || present->state != WARREN__DEPLOY__PRESENT__STATE__NONE);
     bool is_turned =
         slot != NULL && slot->before != 0 && slot->before != conductor_told(o, index).release;
-    return is_there && (is_turned || conductor_heard(o, index) == NULL);
+    bool has_failed =
+        is_there && present->state == WARREN__DEPLOY__PRESENT__STATE__FAILED && present->pid != 0;
+    return has_failed || (is_there && (is_turned || conductor_heard(o, index) == NULL));
 }
 
 // Who is not known to serve goes first, then those of hosts that are drained.

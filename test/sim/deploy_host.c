@@ -209,6 +209,7 @@ static void say_instance(sim_world *w, const sim_instance *i, Warren__Deploy__Pr
         out->pid = 1;
     }
     if (i->release != 0) out->restarts = i->restarts;
+    if (i->state == SIM_FAILED && i->runs != 0) out->pid = 1; // what ran before runs still
     if (i->state == SIM_FAILED) out->why = (char *)"it exited with code 1";
     if (i->state == SIM_FAILED && sim_is_bug(w, SIM_BUG_READY_FORGED))
         out->state = WARREN__DEPLOY__PRESENT__STATE__READY;
