@@ -4,7 +4,7 @@
 
 const { MeshError } = require('./errors.js')
 const { CODE, COMMAND, FLAG, LIMIT, PEER_ANY, STREAM } = require('./contract.js')
-const { laneOf, optionsOf, signalOf, timeoutOf } = require('./options.js')
+const { TAKES, laneOf, retriesOf, signalOf, takenBy, timeoutOf } = require('./options.js')
 const { pickOf } = require('./pick.js')
 const { retrying } = require('./retry.js')
 const { limited, outgoing } = require('./inherited.js')
@@ -56,7 +56,8 @@ class Calls {
   // `target`: {name, method, isSubject, label}; `options` as users give them.
   start(target, input, options, defaults) {
     try {
-      const retries = options?.retries ?? defaults?.retries ?? 0
+      if (options !== undefined) takenBy(TAKES.CALL, options)
+      const retries = retriesOf(options?.retries === undefined ? defaults?.retries : options.retries)
       const isRetried = retries !== 0 && !isStream(input) // that is read once
       if (isRetried || request.isOn) {
         return Reply.resolve(this.#startWith(target, input, options, defaults))
@@ -70,7 +71,7 @@ class Calls {
 
   // The way around: for those who watch, and for calls that may be tried again.
   #startWith(target, input, given, defaults) {
-    const options = { ...defaults, ...optionsOf(given) }
+    const options = { ...defaults, ...given }
     const { label } = target
     if (isStream(input)) options.retries = 0
     const start = (more) => {
@@ -100,7 +101,7 @@ class Calls {
 
   #start(target, input, given, defaults) {
     this.#channel.mustBeOpen()
-    const options = given === undefined && defaults !== undefined ? defaults : { ...defaults, ...optionsOf(given) }
+    const options = given === undefined && defaults !== undefined ? defaults : { ...defaults, ...given }
     const signal = signalOf(options.signal)
     if (signal?.aborted) throw cancelled(target.label, 'no', signal.reason)
     const { lane } = options

@@ -3,11 +3,14 @@
 
 const { LIMIT } = require('./contract.js')
 const { names, methods, RESERVED_METHODS } = require('./names.js')
+const { TAKES, laneOf, retriesOf, signalOf, takenBy, timeoutOf } = require('./options.js')
+const { pickOf } = require('./pick.js')
 
 // Methods are made at first use by a Proxy that stands behind the client in the prototype chain: from the second use on
 // they are ordinary properties, as fast as any; not when somebody calls by ever new names, that come from outside.
-function createClient(calls, name, defaults = {}) {
+function createClient(calls, name, given) {
   const nameBytes = names.of(name)
+  const defaults = defaultsOf(given)
   let kept = 0
   const behind = new Proxy(Object.create(null), {
     get(target, key, client) {
@@ -19,6 +22,17 @@ function createClient(calls, name, defaults = {}) {
     },
   })
   return Object.create(behind)
+}
+
+// Each call judges them again, by what is there then.
+function defaultsOf(given) {
+  const options = takenBy(TAKES.CALL, given)
+  timeoutOf(options.timeout)
+  signalOf(options.signal)
+  laneOf(options.lane)
+  retriesOf(options.retries)
+  pickOf(options)
+  return options
 }
 
 function createMethod(calls, target, defaults) {

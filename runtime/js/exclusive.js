@@ -6,7 +6,6 @@ const { setTimeout: sleep } = require('timers/promises')
 const { asyncDispose } = require('./dispose.js')
 const { Service, methodsOf } = require('./service.js')
 const { names } = require('./names.js')
-const { knownOptionsOf, secondsOf } = require('./options.js')
 const { ENTRY } = require('./contract.js')
 
 const AGAIN_MS = 5000 // when there can be no lease now
@@ -26,8 +25,7 @@ class Exclusive {
     this.#channel = channel
     this.#tags = tags
     this.#onClose = onClose
-    this.#ttl = exclusive === true ? undefined : knownOptionsOf(exclusive, 'exclusive', ['ttl']).ttl
-    secondsOf(this.#ttl) // throws now, and not when it is this node's turn
+    this.#ttl = exclusive.ttl
     methodsOf(handlers)
     names.of(leaseOf(name))
     this.name = name

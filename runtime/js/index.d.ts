@@ -153,12 +153,12 @@ export interface Mesh extends EventEmitter<MeshEvents> {
 
   /**
    * Sends to every subscriber, and to one member of each queue group. True: go on. False: it was accepted, but much is
-   * waiting (1 MiB in this lane for one peer): wait for 'drain'. Throws ERR_WARREN_NOT_CLONEABLE, _TOO_LARGE, _BAD_SUBJECT, _CLOSED,
+   * waiting (1 MiB in this lane for one peer): wait for 'drain'. Throws ERR_WARREN_NOT_CLONEABLE, _TOO_LARGE, _BAD_SUBJECT, _BAD_ARGUMENT, _CLOSED,
    * and _OVERLOADED when 8 MiB wait so; then nothing was sent. Nobody subscribed: true.
    */
   publish(subject: string, data: unknown, options?: PublishOptions): boolean
   /**
-   * Throws ERR_WARREN_BAD_SUBJECT, _BAD_NAME (of the queue), _CLOSED, and _OVERLOADED when this node has 4,096
+   * Throws ERR_WARREN_BAD_SUBJECT, _BAD_NAME (of the queue), _BAD_ARGUMENT, _CLOSED, and _OVERLOADED when this node has 4,096
    * subscriptions and services; then there is no subscription.
    */
   subscribe<T = unknown>(subject: string, options?: SubscribeOptions): Subscription<T>
@@ -196,7 +196,7 @@ export interface Mesh extends EventEmitter<MeshEvents> {
    * alive until it is released or lost, and keeps the process alive so long (docs/leases.md says what is promised, and what the
    * token is for). Rejects with ERR_WARREN_LEASE_HELD (somebody has it, and `wait` is false or over), _NO_QUORUM (this host
    * is in a cluster without etcd, or the store did not answer in time), _CANCELLED (`signal`), _LEASE_LOST (it ended before it
-   * came here), _BAD_NAME, _BAD_ARGUMENT (also of an option that it does not know), _CLOSED, _AGENT_LOST, and _OVERLOADED when
+   * came here), _BAD_NAME, _BAD_ARGUMENT, _CLOSED, _AGENT_LOST, and _OVERLOADED when
    * 256 are had or awaited.
    */
   lease(name: string, options?: LeaseOptions): Promise<Lease>
@@ -257,6 +257,8 @@ export interface PublishOptions {
   key?: string | number | bigint
   /** Only to subscriptions that have these tags. */
   tags?: Tags
+  /** Only to subscriptions whose version fits, as in Route. */
+  version?: string
 }
 
 export interface Msg<T = unknown> {
@@ -506,7 +508,7 @@ export type MeshErrorCode =
   | 'ERR_WARREN_LEASE_HELD' | 'ERR_WARREN_LEASE_LOST' | 'ERR_WARREN_NO_QUORUM'
 
 /**
- * An argument that makes no sense (a `ttl` of 1 ms, a timeout that is a text, an option that lease() does not have): a
+ * An argument that makes no sense (a `ttl` of 1 ms, a timeout that is a text, an option that there is not, as `timout`): a
  * TypeError or a RangeError with this `code`, thrown, or what the promise rejects with.
  */
 export interface ArgumentError extends Error {

@@ -6,7 +6,7 @@ const { LIMIT } = require('./contract.js')
 const { MeshError, badArgument } = require('./errors.js')
 const { Mesh } = require('./mesh.js')
 const { names } = require('./names.js')
-const { optionsOf } = require('./options.js')
+const { TAKES, takenBy } = require('./options.js')
 const { warmUp } = require('./warm_up.js')
 
 const AGENT_PATH_LEN_MAX = 107 // of a unix socket
@@ -14,7 +14,8 @@ const AGENT_PATH_LEN_MAX = 107 // of a unix socket
 let joining = null
 
 async function join(options) {
-  joining ??= enter(optionsOf(options))
+  const checked = check(takenBy(TAKES.JOIN, options))
+  joining ??= enter(checked)
   let mesh
   try {
     mesh = await joining
@@ -26,6 +27,15 @@ async function join(options) {
   return mesh
 }
 
+function check({ name, agentPath, maxMessage }) {
+  if (name !== undefined) names.of(name)
+  if (agentPath !== undefined && (typeof agentPath !== 'string' || Buffer.byteLength(agentPath) > AGENT_PATH_LEN_MAX)) {
+    throw badArgument(RangeError, `agentPath must be a path of at most ${AGENT_PATH_LEN_MAX} bytes`)
+  }
+  checkMaxMessage(maxMessage)
+  return { name, agentPath, maxMessage }
+}
+
 function checkMaxMessage(len = LIMIT.MESSAGE_LEN_DEFAULT) {
   const { MESSAGE_LEN_MIN: min, MESSAGE_LEN_MAX: max } = LIMIT
   if (Number.isInteger(len) && len >= min && len <= max) return
@@ -33,11 +43,6 @@ function checkMaxMessage(len = LIMIT.MESSAGE_LEN_DEFAULT) {
 }
 
 async function enter({ name, agentPath, maxMessage }) {
-  if (name !== undefined) names.of(name)
-  if (agentPath !== undefined && (typeof agentPath !== 'string' || Buffer.byteLength(agentPath) > AGENT_PATH_LEN_MAX)) {
-    throw badArgument(RangeError, `agentPath must be a path of at most ${AGENT_PATH_LEN_MAX} bytes`)
-  }
-  checkMaxMessage(maxMessage)
   const channel = Channel.open({ name, agentPath, maxMessage })
   if (maxMessage !== undefined && maxMessage !== channel.maxMessage) {
     throw badArgument(RangeError, 'maxMessage must be chosen before a server of this process listens: join first')

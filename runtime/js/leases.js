@@ -4,10 +4,9 @@
 const { asyncDispose } = require('./dispose.js')
 const { MeshError, badArgument } = require('./errors.js')
 const { names } = require('./names.js')
-const { knownOptionsOf, secondsOf, signalOf } = require('./options.js')
+const { TAKES, secondsOf, signalOf, takenBy } = require('./options.js')
 const { COMMAND, LIMIT } = require('./contract.js')
 
-const OPTIONS = ['ttl', 'wait', 'signal']
 const STATE = { WAITING: 0, HELD: 1, OVER: 2 }
 const CODES = ['ERR_WARREN_CANCELLED', 'ERR_WARREN_LEASE_LOST', 'ERR_WARREN_LEASE_HELD', 'ERR_WARREN_NO_QUORUM', 'ERR_WARREN_OVERLOADED']
 const ANSWER_MS = 10_000 // the store has 5 s
@@ -99,7 +98,7 @@ class Leases {
 
   // `onWaiting` is called when it is not to be had at once.
   async ask(name, given, onWaiting) {
-    const { ttl, wait = true, signal: givenSignal } = knownOptionsOf(given, 'lease()', OPTIONS)
+    const { ttl, wait = true, signal: givenSignal } = takenBy(TAKES.LEASE, given)
     const bytes = names.of(name)
     const seconds = secondsOf(ttl)
     const limit = waitOf(wait)

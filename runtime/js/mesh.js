@@ -9,7 +9,7 @@ const { dispose, asyncDispose } = require('./dispose.js')
 const { MeshError, badArgument } = require('./errors.js')
 const { begin, outgoing } = require('./inherited.js')
 const { NONE, names, patterns, subjects } = require('./names.js')
-const { laneOf, optionsOf, timeoutOf } = require('./options.js')
+const { TAKES, exclusiveOf, laneOf, takenBy, timeoutOf } = require('./options.js')
 const { offeredTags, pickOf } = require('./pick.js')
 const { Exclusive } = require('./exclusive.js')
 const { Service } = require('./service.js')
@@ -57,7 +57,7 @@ class Mesh extends EventEmitter {
     channel.mustBeOpen()
     const { outbox } = channel
     const name = subjects.of(subject)
-    const route = options === undefined ? PLAIN : { lane: laneOf(options.lane), pick: pickOf(options) }
+    const route = options === undefined ? PLAIN : routeOf(takenBy(TAKES.PUBLISH, options))
     const { lane } = route
     if (outbox.queued(lane) + outbox.waiting > LIMIT.QUEUE_MAX) this.#relieve(subject, lane)
     const headers = CHANNELS.publish.hasSubscribers ? told(subject, data, options?.headers) : outgoing(options?.headers)
@@ -81,7 +81,7 @@ class Mesh extends EventEmitter {
 
   subscribe(subject, given) {
     this.#mustTakeWork()
-    const options = optionsOf(given)
+    const options = takenBy(TAKES.SUBSCRIBE, given)
     const name = patterns.of(subject)
     const queue = options.queue === undefined ? undefined : names.of(options.queue)
     Subscription.check(options)
@@ -116,10 +116,11 @@ class Mesh extends EventEmitter {
     this.#mustTakeWork()
     const nameBytes = names.of(name)
     if (this.#services.has(name)) throw new MeshError('ERR_WARREN_BAD_NAME', `this node serves ${name} already`)
-    const { tags: given, version, exclusive } = optionsOf(options)
+    const { tags: given, version, exclusive: alone } = takenBy(TAKES.SERVE, options)
+    const exclusive = exclusiveOf(alone)
     const tags = pickOf({ tags: offeredTags({ tags: given, version }) })
     this.#channel.mustHaveRoom(name)
-    if (exclusive) return this.#serveAlone(name, handlers, { tags, exclusive })
+    if (exclusive !== undefined) return this.#serveAlone(name, handlers, { tags, exclusive })
     const entryId = this.#channel.nextId()
     const service = new Service(this.#channel, entryId, { name, handlers, onClose: () => this.#services.delete(name) })
     this.#services.set(name, service)
@@ -199,7 +200,7 @@ class Mesh extends EventEmitter {
   }
 
   async close(options) {
-    const { timeout = CLOSE_TIMEOUT_MS } = optionsOf(options)
+    const { timeout = CLOSE_TIMEOUT_MS } = takenBy(TAKES.CLOSE, options)
     const limit = timeout === Infinity ? CLOSE_TIMEOUT_MAX_MS : Math.min(timeoutOf(timeout), CLOSE_TIMEOUT_MAX_MS)
     this.#closing ??= this.#channel.held(this.#leave(performance.now() + limit))
     return this.#closing
@@ -256,6 +257,10 @@ class Mesh extends EventEmitter {
   [asyncDispose]() {
     return this.close()
   }
+}
+
+function routeOf(options) {
+  return { lane: laneOf(options.lane), pick: pickOf(options) }
 }
 
 // Tells those who watch, who may change the headers.

@@ -1,4 +1,4 @@
-// Options that several calls take: judged before anything is begun.
+// Options: which of them each function of the package takes, and what they may be. Judged before anything is begun.
 'use strict'
 
 const { badArgument } = require('./errors.js')
@@ -26,6 +26,12 @@ function secondsOf(ttl) {
   throw badArgument(RangeError, `ttl must be milliseconds or a text as '10s', from ${min} s to ${max / 60} minutes`)
 }
 
+// How often a call may be tried again.
+function retriesOf(retries = 0) {
+  if (Number.isInteger(retries) && retries >= 0) return retries
+  throw badArgument(RangeError, 'retries must be a whole number from 0 up')
+}
+
 function laneOf(lane) {
   if (lane === undefined || lane === 'normal') return LANE.NORMAL
   if (lane === 'bulk') return LANE.BULK
@@ -40,12 +46,61 @@ function optionsOf(options) {
   throw badArgument(TypeError, 'options must be an object')
 }
 
-// Where an option that is overlooked would be believed to hold: `what` has those and no others.
-function knownOptionsOf(options, what, known) {
+// Who takes which. An option that is overlooked would be believed to hold, so there are no others.
+function takes(what, names, has = (name) => names.includes(name)) {
+  return { what, names, has }
+}
+
+const TAKES = {
+  PUBLISH: takes('publish()', ['headers', 'lane', 'key', 'tags', 'version'], isOfPublication),
+  CALL: takes('a call', ['timeout', 'signal', 'headers', 'lane', 'retries', 'to', 'key', 'tags', 'version'], isOfCall),
+  SUBSCRIBE: takes('subscribe()', ['queue', 'tags', 'highWaterMark', 'overflow', 'signal']),
+  UNSUBSCRIBE: takes('unsubscribe()', ['discard']),
+  SERVE: takes('serve()', ['tags', 'version', 'exclusive']),
+  EXCLUSIVE: takes('exclusive', ['ttl']),
+  LEASE: takes('lease()', ['ttl', 'wait', 'signal']),
+  AVAILABLE: takes('available()', ['count', 'timeout', 'signal']),
+  CLOSE: takes('close()', ['timeout']),
+  JOIN: takes('join()', ['name', 'agentPath', 'maxMessage']),
+  TEST_CLUSTER: takes('testCluster()', ['entry', 'env', 'cwd', 'execArgv', 'warren']),
+}
+
+// These two are asked for each option of each message: a list, or a Set, would take several times as long.
+function isOfPublication(name) {
+  switch (name) {
+    case 'headers': case 'lane': case 'key': case 'tags': case 'version': return true
+    default: return false
+  }
+}
+
+function isOfCall(name) {
+  switch (name) {
+    case 'timeout': case 'signal': case 'retries': case 'to': return true
+    default: return isOfPublication(name)
+  }
+}
+
+// `options` as users give them to what `taker` (of TAKES) is about. Only own ones are judged: whoever adds to
+// Object.prototype has not meant this.
+function takenBy(taker, options) {
   const given = optionsOf(options)
-  const other = Object.keys(given).find((key) => !known.includes(key))
-  if (other === undefined) return given
-  throw badArgument(TypeError, `${what} has no option ${JSON.stringify(other)}, only ${known.join(', ')}`)
+  for (const name in given) if (!taker.has(name) && Object.hasOwn(given, name)) throw unknownOption(taker, name)
+  return given
+}
+
+function unknownOption({ what, names }, name) {
+  const meant = require('./nearest.js').nearest(name, names)
+  const others = meant === undefined ? `, only ${names.join(', ')}` : `: did you mean ${meant}?`
+  return badArgument(TypeError, `${what} has no option ${JSON.stringify(name)}${others}`)
+}
+
+// Of serve(): undefined, or the options of its lease.
+function exclusiveOf(exclusive = false) {
+  if (exclusive === false) return undefined
+  if (exclusive === true) return NO_OPTIONS
+  if (typeof exclusive !== 'object' || exclusive === null) throw badArgument(TypeError, 'exclusive must be true, false or { ttl }')
+  secondsOf(takenBy(TAKES.EXCLUSIVE, exclusive).ttl) // now, and not when it is this node's turn
+  return exclusive
 }
 
 // Not by instanceof: packages have AbortSignals of their own.
@@ -59,4 +114,4 @@ function signalOf(signal) {
   return signal
 }
 
-module.exports = { knownOptionsOf, laneOf, optionsOf, secondsOf, signalOf, timeoutOf }
+module.exports = { TAKES, exclusiveOf, laneOf, retriesOf, secondsOf, signalOf, takenBy, timeoutOf }

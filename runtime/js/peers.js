@@ -4,7 +4,7 @@
 const { MeshError, badArgument } = require('./errors.js')
 const { LIMIT, PEER_SELF } = require('./contract.js')
 const { names } = require('./names.js')
-const { optionsOf, signalOf, timeoutOf } = require('./options.js')
+const { TAKES, signalOf, takenBy, timeoutOf } = require('./options.js')
 const { CHANNELS } = require('./tracing.js')
 
 const TIMER_MAX_MS = 0x7fffffff // of setTimeout
@@ -132,7 +132,7 @@ class Peers {
 
   async available(name, options) {
     names.of(name)
-    const { count = 1, timeout, signal: given } = optionsOf(options)
+    const { count = 1, timeout, signal: given } = takenBy(TAKES.AVAILABLE, options)
     if (!Number.isInteger(count) || count < 1) throw badArgument(RangeError, 'count must be a whole number from 1 up')
     const limit = timeout === undefined ? 0 : timeoutOf(timeout)
     const signal = signalOf(given)

@@ -3,15 +3,15 @@
 
 const { performance } = require('perf_hooks')
 const { setTimeout: sleep } = require('timers/promises')
-const { MeshError, badArgument } = require('./errors.js')
-const { timeoutOf } = require('./options.js')
+const { MeshError } = require('./errors.js')
+const { retriesOf, timeoutOf } = require('./options.js')
 
 const PAUSE_MS = 25 // before the second try, twice as long before each further one ...
 const PAUSE_MAX_MS = 1000 // ... up to this
 
 // `start({timeout})` makes the call; all tries together have the time that `options` give one.
-async function retrying(start, { retries = 0, timeout, signal }) {
-  if (!Number.isInteger(retries) || retries < 0) throw badArgument(RangeError, 'retries must be a whole number from 0 up')
+async function retrying(start, { retries: given, timeout, signal }) {
+  const retries = retriesOf(given)
   if (retries === 0) return start()
   const limit = timeoutOf(timeout)
   const deadline = limit === 0 ? Infinity : performance.now() + limit

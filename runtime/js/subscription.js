@@ -4,7 +4,7 @@
 const { CODE, LIMIT } = require('./contract.js')
 const { asyncDispose } = require('./dispose.js')
 const { MeshError, badArgument } = require('./errors.js')
-const { signalOf } = require('./options.js')
+const { TAKES, signalOf, takenBy } = require('./options.js')
 const { CHANNELS } = require('./tracing.js')
 
 const HIGH_WATER_MARK_DEFAULT = 1024
@@ -250,7 +250,9 @@ class Subscription {
     return Promise.reject(err)
   }
 
-  unsubscribe({ discard = false } = {}) {
+  unsubscribe(options) {
+    const { discard = false } = takenBy(TAKES.UNSUBSCRIBE, options)
+    if (typeof discard !== 'boolean') throw badArgument(TypeError, 'discard must be true or false')
     if (discard) this.#discard()
     if (this.#isEnded) return
     this.#isEnded = true

@@ -10,7 +10,7 @@ const { createInterface } = require('readline')
 const { pathToFileURL } = require('url')
 const { asyncDispose } = require('./dispose.js')
 const { MeshError, badArgument } = require('./errors.js')
-const { optionsOf } = require('./options.js')
+const { TAKES, takenBy } = require('./options.js')
 
 const NODES_MAX = 64
 const AGENT_GRACE_MS = 5000
@@ -297,9 +297,20 @@ function pairsOf(a, b) {
   return pairs
 }
 
-function testCluster(count = 3, options = undefined) {
+function checked(options) {
+  const given = takenBy(TAKES.TEST_CLUSTER, options)
+  const { entry, env, cwd, execArgv, warren } = given
+  for (const [name, value] of Object.entries({ entry: entry instanceof URL ? undefined : entry, cwd, warren })) {
+    if (value !== undefined && typeof value !== 'string') throw badArgument(TypeError, `${name} must be a text`)
+  }
+  if (env !== undefined && (typeof env !== 'object' || env === null)) throw badArgument(TypeError, 'env must be an object of texts')
+  if (execArgv !== undefined && !Array.isArray(execArgv)) throw badArgument(TypeError, 'execArgv must be a list of texts')
+  return given
+}
+
+async function testCluster(count = 3, options = undefined) {
   if (count === MEMBER_WORD) return require('./testing_member.js').serve(options)
-  return TestCluster.start(count, optionsOf(options))
+  return TestCluster.start(count, checked(options))
 }
 
 module.exports = { testCluster }

@@ -3,7 +3,7 @@
 'use strict'
 
 const path = require('path')
-const { nearest } = require('./nearest.js')
+const { nearest } = require('../nearest.js')
 
 const LOGS = 'Warren keeps the output of each service itself (`warren logs`)'
 const WATCH = 'services do not watch their files: `warren reload` brings new code'

@@ -7,7 +7,7 @@ const os = require('os')
 const path = require('path')
 const { bytesOf, msOf } = require('./units.js')
 const { readEnv } = require('./env_file.js')
-const { nearest } = require('./nearest.js')
+const { nearest } = require('../nearest.js')
 
 const HOUR_MS = 3600e3
 const DAY_S = 86400

@@ -2,9 +2,20 @@
 // part of the schema has a description, which is what a sentence about a wrong value says instead of the keyword.
 'use strict'
 
-const { nearest } = require('./nearest.js')
+const { nearest } = require('../nearest.js')
 
 const SHOWN_LEN_MAX = 60
+
+// What other tools call a setting.
+const ELSEWHERE = {
+  script: 'entry', main: 'entry', program: 'entry', file: 'entry', exec: 'entry', command: 'entry',
+  replicas: 'instances', scale: 'instances', environment: 'env', env_file: 'envFile', dotenv: 'envFile',
+  node_args: 'nodeArgs', interpreter_args: 'nodeArgs', execArgv: 'nodeArgs', memory: 'limits.memory', cpu: 'limits.cpu',
+  max_memory_restart: 'limits.memory', resources: 'limits', kill_timeout: 'stop.grace', grace: 'stop.grace',
+  signal: 'stop.signal', stopSignal: 'stop.signal', ready: 'health.ready', wait_ready: 'health.ready', healthcheck: 'health',
+  listen_timeout: 'health.timeout', max_restarts: 'restart.max', autorestart: 'restart', port: 'ports', strategy: 'group.strategy',
+  workdir: 'cwd', apps: 'services', project: 'name', parallelism: 'parallel',
+}
 
 const root = require('./config.schema.json')
 
@@ -50,8 +61,14 @@ function wrongValue(value, schema, path, problems) {
   problems.add(path, `${nameOf(path)} must be ${schema.description}, not ${shown(value)}`, { suggestion: guess })
 }
 
+// The setting that was probably meant, or undefined.
+function meant(key, words) {
+  const here = Object.hasOwn(ELSEWHERE, key) ? ELSEWHERE[key] : ''
+  return words.includes(here.split('.')[0]) ? here : nearest(key, words)
+}
+
 function unknownKey(key, schema, path, problems) {
-  const guess = nearest(key, Object.keys(schema.properties).filter((name) => name !== '$schema'), true)
+  const guess = meant(key, Object.keys(schema.properties).filter((name) => name !== '$schema'))
   problems.add([...path, key], `${nameOf(path)} has no setting ${shown(key)}`, { suggestion: guess })
 }
 

@@ -57,7 +57,7 @@ test('what cannot be a lease is told at once', () => run(`
   for (const name of ['', 'a b', 'a\\nb', 'x'.repeat(256), undefined]) await assert.rejects(mesh.lease(name), { code: 'ERR_WARREN_BAD_NAME' })
   await assert.rejects(mesh.lease('job', { signal: 1 }), TypeError)
   for (const options of [{ ttl: 1 }, { wait: -1 }, { signal: 1 }, 7]) await assert.rejects(mesh.lease('job', options), { code: 'ERR_WARREN_BAD_ARGUMENT' })
-  await assert.rejects(mesh.lease('job', { tll: '5s' }), { name: 'TypeError', message: 'lease() has no option "tll", only ttl, wait, signal', code: 'ERR_WARREN_BAD_ARGUMENT' })
+  await assert.rejects(mesh.lease('job', { tll: '5s' }), { name: 'TypeError', message: 'lease() has no option "tll": did you mean ttl?', code: 'ERR_WARREN_BAD_ARGUMENT' })
   await assert.rejects(mesh.serve('job', { run() {} }, { exclusive: { tll: '5s' } }), { code: 'ERR_WARREN_BAD_ARGUMENT', message: /exclusive has no option "tll"/ })
   for (const call of [() => mesh.onClose(1), () => mesh.client('job', { tags: 1 }).run(), () => mesh.monitor(1)]) {
     const err = await (async () => call())().catch((err) => err)

@@ -71,6 +71,26 @@ for (const [name, [file, className, internal]] of Object.entries(CLASSES)) {
   })
 }
 
+// Of TAKES, what it is called in the declarations; the others stand where they are taken.
+const OPTIONS = {
+  PUBLISH: ['PublishOptions'], CALL: ['CallOptions', 'Route'], SUBSCRIBE: ['SubscribeOptions'], SERVE: ['ServeOptions'],
+  LEASE: ['LeaseOptions'], JOIN: ['JoinOptions'], TEST_CLUSTER: ['TestClusterOptions'],
+  UNSUBSCRIBE: /unsubscribe\(options\?: \{(.*?)\}\)/, EXCLUSIVE: /exclusive\?: boolean \| \{(.*?)\}/,
+  AVAILABLE: /available\(name: string, options\?: \{(.*?)\}\)/, CLOSE: /close\(options\?: \{(.*?)\}\)/,
+}
+
+test('the options that are declared are those that are taken', () => {
+  const { TAKES } = require('./options.js')
+  const known = [...new Set(Object.values(TAKES).flatMap(({ names }) => names))]
+  assert.deepEqual(Object.keys(OPTIONS).sort(), Object.keys(TAKES).sort())
+  for (const [name, { names, has }] of Object.entries(TAKES)) {
+    const where = OPTIONS[name]
+    const declared = Array.isArray(where) ? where.flatMap(membersOf) : [...where.exec(declarations)[1].matchAll(/(\w+)\?:/g)].map(([, option]) => option)
+    assert.deepEqual([...names].sort(), declared.sort(), name)
+    assert.deepEqual(known.filter(has).sort(), declared.sort(), `${name}: what has() says`)
+  }
+})
+
 test('everything that has an end is disposable', () => {
   for (const name of ['Mesh', 'Subscription', 'Service', 'StreamReader', 'TestCluster', 'TestNode']) assert.ok(membersOf(name).includes('[Symbol.asyncDispose]'), name)
   assert.match(declarations, /interface Monitor extends Disposable/)
