@@ -59,6 +59,7 @@ function throws(name, make, path) {
 survives('an undefined property', () => ({ a: undefined }), (v, assert) => assert.ok('a' in v && v.a === undefined))
 survives('NaN', () => NaN, (v, assert) => assert.ok(Number.isNaN(v)))
 survives('-0', () => -0, (v, assert) => assert.ok(Object.is(v, -0)))
+survives('-0 inside of things, and 0 beside it', () => ({ a: -0, b: [0, -0], c: new Map([['d', -0], ['e', 0]]), f: Object.assign(new Error('g'), { h: -0 }) }), (v, assert) => assert.deepEqual([v.a, v.b, [...v.c.values()], v.f.h].flat().map(n => Object.is(n, -0)), [true, false, true, true, false, true]))
 survives('a sparse array', () => [, 1, , 3, ,], (v, assert) => { assert.equal(v.length, 5); assert.deepEqual(Object.keys(v), ['1', '3']) })
 survives('a cycle', () => { const v = { list: [] }; v.self = v; v.list.push(v.list); return v }, (v, assert) => assert.ok(v.self === v && v.list[0] === v.list))
 survives('BigInt', () => [0n, -1n, 2n ** 64n, -(2n ** 300n)], (v, assert) => assert.deepEqual(v, [0n, -1n, 2n ** 64n, -(2n ** 300n)]))
