@@ -102,6 +102,7 @@ typedef enum binding_event {
     BINDING_EV_LEASE,  // id lease, arg mesh_lease_state | mesh_lease_why << 8, name text, payload
                        // the token as text
     BINDING_EV_CHECK,  // id number, arg timeout_ms, name "path\nmethod": is it well? Then CHECKED
+    BINDING_EV_GAP,    // peer, arg count, bit 1: publications from it; else to it
 } binding_event;
 
 enum { BINDING_FLAG_HEADERS = 1, BINDING_FLAG_BOOL = 2, BINDING_FLAG_BULK = 4 };

@@ -96,6 +96,15 @@ static void put_peer(binding *b, const mesh_output *out) {
     binding_events_put(b, &e);
 }
 
+static binding_event stream_event(mesh_output_kind kind) {
+    switch (kind) {
+    case MESH_OUT_ITEM: return BINDING_EV_ITEM;
+    case MESH_OUT_GRANT: return BINDING_EV_GRANT;
+    case MESH_OUT_INPUT: return BINDING_EV_INPUT;
+    default: return BINDING_EV_TAKE;
+    }
+}
+
 static void put_output(binding *b, const mesh_output *out) {
     binding_entry e = {
         .peer = out->peer, .flags = out->flags, .name = out->name, .payload = out->payload};
@@ -133,22 +142,10 @@ static void put_output(binding *b, const mesh_output *out) {
         e.flags |= out->is_maybe ? BINDING_FLAG_BOOL : 0;
         break;
     case MESH_OUT_ITEM:
-        e.kind = BINDING_EV_ITEM;
-        e.id = out->slot;
-        e.arg = out->cost;
-        break;
     case MESH_OUT_GRANT:
-        e.kind = BINDING_EV_GRANT;
-        e.id = out->slot;
-        e.arg = out->cost;
-        break;
     case MESH_OUT_INPUT:
-        e.kind = BINDING_EV_INPUT;
-        e.id = out->slot;
-        e.arg = out->cost;
-        break;
     case MESH_OUT_TAKE:
-        e.kind = BINDING_EV_TAKE;
+        e.kind = stream_event(out->kind);
         e.id = out->slot;
         e.arg = out->cost;
         break;
@@ -158,6 +155,11 @@ static void put_output(binding *b, const mesh_output *out) {
         e.extra = (uint32_t)out->exit_signal;
         break;
     case MESH_OUT_DRAIN: e.kind = BINDING_EV_DRAIN; break;
+    case MESH_OUT_GAP:
+        e.kind = BINDING_EV_GAP;
+        e.arg = out->cost;
+        e.flags = out->is_from ? BINDING_FLAG_BOOL : 0;
+        break;
     case MESH_OUT_FLUSHED: e.kind = BINDING_EV_FLUSHED; break;
     default: return; // the driver's
     }

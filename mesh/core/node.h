@@ -221,12 +221,14 @@ typedef enum mesh_output_kind {
     MESH_OUT_DRAIN,   // flags: the lane whose stats.queued_bytes was above MESH_QUEUE_HIGH; every
                       // queue that was is below MESH_QUEUE_LOW now
     MESH_OUT_FLUSHED, // mesh_node_flush was called, and nothing is unsent now
+    MESH_OUT_GAP,     // peer, cost: so many publications to it (is_from: from it) are lost, as
+                      // stats.lost_publications counts; told before what comes after them
 } mesh_output_kind;
 
 typedef struct mesh_output {
     mesh_output_kind kind;
     uint32_t peer, slot, endpoint, flags, timeout_ms, code, cost;
-    bool is_up, is_maybe;
+    bool is_up, is_maybe, is_from;
     int exit_code, exit_signal;
     uint64_t node_id;
     const mesh_peer_info *info;

@@ -101,18 +101,31 @@ void mesh_node_links_settle(mesh_node *node, mesh_peer *peer) {
     check_flushed(node);
 }
 
-static void count_lost(mesh_node *node, mesh_link *link) {
+void mesh_node_links_lose(mesh_node *node, const mesh_peer *peer, bool is_from, size_t count) {
+    if (count == 0) return;
+    node->stats.lost_publications += count;
+    mesh_output *out = mesh_outbox_last(&node->outbox);
+    bool goes_on = out && out->kind == MESH_OUT_GAP && out->peer == peer->handle;
+    if (!goes_on || out->is_from != is_from) {
+        out = mesh_outbox_push(&node->outbox, MESH_OUT_GAP, NULL);
+        out->peer = peer->handle;
+        out->is_from = is_from;
+    }
+    out->cost += (uint32_t)count; // each takes bytes of a queue, and there are fewer than 2^32
+}
+
+static size_t unsent_count(mesh_link *link) {
+    size_t count = mesh_link_output_count(link, MESH_FRAME_PUB);
     // Given up: whether these have come, nobody knows.
-    if (link->is_resuming)
-        node->stats.lost_publications += mesh_resume_kept_count(&link->resume, MESH_FRAME_PUB);
-    node->stats.lost_publications += mesh_link_output_count(link, MESH_FRAME_PUB);
+    if (link->is_resuming) count += mesh_resume_kept_count(&link->resume, MESH_FRAME_PUB);
     for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
         mesh_queue *queue = &link->queues[mesh_channel_of(MESH_FRAME_PUB, lane)];
         size_t cursor = 0;
         const mesh_queue_entry *entry;
         while ((entry = mesh_queue_each(queue, &cursor)))
-            node->stats.lost_publications += !entry->is_dropped;
+            count += !entry->is_dropped;
     }
+    return count;
 }
 
 // What the application holds of this link's publications gives no credit to the next one.
@@ -138,7 +151,7 @@ static void forget_broken(mesh_node *node, mesh_peer *peer) {
 
 void mesh_node_links_end(mesh_node *node, mesh_peer *peer) {
     mesh_link *link = peer->link;
-    count_lost(node, link);
+    mesh_node_links_lose(node, peer, false, unsent_count(link));
     mesh_node_calls_fail_of(node, peer, false);
     forget_stream(node, peer);
     mesh_outbox_retire(&node->outbox, mesh_link_give_input(link));
@@ -160,14 +173,15 @@ static void forget_sent(mesh_node *node, mesh_peer *peer) {
     mesh_node_calls_fail_of(node, peer, true);
     forget_stream(node, peer);
     peer->epoch++;
-    node->stats.lost_publications += mesh_resume_kept_count(&peer->link->resume, MESH_FRAME_PUB) +
-                                     mesh_link_output_count(peer->link, MESH_FRAME_PUB);
+    size_t count = mesh_resume_kept_count(&peer->link->resume, MESH_FRAME_PUB) +
+                   mesh_link_output_count(peer->link, MESH_FRAME_PUB);
     for (mesh_lane lane = 0; lane < MESH_LANE_COUNT; lane++) {
         size_t cursor = 0;
         const mesh_queue_entry *front =
             mesh_queue_each(&peer->link->queues[mesh_channel_of(MESH_FRAME_PUB, lane)], &cursor);
-        if (front && front->done > 0) node->stats.lost_publications++;
+        count += front && front->done > 0;
     }
+    mesh_node_links_lose(node, peer, false, count);
 }
 
 // Another socket takes the place of the one that the link has.

@@ -29,7 +29,7 @@ static void drop_unfit(mesh_node *node, mesh_peer *peer) {
             if (has_room && is_understood(node, peer->link, entry)) continue;
             entry->is_dropped = true;
             if (entry->type == MESH_FRAME_PUB)
-                node->stats.lost_publications++;
+                mesh_node_links_lose(node, peer, false, 1);
             else
                 mesh_node_calls_fail(node, entry->tag,
                                      has_room ? MESH_CALL_NO_METHOD : MESH_CALL_OVERLOADED, false);
@@ -161,7 +161,7 @@ static mesh_output *push_message(mesh_node *node, const mesh_peer *peer, uint32_
 
 static int take_pub(mesh_node *node, mesh_peer *peer, mesh_link_message *message) {
     if (message->is_dropped) {
-        node->stats.lost_publications++;
+        mesh_node_links_lose(node, peer, true, 1);
         mesh_link_consumed(peer->link, message->channel, message->cost);
         return 0;
     }

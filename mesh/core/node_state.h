@@ -118,6 +118,9 @@ static inline mesh_lane mesh_lane_of_flags(uint32_t flags) {
 static inline uint32_t mesh_lane_flags(mesh_lane lane) {
     return lane == MESH_LANE_BULK ? MESH_IS_BULK : 0;
 }
+// So many publications to (`is_from`: from) the peer are lost: counted, and told by one GAP for
+// those in a row.
+void mesh_node_links_lose(mesh_node *node, const mesh_peer *peer, bool is_from, size_t count);
 void mesh_node_links_end(mesh_node *node, mesh_peer *peer); // everything about the link is over
 void mesh_node_links_ready(mesh_node *node, mesh_peer *peer, bool is_restart); // READY came
 void mesh_node_links_expire(mesh_node *node, mesh_peer *peer); // time for a broken one

@@ -42,6 +42,12 @@ mesh_output *mesh_outbox_push(mesh_outbox *outbox, mesh_output_kind kind, void *
     return &item->out;
 }
 
+mesh_output *mesh_outbox_last(mesh_outbox *outbox) {
+    if (outbox->head == outbox->tail) return NULL;
+    mesh_outbox_item *item = &outbox->items[(outbox->tail - 1) & (outbox->cap - 1)];
+    return item->is_silent ? NULL : &item->out;
+}
+
 bool mesh_outbox_take_back(mesh_outbox *outbox, uint64_t position) {
     if (position < outbox->head) return false;
     outbox->items[position & (outbox->cap - 1)].is_silent = true;

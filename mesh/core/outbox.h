@@ -21,6 +21,8 @@ void mesh_outbox_deinit(mesh_outbox *outbox);
 // A zeroed output at the end of the queue, to be filled in before the next push. `owned` (or NULL)
 // is taken.
 mesh_output *mesh_outbox_push(mesh_outbox *outbox, mesh_output_kind kind, void *owned);
+// The output at the end of the queue: what was pushed last, when it was not polled; else NULL.
+mesh_output *mesh_outbox_last(mesh_outbox *outbox);
 // Takes back the output that was pushed when `tail` was `position`: its memory is freed in its
 // turn. False: it was polled.
 bool mesh_outbox_take_back(mesh_outbox *outbox, uint64_t position);

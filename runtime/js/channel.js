@@ -117,6 +117,10 @@ class Channel {
     this.tell('drain', lane === LANE.BULK ? 'bulk' : 'normal')
   }
 
+  #gap({ peer, arg: count, bool: isFrom }) {
+    this.tell('gap', { peer: this.peers.get(peer), direction: isFrom ? 'in' : 'out', count })
+  }
+
   // Resolves when nothing is unsent, or the mesh is closed.
   async flushed() {
     this.outbox.flush()
@@ -271,6 +275,7 @@ class Channel {
       case EVENT.SERVICE: return this.peers.takeService(event)
       case EVENT.DOWN: return this.monitors.take(event)
       case EVENT.DRAIN: return this.#drained(event)
+      case EVENT.GAP: return this.#gap(event)
       case EVENT.FLUSHED: return this.#flushedNow()
       case EVENT.JOINED: return this.#joined?.resolve()
       case EVENT.ANNOUNCED: return this.#settle(this.#announced, event.id)

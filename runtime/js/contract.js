@@ -65,6 +65,7 @@ const EVENT = {
   RETIRE: 23,
   LEASE: 24,
   CHECK: 25,
+  GAP: 26,
 }
 
 const ENTRY = { SERVICE: 0, SUBSCRIPTION: 1 }

@@ -123,7 +123,7 @@ export interface MeshStats {
 }
 
 /**
- * `drain`: publish() may go on, in that lane. `closing`: this node takes no new work from now on, for another instance has its place, its
+ * `drain`: publish() may go on, in that lane. `gap`: publications are lost. `closing`: this node takes no new work from now on, for another instance has its place, its
  * service stops, or close() was called; time to end connections that would last. `error`: the agent went away (ERR_WARREN_AGENT_LOST), or a peer sent what cannot be
  * understood (ERR_WARREN_PROTOCOL); links and messages go on, so without a listener it is a warning, not the end of the
  * process.
@@ -134,9 +134,23 @@ export interface MeshEvents {
   'service:up': [string, Peer]
   'service:down': [string, Peer]
   drain: [Lane]
+  gap: [Gap]
   error: [MeshError]
   closing: []
   close: []
+}
+
+/**
+ * Publications that are lost, told when `stats.lostPublications` counts them, and ahead of what comes behind them: those in
+ * a row together. What a subscription throws away by its `overflow` is none: its `dropped` counts that.
+ */
+export interface Gap {
+  /** Ahead of its `peer:down`, when it is gone. */
+  readonly peer: Peer
+  /** 'out': published here, for it. 'in': published there, and here was no memory for them. */
+  readonly direction: 'out' | 'in'
+  /** Of what a link between hosts had sent when it broke for good, some may have come. */
+  readonly count: number
 }
 
 /**

@@ -24,6 +24,7 @@ static const wrong wrongs[] = {
     {MESH_OUT_SHAPE, SIM_BUG_SHAPE_FORGOTTEN, SIM_BUG_NONE},
     {MESH_OUT_DOWN, SIM_BUG_NONE, SIM_BUG_DOWN_TWICE},
     {MESH_OUT_DRAIN, SIM_BUG_DRAIN_FORGOTTEN, SIM_BUG_NONE},
+    {MESH_OUT_GAP, SIM_BUG_GAP_FORGOTTEN, SIM_BUG_NONE},
 };
 
 uint32_t bug_tell(world *w, mesh_output *out) {

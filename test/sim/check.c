@@ -175,6 +175,8 @@ void check_bounds(world *w, uint32_t index) {
         m->awaits_drain[lane] |= stats.queued_bytes[lane] > MESH_QUEUE_HIGH;
         check_held(w, index, lane);
     }
+    if (m->lost != stats.lost_publications)
+        check_fail(w, "member %u was told of other losses than it counts", index);
 }
 
 // ---- the end

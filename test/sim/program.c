@@ -252,6 +252,7 @@ void program_take(world *w, uint32_t index, const mesh_output *out) {
     case MESH_OUT_DRAIN:
         w->members[index]->awaits_drain[out->flags & MESH_IS_BULK ? MESH_LANE_BULK : 0] = false;
         break;
+    case MESH_OUT_GAP: w->members[index]->lost += out->cost; break;
     default: break;
     }
 }

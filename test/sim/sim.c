@@ -42,6 +42,7 @@ const char *sim_bug_name(sim_bug bug) {
         [SIM_BUG_INPUT_FORGOTTEN] = "input-forgotten",
         [SIM_BUG_DRAIN_FORGOTTEN] = "drain-forgotten",
         [SIM_BUG_SHAPE_FORGOTTEN] = "shape-forgotten",
+        [SIM_BUG_GAP_FORGOTTEN] = "gap-forgotten",
         [SIM_BUG_DEADLINE_FORGOTTEN] = "deadline-forgotten",
         [SIM_BUG_DEADLINE_GROWN] = "deadline-grown",
         [SIM_BUG_ID_REUSED] = "id-reused",

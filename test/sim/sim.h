@@ -40,6 +40,7 @@ typedef enum sim_bug {
     SIM_BUG_INPUT_FORGOTTEN,    // an item of an input is not told
     SIM_BUG_DRAIN_FORGOTTEN,    // a drain is not told
     SIM_BUG_SHAPE_FORGOTTEN,    // a shape is not told
+    SIM_BUG_GAP_FORGOTTEN,      // a loss is counted and not told
     SIM_BUG_DEADLINE_FORGOTTEN, // a core forgets the deadlines of its calls
     SIM_BUG_DEADLINE_GROWN,     // or gives them time for having waited
     SIM_BUG_ID_REUSED,          // it uses the id of a call again

@@ -164,6 +164,7 @@ typedef struct member {
     uint32_t links_received[MEMBERS_MAX], links_sent[MEMBERS_MAX];
     uint32_t seq;
     bool awaits_drain[MESH_LANE_COUNT];
+    uint64_t lost;                            // publications, as GAP told
     uint8_t queue_hits[SEQ_MAX][QUEUE_NAMES]; // deliveries of own publications by group
     expected expectations[ENTRIES_MAX][MESH_LANE_COUNT];
 } member;

@@ -118,6 +118,7 @@ export async function subjects(mesh: Mesh) {
 export async function peers(mesh: Mesh) {
   mesh.on('peer:up', (peer) => peer.pid.toFixed())
   mesh.on('service:down', (name: string, peer: Peer) => void [name, peer.status])
+  mesh.on('gap', ({ peer, direction, count }) => void (direction === 'out' ? peer.name : count.toFixed()))
   mesh.on('error', (err) => err.code === 'ERR_WARREN_AGENT_LOST')
   // @ts-expect-error no such event
   mesh.on('peer:join', () => {})

@@ -50,6 +50,26 @@ test('what waits for a node that dies is counted, and its death is told', async 
   assert.ok(lost >= 100, `${lost} counted`)
 })
 
+test('those that are lost with a node are told by one gap, ahead of its end', async () => {
+  const victim = await cluster.member('gone')
+  await collect(victim, 'gaps', 'gaps')
+  await known(publisher, victim, 'gaps', 'gaps')
+  victim.process.kill('SIGSTOP')
+  await publisher.run((mesh, keep) => {
+    keep.before = mesh.stats.lostPublications
+    keep.told = []
+    keep.ended = new Promise(resolve => {
+      mesh.on('gap', ({ peer, direction, count }) => keep.told.push({ name: peer.name, status: peer.status, direction, count, counted: mesh.stats.lostPublications - keep.before }))
+      mesh.on('peer:down', ({ name }) => { if (name === 'gone') { keep.told.push('down'); resolve() } })
+    })
+    while (mesh.publish('gaps', Buffer.alloc(10_000)));
+  })
+  await victim.kill()
+  const [told, lost] = await publisher.run(async (mesh, keep) => { await keep.ended; mesh.removeAllListeners('gap'); return [keep.told, mesh.stats.lostPublications - keep.before] })
+  assert.ok(lost > 0)
+  assert.deepEqual(told, [{ name: 'gone', status: 'up', direction: 'out', count: lost, counted: lost }, 'down'])
+})
+
 test('each publication to readers that live is delivered or refused by an error, under any pressure', async () => {
   await collect(one, 'pressed', 'pressed', { highWaterMark: 1_000_000 })
   await known(publisher, one, 'pressed', 'pressed')
