@@ -23,6 +23,8 @@ async function speak(t, plans) {
     const name = `talkers-${index}`
     await box.ok(['run', '-d', 'talker.js', '-i', NODES, '--name', name, '--', NODES])
     const talkers = await box.probes.take(NODES)
+    // All have subscribed, which each was told; now each has read it, so what is published goes to all.
+    await Promise.all(talkers.map((talker) => ask(talker, 'settle')))
     fs.writeFileSync(box.env.HALFWAY, `link ${sent} ${dropped}`)
     const death = once(agent.streams, 'exit')
     await Promise.all(talkers.map((talker) => ask(talker, 'go 100')))

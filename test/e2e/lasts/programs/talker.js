@@ -1,5 +1,5 @@
 // Publishes numbers to all of its service, itself included, and counts what comes from each, in which order. `go N` publishes so many at once;
-// `downs N` waits for so many ends of others; `report N` says what has come once all numbers below N are there from everybody, and what was lost.
+// `settle` ends when all that the agent has told before is known; `downs N` waits for so many ends of others; `report N` says what has come once all numbers below N are there from everybody, and what was lost.
 const net = require('node:net')
 const { join } = require('warren')
 const socket = net.connect(process.env.PROBE)
@@ -22,6 +22,12 @@ join().then(async (mesh) => {
     go(count) {
       for (let i = 0; i < Number(count); i++) mesh.publish(subject, { from: process.pid, number: published++ })
       say({ published })
+    },
+    async settle() {
+      const last = mesh.subscribe(`${subject}.settle`)
+      await last.ready
+      last.unsubscribe()
+      say({ settled: true })
     },
     async downs(count) {
       while (downs < Number(count)) await new Promise((resolve) => (changed = resolve))
