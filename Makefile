@@ -3,6 +3,8 @@ MAKEFLAGS += --no-print-directory
 NODES := 20
 CONFIGURE_FLAGS = $(if $(WERROR),-DWARREN_WERROR=$(WERROR)) -DWARREN_TEST_NODES='$(NODES)'
 JOBS := $(shell nproc)
+# Tests mostly wait for each other's processes. One that starts many counts as two (PROCESSORS).
+TESTS := $(shell echo $$(( $$(nproc) * 3 )))
 C_FILES = $(shell find mesh runtime cli test -name '*.[ch]' -o -name '*.cc')
 
 .PHONY: build demo test test-nodes compat bench asan format tidy seeds fuzz faults chaos clean help
@@ -18,12 +20,12 @@ demo: build ## run a distributed search that survives the death of a node (examp
 test: ## build, run all tests
 	@tools/setup.sh test
 	@$(MAKE) build
-	@ctest --preset release -j $(JOBS)
+	@ctest --preset release -j $(TESTS)
 
 test-nodes: ## run the tests of the package in stock Node.js 20, 22, 24 and 26
 	@tools/setup.sh test nodes
 	@$(MAKE) build NODES='20;22;24;26'
-	@ctest --preset release -j $(JOBS) -R '^stock/'
+	@ctest --preset release -j $(TESTS) -R '^stock/'
 
 compat: ## run the same programs forked, cold and in stock Node.js 18, print and keep the table (ONLY='fs net': these alone)
 	@tools/setup.sh test
@@ -42,7 +44,7 @@ asan: ## build with ASan and UBSan into build/asan, run the tests
 	@tools/setup.sh test
 	@cmake --preset asan
 	@cmake --build --preset asan
-	@ctest --preset asan -j $(JOBS)
+	@ctest --preset asan -j $(TESTS)
 
 format: ## check the C and C++ files with clang-format (make format FIX=1 rewrites them)
 	@tools/setup.sh lint
