@@ -110,7 +110,7 @@ test('while the store is away everything runs on and says so, and nothing is cha
   await it.etcd.start()
   await away.until(/the store etcd:\S+ answers/)
   away.end()
-  await it.box.until((_, { hosts }) => hosts.length === 3)
+  await it.box.until(({ services }, { hosts }) => hosts.length === 3 && services[0].ready === 3)
   await it.box.deploy()
   assert.deepEqual(await it.words(), all('two'))
 })
