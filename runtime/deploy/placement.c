@@ -379,13 +379,24 @@ static void place_on_each(placing *p, uint32_t service) {
 
 // ---- evenly
 
+static uint32_t least_domain_count(placing *p, uint32_t service) {
+    uint32_t least = UINT32_MAX;
+    for (uint32_t h = 0; h < p->world->host_count; h++) {
+        uint32_t count = deploy_domain_count(p, h, service);
+        if (count < least) least = count;
+    }
+    return least;
+}
+
 // One of the fullest domain that another one, with two fewer, can take. False: there is none.
 static bool even_out(placing *p, uint32_t service, members *of) {
     find_members(p, service, of);
     uint32_t from = DEPLOY_NOWHERE, to = DEPLOY_NOWHERE, most = 0;
+    // Mostly it is even, and then no host has to be searched for.
+    uint32_t least = least_domain_count(p, service);
     for (size_t i = 0; i < of->count; i++) {
         uint32_t at = of->at[i], count = deploy_domain_count(p, p->host_of[at], service);
-        if (p->plan->placed[at].is_lost) continue;
+        if (p->plan->placed[at].is_lost || count < least + 2) continue;
         bool is_more =
             from == DEPLOY_NOWHERE || count > most || (count == most && goes_first(p, at, from));
         if (!is_more) continue;

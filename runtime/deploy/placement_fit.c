@@ -100,7 +100,7 @@ typedef struct rank {
 } rank;
 
 static uint64_t share(uint64_t used, uint64_t of) {
-    return of > 0 ? used * 1000 / of : 0;
+    return used > 0 && of > 0 ? used * 1000 / of : 0; // mostly nothing is reserved
 }
 
 static rank rank_of(placing *p, uint32_t host, uint32_t service) {
@@ -125,10 +125,11 @@ uint32_t deploy_best_host(placing *p, uint32_t service, const char *not_in) {
     rank best_rank = {0};
     for (size_t i = 0; i < p->world->host_count; i++) {
         uint32_t host = p->by_name[i];
-        if (deploy_look(p, host, service, false) != DEPLOY_FITS) continue;
-        if (not_in != NULL && strcmp(deploy_domain(p, host, service), not_in) == 0) continue;
+        // Few are better than all before them: only those are worth a closer look.
         rank r = rank_of(p, host, service);
         if (best != DEPLOY_NOWHERE && !is_better(&r, &best_rank)) continue;
+        if (deploy_look(p, host, service, false) != DEPLOY_FITS) continue;
+        if (not_in != NULL && strcmp(deploy_domain(p, host, service), not_in) == 0) continue;
         best = host;
         best_rank = r;
     }
