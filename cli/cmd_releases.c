@@ -5,6 +5,7 @@
 #include "cli/deployed.h"
 #include "cli/duration.h"
 #include "cli/json.h"
+#include "cli/size.h"
 #include "cli/table.h"
 #include "io/wall.h"
 
@@ -86,12 +87,12 @@ static void add_cells(listing *list, const char *const cells[COLUMN_COUNT]) {
 
 static void add_row(listing *list, const Warren__Deploy__Release *r, const char *state,
                     const char *why) {
-    char number[24], age[CLI_DURATION_MAX], files[24], size[32];
+    char number[24], age[CLI_DURATION_MAX], files[24], size[CLI_SIZE_MAX];
     uint64_t now_ms = mesh_wall_ms();
     (void)snprintf(number, sizeof number, "%llu", (unsigned long long)r->number);
     cli_duration_format(age, now_ms > r->at_ms ? now_ms - r->at_ms : 0);
     (void)snprintf(files, sizeof files, "%llu", (unsigned long long)r->file_count);
-    (void)snprintf(size, sizeof size, "%.1f MiB", (double)r->len / (1 << 20));
+    cli_size_print(r->len, size);
     const char *cells[COLUMN_COUNT] = {list->project, number, state, age,     r->by,
                                        r->host,       files,  size,  r->note, why};
     add_cells(list, cells);

@@ -254,14 +254,15 @@ test('releases tells of each whether it serves, did before, failed, was aborted 
   assert.deepEqual((await states())[0], [1, 'before'])
 })
 
-test('releases of several projects are told apart', async (t) => {
+test('releases of several projects are told apart, each with its size', async (t) => {
   const box = await open(t)
   await box.deploy()
   box.port = Number(await freePort())
   box.service({}, 'other', 'side')
+  box.write('ballast.bin', 'a small one')
   await box.deploy()
   const { stdout } = await box.ok(['releases'])
-  assert.match(stdout, /^PROJECT +RELEASE +STATE .*\nshop +1 +serving .*\nside +1 +serving /)
+  assert.match(stdout, /^PROJECT +RELEASE +STATE .*\nshop +1 +serving .* 3\.0 MiB.*\nside +1 +serving .* (\d+\.\d KiB|\d+ bytes)/)
   assert.deepEqual((await box.ok(['releases', '--json'])).stdout.trim().split('\n').map((line) => JSON.parse(line).project), ['shop', 'side'])
   assert.doesNotMatch((await box.ok(['releases', 'side'])).stdout, /PROJECT|shop/)
 })
