@@ -63,6 +63,20 @@ test('what is no longer in the file is stopped, what is new is started, what oth
   assert.deepEqual(await box.names(), ['mine.0'])
 })
 
+test('a project that is down is so again by its file, and nobody knows its name any more', async (t) => {
+  const box = await Sandbox.open(t)
+  await box.agent()
+  box.config({ name: 'shop', services: { app: { entry: './app.js' } } })
+  await box.up()
+  assert.equal((await box.ok(['down', '--project', 'shop'])).stdout.trim().split('\n').pop(), 'shop is down')
+  for (let again = 0; again < 2; again++) {
+    assert.equal((await box.ok(['down'])).stdout, 'nothing of shop runs\n')
+    const byName = await box.done(['down', '--project', 'shop'])
+    assert.equal(byName.code, 3)
+    assert.match(byName.stderr, /^warren: no project shop is known here: nothing of it runs, and it was not deployed /)
+  }
+})
+
 test('a dry run shows the same plan and does nothing, with no agent too', async (t) => {
   const box = await Sandbox.open(t)
   box.config({ services: { app: { entry: './app.js', instances: 3 } } })
