@@ -1,12 +1,16 @@
-// Inside of deploy_requests.c, deploy_forget.c and deploy_reading.c: what one connection asks about
-// deployments.
+// Inside of deploy_requests.c, deploy_drain.c, deploy_forget.c and deploy_reading.c: what one
+// connection asks about deployments.
 #pragma once
 
 #include "agent/client.h"
 #include "agent/deploy_change.h"
 #include "agent/deployer.h"
 
-enum { DEPLOY_CLIENT_PREFIXES_MAX = 8, DEPLOY_CLIENT_SPECS_MAX = 256 };
+enum {
+    DEPLOY_CLIENT_PREFIXES_MAX = 8,
+    DEPLOY_CLIENT_SPECS_MAX = 256,
+    DEPLOY_CLIENT_BY_LEN_MAX = 60,
+};
 
 typedef struct deploy_client_spec {
     char *service;
@@ -45,7 +49,21 @@ void deploy_client_say_error(agent_client_deploy *c, uint32_t exit_code, const c
 // not. After ready: deploy_client_end.
 void deploy_client_begin(agent_client *client, Warren__Agent__Request *request, const char *project,
                          const char *by, agent_deployer_cb ready);
+// The same without a project. Takes the request: what it holds is needed until the store has
+// answered.
+void deploy_client_join(agent_client_deploy *c, Warren__Agent__Request *request,
+                        agent_deployer_cb ready);
 void deploy_client_end(agent_client_deploy *c); // the change is over, and an answer was given
+void deploy_client_fail(agent_client_deploy *c, uint32_t exit_code, const char *text); // says so
+// What the mirror has of deploy/KIND/NAME; NULL: nothing.
+const agent_mirror_pair *deploy_client_get(const agent_client_deploy *c, const char *kind,
+                                           const char *name);
+// Of a STORE_ECONFLICT; what: "nothing was done".
+void deploy_client_print_conflict(const char *project, const char *what,
+                                  char out[AGENT_DEPLOYER_TEXT_MAX]);
+
+// deploy_drain.c
+void deploy_drain_begin(agent_client *client, Warren__Agent__Request *request);
 
 // deploy_forget.c
 void deploy_forget_begin(agent_client *client, Warren__Agent__Request *request);

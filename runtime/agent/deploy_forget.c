@@ -29,10 +29,7 @@ static bool has_failed(forgetting *f, const store_answer *answer) {
     char text[AGENT_DEPLOYER_TEXT_MAX];
     if (answer->error == 0) return false;
     if (answer->error == STORE_ECONFLICT)
-        (void)snprintf(text, sizeof text,
-                       "somebody else has changed %.63s at the same moment, and nothing of it is "
-                       "forgotten: look at it (`warren status %.63s`), then try again",
-                       f->project, f->project);
+        deploy_client_print_conflict(f->project, "nothing of it is forgotten", text);
     else
         (void)snprintf(text, sizeof text, "%.63s is not forgotten, or not all of it: %.400s",
                        f->project, answer->sentence);
@@ -144,8 +141,7 @@ static void on_joined(const char *sentence, void *user) {
     agent_client_deploy *c = user;
     char key[STORE_KEY_LEN_MAX];
     if (sentence[0] != '\0') {
-        deploy_client_say_error(c, 1, sentence);
-        deploy_client_end(c);
+        deploy_client_fail(c, 1, sentence);
         return;
     }
     forgetting *f = mem_alloc(sizeof *f);

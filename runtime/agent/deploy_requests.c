@@ -13,7 +13,6 @@ enum {
     SPEC_LEN_MAX = 60 << 10,
     SPECS_AT_ONCE = 8, // in one transaction
     NAME_LEN_MAX = 63,
-    BY_LEN_MAX = 60,
     NOTE_LEN_MAX = 200,
     PROJECT_LEN_MAX = 40 << 10,
 };
@@ -77,7 +76,7 @@ void deploy_client_end(agent_client_deploy *c) {
     if (c->client == NULL) free_all(c);
 }
 
-static void fail(agent_client_deploy *c, uint32_t exit_code, const char *text) {
+void deploy_client_fail(agent_client_deploy *c, uint32_t exit_code, const char *text) {
     deploy_client_say_error(c, exit_code, text);
     deploy_client_end(c);
 }
@@ -88,11 +87,19 @@ static const char *project_of(const agent_client_deploy *c) {
                : c->request->change_project->project;
 }
 
-static const agent_mirror_pair *get(const agent_client_deploy *c, const char *kind,
-                                    const char *name) {
+const agent_mirror_pair *deploy_client_get(const agent_client_deploy *c, const char *kind,
+                                           const char *name) {
     char key[STORE_KEY_LEN_MAX];
     (void)snprintf(key, sizeof key, "deploy/%s/%.200s", kind, name);
     return agent_mirror_get(agent_deployer_mirror(c->deployer), key);
+}
+
+void deploy_client_print_conflict(const char *project, const char *what,
+                                  char out[AGENT_DEPLOYER_TEXT_MAX]) {
+    (void)snprintf(out, AGENT_DEPLOYER_TEXT_MAX,
+                   "somebody else has changed %.63s at the same moment, and %s: look at it "
+                   "(`warren status %.63s`), then try again",
+                   project, what, project);
 }
 
 // Tells what the store said; true: it was an error.
@@ -100,17 +107,14 @@ static bool has_failed(agent_client_deploy *c, const store_answer *answer) {
     char text[AGENT_DEPLOYER_TEXT_MAX];
     if (answer->error == 0) return false;
     if (answer->error == STORE_ECONFLICT)
-        (void)snprintf(text, sizeof text,
-                       "somebody else has changed %.63s at the same moment, and nothing was done: "
-                       "look at it (`warren status %.63s`), then try again",
-                       project_of(c), project_of(c));
+        deploy_client_print_conflict(project_of(c), "nothing was done", text);
     else
         (void)snprintf(text, sizeof text, "%s%.400s",
                        answer->is_maybe_done
                            ? "it is not known whether it was done (`warren status` tells): "
                            : "",
                        answer->sentence);
-    fail(c, 1, text);
+    deploy_client_fail(c, 1, text);
     return true;
 }
 
@@ -174,7 +178,7 @@ static bool count_of(const agent_client_deploy *c, uint64_t release, const char 
     char name[STORE_KEY_LEN_MAX];
     (void)snprintf(name, sizeof name, "%.63s/%010llu/%.63s", project_of(c),
                    (unsigned long long)release, service);
-    const agent_mirror_pair *pair = get(c, "spec", name);
+    const agent_mirror_pair *pair = deploy_client_get(c, "spec", name);
     Warren__Deploy__Spec *spec =
         pair != NULL ? warren__deploy__spec__unpack(NULL, pair->value.len, pair->value.data) : NULL;
     if (spec == NULL) return false;
@@ -233,7 +237,8 @@ static void commit_release(changing *ch) {
     Warren__Deploy__Release release = WARREN__DEPLOY__RELEASE__INIT;
     const agent_release *shipped = find_shipped(c);
     if (shipped == NULL) {
-        fail(c, 1, "the release that is to be deployed is not on this host any more: say it again");
+        deploy_client_fail(
+            c, 1, "the release that is to be deployed is not on this host any more: say it again");
         free(value);
         return;
     }
@@ -268,7 +273,7 @@ static void on_project(const store_answer *answer, void *user) {
     agent_client_deploy *c = user;
     if (has_failed(c, answer)) return;
     changing ch = {.c = c};
-    const agent_mirror_pair *state = get(c, "state", project_of(c));
+    const agent_mirror_pair *state = deploy_client_get(c, "state", project_of(c));
     if (answer->pair_count > 0) {
         const store_pair *pair = &answer->pairs[0];
         ch.now = warren__deploy__project__unpack(NULL, pair->value.len, pair->value.data);
@@ -289,7 +294,7 @@ static void on_project(const store_answer *answer, void *user) {
     c->wanted = mem_alloc(sizeof *c->wanted);
     int err = is_deploy ? release_it(&ch, &change) : change_it(&ch, &change);
     if (err != 0)
-        fail(c, ch.refusal.exit_code, ch.refusal.text);
+        deploy_client_fail(c, ch.refusal.exit_code, ch.refusal.text);
     else if (is_deploy && !c->has_specs) // nothing is written for one that is refused
         begin_specs(c);
     else if (is_deploy)
@@ -375,7 +380,7 @@ static void begin_specs(agent_client_deploy *c) {
 static void on_joined(const char *sentence, void *user) {
     agent_client_deploy *c = user;
     if (sentence[0] != '\0') {
-        fail(c, 1, sentence);
+        deploy_client_fail(c, 1, sentence);
         return;
     }
     get_project(c);
@@ -389,15 +394,15 @@ static bool judge_text(agent_client *client, const char *text, size_t len_max, c
     return false;
 }
 
-// Takes the request: what it holds is needed until the store has answered.
-static void join(agent_client_deploy *c, Warren__Agent__Request *request, agent_deployer_cb ready) {
+void deploy_client_join(agent_client_deploy *c, Warren__Agent__Request *request,
+                        agent_deployer_cb ready) {
     char text[AGENT_DEPLOYER_TEXT_MAX];
     c->request = mem_alloc(sizeof *c->request);
     *c->request = *request;
     warren__agent__request__init(request);
     c->is_busy = true;
     int exit_code = agent_deployer_join(c->deployer, ready, c, text);
-    if (exit_code != 0) fail(c, (uint32_t)exit_code, text);
+    if (exit_code != 0) deploy_client_fail(c, (uint32_t)exit_code, text);
 }
 
 void deploy_client_begin(agent_client *client, Warren__Agent__Request *request, const char *project,
@@ -408,8 +413,8 @@ void deploy_client_begin(agent_client *client, Warren__Agent__Request *request, 
     else if (!is_name(project))
         agent_client_say_error(client, 2,
                                "a project is called by 1 to 63 letters, digits, - and _");
-    else if (judge_text(client, by, BY_LEN_MAX, "the name of who asks"))
-        join(c, request, ready);
+    else if (judge_text(client, by, DEPLOY_CLIENT_BY_LEN_MAX, "the name of who asks"))
+        deploy_client_join(c, request, ready);
 }
 
 static void begin_change(agent_client *client, Warren__Agent__Request *request) {
@@ -448,55 +453,7 @@ static void put_spec(agent_client *client, Warren__Agent__PutSpec *body) {
     agent_client_say_done(client);
 }
 
-// ---- hosts
-
-static void on_drained(const store_answer *answer, void *user) {
-    agent_client_deploy *c = user;
-    if (answer->error != 0) {
-        fail(c, 1, answer->sentence);
-        return;
-    }
-    if (c->client != NULL) agent_client_say_done(c->client);
-    deploy_client_end(c);
-}
-
-static void drain_joined(const char *sentence, void *user) {
-    agent_client_deploy *c = user;
-    const Warren__Agent__DrainHost *body = c->request->drain_host;
-    char key[STORE_KEY_LEN_MAX], text[AGENT_DEPLOYER_TEXT_MAX];
-    uint8_t value[128];
-    if (sentence[0] != '\0') {
-        fail(c, 1, sentence);
-        return;
-    }
-    bool is_drained = get(c, "drained", body->host) != NULL;
-    if (get(c, "host", body->host) == NULL && !(body->is_undo && is_drained)) {
-        (void)snprintf(text, sizeof text,
-                       "no host %.100s takes part in deployments (`warren status` lists them)",
-                       body->host);
-        fail(c, 3, text);
-        return;
-    }
-    (void)snprintf(key, sizeof key, "deploy/drained/%s", body->host);
-    Warren__Deploy__Drained drained = WARREN__DEPLOY__DRAINED__INIT;
-    drained.by = body->by;
-    drained.at_ms = mesh_wall_ms();
-    store_op op = {.kind = body->is_undo ? STORE_DELETE : STORE_PUT, .key = mesh_bytes_text(key)};
-    if (!body->is_undo)
-        op.value = (mesh_bytes){value, warren__deploy__drained__pack(&drained, value)};
-    store_commit(agent_deployer_store(c->deployer), &(store_transaction){.ops = &op, .op_count = 1},
-                 on_drained, c);
-}
-
-static void drain(agent_client *client, Warren__Agent__Request *request) {
-    agent_client_deploy *c = deploy_client_of(client);
-    if (c->is_busy || strlen(request->drain_host->host) > 100 ||
-        request->drain_host->host[0] == 0 || strlen(request->drain_host->by) > BY_LEN_MAX) {
-        agent_client_say_error(client, 2, "drain wants the name of one host");
-        return;
-    }
-    join(c, request, drain_joined);
-}
+// ---- the store
 
 static void on_backed_up(const store_answer *answer, void *user) {
     agent_client_deploy *c = user;
@@ -529,7 +486,7 @@ bool agent_client_handle_deploy(agent_client *client, Warren__Agent__Request *re
     case WARREN__AGENT__REQUEST__KIND_FORGET_PROJECT:
         deploy_forget_begin(client, request);
         return true;
-    case WARREN__AGENT__REQUEST__KIND_DRAIN_HOST: drain(client, request); return true;
+    case WARREN__AGENT__REQUEST__KIND_DRAIN_HOST: deploy_drain_begin(client, request); return true;
     case WARREN__AGENT__REQUEST__KIND_BACK_UP_STORE:
         back_up(client, request->back_up_store->path);
         return true;
