@@ -17,14 +17,20 @@
 #include "orders_fixture.h"
 #include "state.pb-c.h"
 
-// Everything of this process's agent goes, as when the host starts again.
-static void start_again(void) {
+// Everything of this process's agent goes, and what it was to keep is on the disk: the next agent
+// writes the same files.
+static void end_agent(void) {
     agent_orders_destroy(orders);
     agent_services_destroy(services);
     uv_unref((uv_handle_t *)&watchdog);
-    uv_run(&loop, UV_RUN_DEFAULT); // until all that was to be kept is on the disk
+    uv_run(&loop, UV_RUN_DEFAULT);
     uv_ref((uv_handle_t *)&watchdog);
     memset(&told, 0, sizeof told);
+}
+
+// As when the host starts again.
+static void start_again(void) {
+    end_agent();
     open_services();
     open_orders();
 }
@@ -145,8 +151,7 @@ TEST(the_time_without_the_store_goes_on_when_an_agent_follows_another) {
     char path[128], text[AGENT_VAULT_TEXT_MAX];
     struct timespec now;
     set_up();
-    agent_orders_destroy(orders);
-    agent_services_destroy(services);
+    end_agent();
     run_first_agent();
     (void)snprintf(path, sizeof path, "%s/deploy/orders", state_dir);
     EXPECT_TRUE(agent_vault_has(path, ".cut-off"));
@@ -154,7 +159,6 @@ TEST(the_time_without_the_store_goes_on_when_an_agent_follows_another) {
     clock_gettime(CLOCK_REALTIME, &now);
     cut_off.at_ms = (uint64_t)now.tv_sec * 1000 - 3600000; // as if that had been an hour ago
     EXPECT_OK(agent_vault_write_message(path, ".cut-off", &cut_off.base, text));
-    memset(&told, 0, sizeof told);
     open_adopting();
     until("0- 0-");
     EXPECT_EQ(3, count_starts());
@@ -164,8 +168,7 @@ TEST(the_time_without_the_store_goes_on_when_an_agent_follows_another) {
 TEST(the_next_agent_starts_nothing_again_and_knows_what_each_instance_runs) {
     char path[128], text[512] = "";
     set_up();
-    agent_orders_destroy(orders);
-    agent_services_destroy(services);
+    end_agent();
     run_first_agent();
     EXPECT_EQ(3, count_starts());
     open_adopting();
