@@ -42,7 +42,7 @@ const tidyStack = (out) => out
   .replace(/^( +at )(?:async )?.*?\(?(node:internal[^)\s]*)\)?/gm, '$1$2')
 
 function clean(result, dir) {
-  const tidy = (out) => tidyStack(out.replaceAll(dir, '<tmp>').replaceAll(WARREN_NODE, '<node>').replaceAll(STOCK_NODE, '<node>')
+  const tidy = (out) => tidyStack(out.replaceAll(dir, '<tmp>').replaceAll(path.basename(dir), '<tmp>').replaceAll(WARREN_NODE, '<node>').replaceAll(STOCK_NODE, '<node>')
     .replace(/^Debugger ending on .*\n.*\n/gm, '') // or not: two of Node's threads race
     .replace(/ws:\/\/127\.0\.0\.1:\d+\/[-0-9a-f]+/g, 'ws://<port>').replace(/\((node|warren-node):\d+\)/g, '(node:<pid>)').replace(/`(node|warren-node) --trace/g, '`node --trace'))
   return { ...result, stdout: tidy(result.stdout), stderr: tidy(result.stderr) }
