@@ -25,6 +25,7 @@ test('all services of the file run and are ready, and a second time nothing is t
 
 test('what only a cluster can follow is done without, and told in one line', async (t) => {
   const box = await Sandbox.open(t)
+  await box.agent()
   box.config({ services: {
     api: { entry: './app.js', instances: { perHost: 2 }, placement: { labels: { disk: 'ssd' } }, update: { canary: 1, settle: '1s' } },
     app: { entry: './app.js', disconnect: { stopAfter: '30s' }, update: { failures: 3 } },
