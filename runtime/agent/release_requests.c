@@ -158,10 +158,10 @@ static bool take_piece(agent_upload *upload, const Warren__Agent__PutChunk *body
         upload->len = body->len;
         upload->got = 0;
     }
-    if (body->piece.len > upload->len - upload->got) return false;
+    if (body->piece.len == 0 || body->piece.len > upload->len - upload->got) return false;
     memcpy(upload->bytes + upload->got, body->piece.data, body->piece.len);
     upload->got += body->piece.len;
-    return body->piece.len > 0;
+    return true;
 }
 
 static void drop_piece(agent_upload *upload) {
