@@ -87,7 +87,7 @@ uint64_t mesh_replica_wake_at_ms(const mesh_replica *replica); // may be in the 
 typedef enum mesh_replica_output_kind {
     MESH_REPLICA_SEND, // `bytes` (at most MESH_OVERLAY_LEN_MAX) to neighbour host_id, in this order
     // Of nodes of other hosts: host_id and op
-    MESH_REPLICA_PEER_UP,       // op: NODE
+    MESH_REPLICA_PEER_UP,       // op: NODE. Told again when its state is another one
     MESH_REPLICA_ENTRY_PUT,     // op: PUT
     MESH_REPLICA_ENTRY_REMOVED, // op: REMOVED
     MESH_REPLICA_PEER_DOWN,     // op: END. Its entries are not removed one by one

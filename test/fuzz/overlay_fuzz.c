@@ -10,10 +10,15 @@ enum { COMMAND_HEAD = 3, COMMANDS_MAX = 200, NODES_MAX = 4096, ROOM = 64 << 10, 
 
 static const uint8_t self[MESH_ID_LEN] = {1}, other[MESH_ID_LEN] = {2}, near[MESH_ID_LEN] = {3};
 
+typedef struct told_node {
+    uint64_t id;
+    uint32_t state;
+} told_node;
+
 typedef struct harness {
     mesh_replica *replica;
     uint64_t now_ms, generation, version; // of `other`
-    uint64_t up[NODES_MAX];               // ids of nodes that are told
+    told_node up[NODES_MAX];              // that are told
     size_t up_count;
 } harness;
 
@@ -35,9 +40,16 @@ static bool verify(const uint8_t signature[MESH_SIGNATURE_LEN], mesh_bytes text,
 
 static size_t place_of(const harness *h, uint64_t node_id) {
     size_t at = 0;
-    while (at < h->up_count && h->up[at] != node_id)
+    while (at < h->up_count && h->up[at].id != node_id)
         at++;
     return at;
+}
+
+// A node that is new, or has another state than was told.
+static void take_up(harness *h, const mesh_replica_output *out, size_t at) {
+    CHECK(at < NODES_MAX && (at == h->up_count || h->up[at].state != out->op.state));
+    if (at == h->up_count) h->up_count++;
+    h->up[at] = (told_node){out->node_id, out->op.state};
 }
 
 static void take(harness *h, const mesh_replica_output *out) {
@@ -46,10 +58,7 @@ static void take(harness *h, const mesh_replica_output *out) {
     case MESH_REPLICA_SEND:
         CHECK(out->bytes.len > 0 && out->bytes.len <= MESH_OVERLAY_LEN_MAX);
         break;
-    case MESH_REPLICA_PEER_UP:
-        CHECK(at == h->up_count && at < NODES_MAX);
-        h->up[h->up_count++] = out->node_id;
-        break;
+    case MESH_REPLICA_PEER_UP: take_up(h, out, at); break;
     case MESH_REPLICA_PEER_DOWN:
         CHECK(at < h->up_count);
         h->up[at] = h->up[--h->up_count];
