@@ -84,8 +84,18 @@ function isOfCall(name) {
 // Object.prototype has not meant this.
 function takenBy(taker, options) {
   const given = optionsOf(options)
-  for (const name in given) if (!taker.has(name) && Object.hasOwn(given, name)) throw unknownOption(taker, name)
+  for (const name in given) {
+    if (taker.has(name)) continue
+    if (Object.hasOwn(given, name)) throw unknownOption(taker, name)
+    if (name === 'aborted' && given[name] !== undefined) throw bareSignal(taker)
+  }
   return given
+}
+
+// An AbortSignal in the place of the options has none of its own, and would be overlooked.
+function bareSignal({ what, names }) {
+  const how = names.includes('signal') ? 'give it as { signal }' : 'it takes none'
+  return badArgument(TypeError, `the options of ${what} are an AbortSignal: ${how}`)
 }
 
 function unknownOption({ what, names }, name) {

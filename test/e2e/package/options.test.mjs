@@ -51,6 +51,14 @@ test('an option that a function does not have is refused, and the one that was m
   await refused(() => client.run(1, { timout: undefined }))
 `))
 
+test('an AbortSignal in the place of the options is refused, and told where it belongs', () => run(`
+  const { signal } = new AbortController()
+  const client = mesh.client('job')
+  await refused(() => client.run(1, signal), /^the options of a call are an AbortSignal: give it as \\{ signal \\}$/)
+  await refused(() => mesh.subscribe('job', signal), /^the options of subscribe\\(\\) are an AbortSignal: give it as/)
+  await refused(() => mesh.publish('job', 1, signal), /^the options of publish\\(\\) are an AbortSignal: it takes none$/)
+`))
+
 test('an option of the wrong kind is refused, whoever takes it', () => run(`
   const client = mesh.client('job')
   async function* input() { yield 1 }
