@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/poll.h> // not <poll.h>: runtime/poll.h is on the path
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -16,19 +15,15 @@
 #include "core/control.h"
 #include "core/error.h"
 #include "discovery/endpoint.h"
+#include "io/steady.h"
+#include "io/wall.h"
 
 enum { CONNECT_MS = 5000, WHOLE_MS = 10000, INPUT_LEN = 16 << 10, TRIES = 3 };
-
-static uint64_t clock_ms(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 // 0 once the socket is ready, or -errno.
 static int wait_for(int fd, short events, uint64_t until_ms) {
     for (;;) {
-        uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+        uint64_t now_ms = mesh_steady_ms();
         if (now_ms >= until_ms) return -ETIMEDOUT;
         struct pollfd one = {.fd = fd, .events = events};
         int count = poll(&one, 1, (int)(until_ms - now_ms));
@@ -43,8 +38,7 @@ static int connect_one(const struct addrinfo *to) {
     int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err = 0;
     if (fd < 0) return -errno;
     if (connect(fd, to->ai_addr, to->ai_addrlen) != 0) {
-        err = errno == EINPROGRESS ? wait_for(fd, POLLOUT, clock_ms(CLOCK_MONOTONIC) + CONNECT_MS)
-                                   : -errno;
+        err = errno == EINPROGRESS ? wait_for(fd, POLLOUT, mesh_steady_ms() + CONNECT_MS) : -errno;
         int result = 0;
         socklen_t len = sizeof result;
         if (err == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &len) == 0) err = -result;
@@ -97,7 +91,7 @@ static int write_all(int fd, mesh_enrol *enrol, uint64_t until_ms) {
 static int talk(int fd, mesh_enrol *enrol) {
     uint8_t buffer[INPUT_LEN];
     size_t len = 0;
-    uint64_t until_ms = clock_ms(CLOCK_MONOTONIC) + WHOLE_MS;
+    uint64_t until_ms = mesh_steady_ms() + WHOLE_MS;
     for (int err = MESH_EAGAIN; err == MESH_EAGAIN;) {
         err = write_all(fd, enrol, until_ms);
         if (err == 0) err = wait_for(fd, POLLIN, until_ms);
@@ -108,7 +102,7 @@ static int talk(int fd, mesh_enrol *enrol) {
         if (count < 0 && errno != EAGAIN && errno != EINTR) return -errno;
         len += count > 0 ? (size_t)count : 0;
         mesh_bytes input = {buffer, len};
-        err = mesh_enrol_receive(enrol, clock_ms(CLOCK_REALTIME) / 1000, &input);
+        err = mesh_enrol_receive(enrol, mesh_wall_ms() / 1000, &input);
         memmove(buffer, input.data, input.len);
         len = input.len;
         if (err != MESH_EAGAIN) return err;

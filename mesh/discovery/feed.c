@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "core/mem.h"
+#include "io/wall.h"
 
 enum {
     ASKED_AT_ONCE_MAX = 16,
@@ -50,12 +50,6 @@ static bool is_same_set(const mesh_feed *feed) {
     return true;
 }
 
-static uint64_t wall_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 // Nothing found changes nothing: what was good before stays.
 static bool keep_found(mesh_feed *feed) {
     if (feed->found_count == 0) return false;
@@ -64,7 +58,7 @@ static bool keep_found(mesh_feed *feed) {
     feed->candidates = feed->found;
     feed->candidate_count = feed->found_count;
     feed->is_from_disk = false;
-    feed->success_at_ms = wall_ms();
+    feed->success_at_ms = mesh_wall_ms();
     feed->found = NULL;
     return has_new;
 }
