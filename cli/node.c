@@ -9,6 +9,7 @@
 
 #include "agent/target.h"
 #include "cli/args.h"
+#include "cli/clean.h"
 #include "cli/client.h"
 #include "cli/value.h"
 #include "core/limits.h"
@@ -31,6 +32,21 @@ static void on_event(warren *w, warren_event event, void *user) {
     } else if (node->on_event != NULL && !node->is_over) {
         node->on_event(node, event);
     }
+}
+
+static void on_gap(warren *w, const warren_gap *gap, void *user) {
+    (void)user;
+    const warren_peer *peer = warren_find_peer(w, gap->id);
+    char *name = cli_clean_text(strdup(peer != NULL ? peer->name : "a node that ended"));
+    if (gap->is_from)
+        cli_say("messages that %s published were lost, %u of them: they came unfinished, and more "
+                "than there is memory for",
+                name, gap->count);
+    else
+        cli_say("messages to %s were lost, %u of them: it ended, or its link broke, before they "
+                "were on their way",
+                name, gap->count);
+    free(name);
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
@@ -61,7 +77,7 @@ static int explain(void) {
 int cli_node_open(cli_node *node) {
     char name[32];
     (void)snprintf(name, sizeof name, "cli-%d", (int)getpid());
-    warren_options options = {.name = name, .on_event = on_event, .user = node};
+    warren_options options = {.name = name, .on_event = on_event, .on_gap = on_gap, .user = node};
     int err = warren_open(&options, &node->w);
     if (err == WARREN_INVALID) {
         cli_say("WARREN_TAGS must be key=value pairs with commas between them");

@@ -57,6 +57,7 @@ struct warren {
     uv_prepare_t prepare;
     mesh_member *member;
     warren_event_cb on_event;
+    warren_gap_cb on_gap;
     void *user;
     uint32_t max_message_len;
     bool has_own_loop, is_turning, is_joined, is_lost, is_closing, is_closed, is_changed;

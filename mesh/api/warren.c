@@ -25,6 +25,12 @@ uint64_t api_now_ms(warren *w) {
     return uv_now(w->loop);
 }
 
+static void tell_gap(warren *w, const mesh_output *out) {
+    warren_gap gap = {
+        .id = api_peers_id(w, out->peer), .is_from = out->is_from, .count = out->cost};
+    if (w->on_gap) w->on_gap(w, &gap, w->user);
+}
+
 static void on_output(const mesh_output *out, void *user) {
     warren *w = user;
     if (!out) {
@@ -44,6 +50,7 @@ static void on_output(const mesh_output *out, void *user) {
     case MESH_OUT_ABORT:
     case MESH_OUT_GRANT: api_serve_take(w, out); break;
     case MESH_OUT_DRAIN: api_tell(w, WARREN_EVENT_DRAIN); break;
+    case MESH_OUT_GAP: tell_gap(w, out); break;
     default: break;
     }
 }
@@ -183,6 +190,7 @@ int warren_open(const warren_options *options, warren **out) {
     warren *w = mem_alloc(sizeof *w);
     init_maps(w);
     w->on_event = options->on_event;
+    w->on_gap = options->on_gap;
     w->user = options->user;
     w->max_message_len =
         options->max_message_len > 0 ? options->max_message_len : MESH_MESSAGE_LEN_DEFAULT;

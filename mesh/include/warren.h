@@ -85,6 +85,16 @@ typedef enum warren_event {
 } warren_event;
 typedef void (*warren_event_cb)(warren *w, warren_event event, void *user);
 
+// So many publications in a row to the node `id` (`is_from`: from it) are lost, as
+// warren_stats.lost_publications counts them. Told ahead of what comes after them, and of the end
+// of that node. For a line in a log, or to ask that node for its state again.
+typedef struct warren_gap {
+    uint64_t id;
+    bool is_from;
+    uint32_t count;
+} warren_gap;
+typedef void (*warren_gap_cb)(warren *w, const warren_gap *gap, void *user);
+
 typedef struct warren_options {
     const char *agent_path;   // NULL: $WARREN_DIR/agent.sock, or where `warren agent` is by default
     const char *name;         // shown in lists; NULL: "node-PID"
@@ -92,7 +102,8 @@ typedef struct warren_options {
     uint32_t max_message_len; // bytes of a payload, 64 KiB to 16 MiB; 0: 1 MiB
     struct uv_loop_s *loop;   // your libuv loop; NULL: it makes one of its own
     warren_event_cb on_event; // may be NULL
-    void *user;
+    warren_gap_cb on_gap;     // may be NULL
+    void *user;               // of both
 } warren_options;
 
 // Blocks until the agent has answered, at most 2 s; without `loop` also until WARREN_EVENT_JOINED.
@@ -269,7 +280,7 @@ typedef struct warren_stats {
     uint64_t sent_messages, received_messages;
     uint64_t unsent_bytes;      // not yet handed to the operating system
     uint64_t late_replies;      // of calls that were over
-    uint64_t lost_publications; // that came and could not be put together
+    uint64_t lost_publications; // in both directions: warren_gap
     uint64_t bad_payloads;      // that came and were no value
 } warren_stats;
 WARREN_API warren_stats warren_stats_get(const warren *w);

@@ -23,12 +23,12 @@ class Probe {
     return probe
   }
 
-  /** The next line that begins so, whatever came before it. */
-  async next(start) {
+  /** The next line that begins in one of these ways, whatever came before it. */
+  async next(...starts) {
     for (;;) {
-      const at = this.#lines.findIndex(line => line.startsWith(start))
+      const at = this.#lines.findIndex(line => starts.some(start => line.startsWith(start)))
       if (at >= 0) return this.#lines.splice(at, 1)[0]
-      if (this.#isOver) throw new Error(`the probe ended without "${start}"; it said ${JSON.stringify(this.#lines)}`)
+      if (this.#isOver) throw new Error(`the probe ended without "${starts}"; it said ${JSON.stringify(this.#lines)}`)
       await new Promise(resolve => { this.#wake = resolve })
     }
   }
@@ -245,6 +245,24 @@ describe('a program in C', { timeout: 110_000 }, () => {
     for (let i = 0; i < 500; i++) last = await probe.next('message c.last')
     assert.equal(last, 'message c.last - cd01f3')
     assert.equal(await probe.do('monitor', id), 'monitor ERR_WARREN_NOT_FOUND')
+  })
+
+  test('is told of the publications that are lost with a node, ahead of its end', async () => {
+    const cid = await cluster.member('cid')
+    const id = await cid.run(async (mesh, keep) => {
+      const subscription = mesh.subscribe('c-lost')
+      await subscription.ready
+      ;(async () => { for await (const { data } of subscription) keep.data = data })()
+      return mesh.self.id
+    })
+    while (await probe.do('monitor', id) !== 'monitor OK');
+    do await probe.do('publish', 'c-lost', '01', '-')
+    while (!await cid.run((mesh, keep) => keep.data === 1))
+    cid.process.kill('SIGSTOP')
+    assert.equal(await probe.do('fill', 'c-lost'), 'fill ERR_WARREN_OVERLOADED')
+    await cid.kill()
+    assert.equal(await probe.next('gap', 'down'), `gap ${id} to 1`) // 1: as many as are counted
+    assert.match(await probe.next('gap', 'down'), new RegExp(`^down ${id} crash `))
   })
 
   test('is found by its tags, and not any more when it has withdrawn', async () => {

@@ -243,6 +243,19 @@ describe('commands that send messages', { timeout: 60_000 }, () => {
     sub.kill()
   })
 
+  test('pub says how many messages were lost with a reader that ended before it read them', async () => {
+    const { child: sub } = await hearing('heavy')
+    const line = `"${'x'.repeat(50_000)}"\n`, pub = start(['pub', 'heavy', '-']), over = finish(pub)
+    sub.kill('SIGSTOP')
+    // A million bytes: two sockets take 200 KiB each, the others wait in it.
+    for (let i = 0; i < 20; i++) await new Promise(resolve => pub.stdin.write(line, resolve))
+    sub.kill('SIGKILL')
+    pub.stdin.end()
+    const { err, code } = await over
+    assert.match(err, /^warren: messages to cli-\d+ were lost, \d+ of them: it ended, or its link broke/)
+    assert.equal(code, 0)
+  })
+
   test('call waits for its value as long as it takes: the time counts from then', async () => {
     const child = start(['call', 'greeter', 'echo', '-', '-t', '300ms']), answer = finish(child)
     await new Promise(resolve => setTimeout(resolve, 600)) // longer than the call may take

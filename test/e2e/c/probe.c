@@ -163,6 +163,13 @@ static void on_event(warren *mesh, warren_event event, void *user) {
     print_end();
 }
 
+static void on_gap(warren *mesh, const warren_gap *gap, void *user) {
+    (void)mesh, (void)user;
+    printf("gap %016llx %s %d", (unsigned long long)gap->id, gap->is_from ? "from" : "to",
+           gap->count == warren_stats_get(mesh).lost_publications);
+    print_end();
+}
+
 static void on_instance(const char *service, const warren_peer *peer, void *user) {
     (void)user;
     printf("instance %s %016llx %s %s %u", service, (unsigned long long)peer->id, peer->name,
@@ -215,6 +222,12 @@ static void run(char **word, int count_of_words) {
     } else if (strcmp(word[0], "publish") == 0) {
         warren_publish_options options = {.headers = parse_hex(word[3])};
         said("publish", warren_publish(w, word[1], parse_hex(word[2]), &options));
+    } else if (strcmp(word[0], "fill") == 0) { // with 10,000 bytes, until no more is taken
+        static char bytes[10003] = "\xc5\x27\x10";
+        int err = 0;
+        while (err == 0)
+            err = warren_publish(w, word[1], (warren_bytes){bytes, sizeof bytes}, NULL);
+        said("fill", err);
     } else if (strcmp(word[0], "instances") == 0) {
         warren_each_instance(w, NULL, on_instance, NULL);
         said("instances", 0);
@@ -270,7 +283,7 @@ int main(int argc, char **argv) {
     uv_loop_t loop;
     uv_loop_init(&loop);
     warren_options options = {
-        .name = "probe", .on_event = on_event, .loop = is_mine ? &loop : NULL};
+        .name = "probe", .on_event = on_event, .on_gap = on_gap, .loop = is_mine ? &loop : NULL};
     int err = warren_open(&options, &w);
     if (err != 0) {
         printf("open %s: %s\n", warren_error_name(err), warren_error_text(err));
