@@ -8,6 +8,7 @@ import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../e2e/ports.mjs'
 
 const RUNS = Number(process.argv[2] ?? 20)
 const INSTANCES = 4

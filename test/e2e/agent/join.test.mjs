@@ -6,14 +6,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { test } from 'node:test'
 import { Sandbox } from './harness.mjs'
-
-const freePort = async () => {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  return port
-}
+import { freePort } from '../ports.mjs'
 
 // An issuer with its agent, and a second sandbox that would like to come in.
 async function scene(t) {

@@ -5,14 +5,7 @@ import net from 'node:net'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { Sandbox } from './harness.mjs'
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return String(port)
-}
+import { freePort } from '../ports.mjs'
 
 const get = (port, path = '/') =>
   new Promise((resolve, reject) => {

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { freePort } from '../supervision/sandbox.mjs'
 import { Sandbox } from './harness.mjs'
+import { freePort } from '../ports.mjs'
 
 async function storeOf(box) {
   const { stdout } = await box.done(['doctor', '--json'])

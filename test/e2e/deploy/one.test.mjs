@@ -5,8 +5,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { smallDisk } from '../releases/sandbox.mjs'
-import { freePort } from '../supervision/sandbox.mjs'
 import { load, Sandbox } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 const isAlive = (pid) => fs.existsSync(`/proc/${pid}`)
 
@@ -257,7 +257,7 @@ test('releases tells of each whether it serves, did before, failed, was aborted 
 test('releases of several projects are told apart, each with its size', async (t) => {
   const box = await open(t)
   await box.deploy()
-  box.port = Number(await freePort())
+  box.port = await freePort()
   box.service({}, 'other', 'side')
   box.write('ballast.bin', 'a small one')
   await box.deploy()

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import { Sandbox as Base } from '../config/sandbox.mjs'
-import { freePort } from '../supervision/sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 // Answers with its word, its pid and where it lies. Which word decides what becomes of it.
 const SERVER = `
@@ -19,7 +19,7 @@ const jsonLines = (text) => text.trim().split('\n').filter(Boolean).map((line) =
 export class Sandbox extends Base {
   static async open(t) {
     const box = await super.open(t)
-    box.port = Number(await freePort())
+    box.port = await freePort()
     box.write('server.js', SERVER)
     box.write('ballast.bin', 'x'.repeat(3 << 20)) // what does not change
     box.word('one')

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { figure } from '../hosts/figure.mjs'
 import { ask, Sandbox, test } from '../lasts/sandbox.mjs'
-import { freePort } from '../supervision/sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 const pids = (nodes) => nodes.map((node) => node.pid).sort()
 

@@ -1,8 +1,8 @@
 // A node is asked by a request to its own server, whatever that is.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { freePort } from '../supervision/sandbox.mjs'
 import { Sandbox, said, tell } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 const CHECKED = ['web.js', '--health-http', '/healthz', '--health-interval', '100ms']
 

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { test } from 'node:test'
-import { freePort } from '../supervision/sandbox.mjs'
 import { get } from '../up/sandbox.mjs'
 import { Sandbox, tell } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 async function open(t, settings) {
   const box = await Sandbox.open(t)
-  const port = Number(await freePort())
+  const port = await freePort()
   box.port = port
   box.web = (more) => box.config({ name: 'shop', services: { web: {
     entry: './web.js', passEnv: ['PROBE'], ports: [port], health: { ready: 'listen', http: '/healthz', interval: '100ms', timeout: '20s' }, ...settings, ...more,

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import http from 'node:http'
 import path from 'node:path'
 import { POKE } from '../agent/harness.mjs'
-import { freePort } from '../supervision/sandbox.mjs'
 import { figure } from '../hosts/figure.mjs'
 import { ask, Sandbox, test } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 const pids = (nodes) => nodes.map((node) => node.pid).sort()
 

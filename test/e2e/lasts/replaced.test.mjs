@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
-import { freePort } from '../supervision/sandbox.mjs'
 import { figure } from '../hosts/figure.mjs'
 import { ask, Sandbox, test } from './sandbox.mjs'
 
@@ -108,6 +107,7 @@ test('systemd is told when the agent is ready, lives, is being replaced and stop
   const path_ = path.join(box.dir, 'notify')
   const manager = box.start('python3', ['-uc', `
 import socket, sys
+import { freePort } from '../ports.mjs'
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print('bound')
 while True: print(s.recv(4096).decode().replace('\\n', ' '))`, path_])
   await manager.until(/bound/)

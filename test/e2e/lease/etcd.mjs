@@ -1,19 +1,9 @@
 // A real etcd of one member, on a port of its own.
-import { once } from 'node:events'
 import fs from 'node:fs'
-import net from 'node:net'
 import path from 'node:path'
+import { freePort } from '../ports.mjs'
 
 const PATH = `/usr/local/lib/warren/etcd/usr/bin:${process.env.PATH}`
-
-export async function freePort(host = '127.0.0.1') {
-  const server = net.createServer().listen(0, host)
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 export class Etcd {
   // `box`: whose directory it has, and which starts it, in its network namespace if it has one. `address`: where others reach it.

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { Etcd, freePort } from './etcd.mjs'
+import { Etcd } from './etcd.mjs'
 import { Host } from './stage.mjs'
+import { freePort } from '../ports.mjs'
 
 const clock = fileURLToPath(new URL('programs/clock.mjs', import.meta.url))
 

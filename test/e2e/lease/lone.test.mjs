@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import { freePort } from './etcd.mjs'
 import { Resource } from './resource.mjs'
 import { Host } from './stage.mjs'
+import { freePort } from '../ports.mjs'
 
 async function host(t) {
   const ada = await Host.open(t)

@@ -161,21 +161,21 @@ test('a time for close() that no timer can count is one of the longest', async (
 test('what was published right before process.exit() is sent, in an exit handler too', async () => {
   const reader = await cluster.member('reader')
   await reader.run(async (mesh, keep) => {
-    keep.words = mesh.subscribe('last.>')
+    keep.words = mesh.subscribe('last.words')
     await keep.words.ready
+    const calls = mesh.subscribe('last.call')
+    await calls.ready
+    ;(async () => { for await (const call of calls) call.respond('here') })()
   })
   const { stderr } = await module(`
     const mesh = await join()
-    while (await mesh.request('last.call', 0, { timeout: 20 }).catch((err) => err.code === 'ERR_WARREN_NO_RESPONDERS') === true);
+    while (await mesh.request('last.call').catch((err) => err.code) !== 'here');
     process.on('exit', () => mesh.publish('last.words', 2))
     mesh.publish('last.words', 1)
     process.exit()`)
   const words = await reader.run(async (mesh, keep) => {
     const words = []
-    for await (const m of keep.words) {
-      if (!m.wantsResponse) words.push(m.data)
-      if (words.length === 2) return words
-    }
+    for await (const { data } of keep.words) if (words.push(data) === 2) return words
   })
   assert.deepEqual(words, [1, 2], stderr)
 })

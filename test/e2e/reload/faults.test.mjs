@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import net from 'node:net'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { Load, freePort, get, programs } from './load.mjs'
+import { Load, get, programs } from './load.mjs'
 import { allGone, openWeb, pidsOf, release, withLife } from './web.mjs'
+import { freePort } from '../ports.mjs'
 
 const statesOf = async (box, name) => (await box.nodesOf(name)).map((node) => node.state)
 const oldOf = async (box, name) => (await box.nodesOf(name)).find((node) => node.state === 'draining')

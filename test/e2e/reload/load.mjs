@@ -1,21 +1,12 @@
 // Services under full load: `wrk`, and what it saw.
 import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
 import http from 'node:http'
-import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { Sandbox } from '../agent/harness.mjs'
+import { freePort } from '../ports.mjs'
 
 export const programs = fileURLToPath(new URL('programs', import.meta.url))
 export const figure = (t, name, value, unit) => t.diagnostic(`figure ${name} = ${Math.round(value * 10) / 10} ${unit}`)
-
-export async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 export const get = (port, path = '/') =>
   new Promise((resolve, reject) => {

@@ -7,8 +7,9 @@ import net from 'node:net'
 import path from 'node:path'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { Load, freePort, get } from './load.mjs'
+import { Load, get } from './load.mjs'
 import { allGone, openWeb, pidsOf, release } from './web.mjs'
+import { freePort } from '../ports.mjs'
 
 const lines = (text) => text.trimEnd().split('\n').map((line) => JSON.parse(line))
 

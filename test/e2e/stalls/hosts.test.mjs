@@ -1,8 +1,8 @@
 // What other hosts make of a node that stalls: two hosts on one machine.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { freePort } from '../supervision/sandbox.mjs'
 import { Sandbox, figure } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 const STALL_MS = Number(process.env.STALL_MS) // else it ends when that was seen; 40000: as long as no loop should be stuck
 

@@ -1,7 +1,8 @@
 // When an instance counts as ready, and what becomes of one that does not get there.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Sandbox, ask, freePort } from './sandbox.mjs'
+import { Sandbox, ask } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 const state = ({ state, ready }) => [state, ready]
 

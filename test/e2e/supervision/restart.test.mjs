@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { Sandbox, ask, freePort } from './sandbox.mjs'
+import { Sandbox, ask } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 test('warren restart ends all instances, starts them again, and returns when they are ready', async (t) => {
   const box = await Sandbox.open(t)

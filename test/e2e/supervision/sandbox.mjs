@@ -40,10 +40,3 @@ export async function ask(probe, sign) {
   return probe.said[before]
 }
 
-export async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return String(port)
-}

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { test } from 'node:test'
-import { freePort } from '../supervision/sandbox.mjs'
 import { get, Sandbox } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 async function open(t, settings = {}) {
   const box = await Sandbox.open(t)
-  const port = Number(await freePort())
+  const port = await freePort()
   box.port = port
   box.api = (more) => box.config({ name: 'shop', services: { api: {
     entry: './server.js', instances: 3, ports: [port], health: { ready: 'listen', timeout: '30s' }, ...settings, ...more,
@@ -46,7 +46,7 @@ test('a variable that changed replaces the instances, and no request fails meanw
 
 test('what makes ready holds at once for who is starting: what it has said already counts', async (t) => {
   const box = await Sandbox.open(t)
-  const port = Number(await freePort())
+  const port = await freePort()
   const wants = (ready) => box.config({ name: 'shop', services: { api: { entry: './server.js', ports: [port], health: { ready } } } })
   await box.agent()
   wants('mesh') // which it never says

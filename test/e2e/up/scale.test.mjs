@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { test } from 'node:test'
-import { freePort } from '../supervision/sandbox.mjs'
 import { get, Sandbox } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 async function open(t) {
   const box = await Sandbox.open(t)
@@ -62,7 +62,7 @@ test('restart, reload and stop mean those that are wanted', async (t) => {
 
 test('no request fails while instances come and go', async (t) => {
   const box = await Sandbox.open(t)
-  const port = Number(await freePort())
+  const port = await freePort()
   await box.agent()
   await box.ok(['run', '-d', '--name', 'web', 'server.js', '--ready', 'listen'], { env: { PORT: port } })
   await box.ok(['scale', 'web=1']) // until it is ready
@@ -96,7 +96,7 @@ test('an instance that is on its way out when the agent is killed goes all the s
 
 test('an instance that still has work when the agent is killed finishes it', async (t) => {
   const box = await Sandbox.open(t)
-  const port = Number(await freePort())
+  const port = await freePort()
   const first = await box.agent()
   box.write('hold.js', `const fs = require('fs')
     require('http').createServer((request, response) => {

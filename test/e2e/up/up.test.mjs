@@ -1,12 +1,12 @@
 // `warren up` makes what runs what the file says, and nothing more.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { freePort } from '../supervision/sandbox.mjs'
 import { get, Sandbox } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 test('all services of the file run and are ready, and a second time nothing is touched', async (t) => {
   const box = await Sandbox.open(t)
-  const port = Number(await freePort())
+  const port = await freePort()
   box.config({ services: {
     api: { entry: './server.js', instances: 2, ports: [port], health: { ready: 'listen' }, env: { WORD: 'hello' } },
     app: { entry: './app.js' },

@@ -1,16 +1,15 @@
 // Orders carried out by a real agent's services and real nodes.
 #include "orders_fixture.h"
 
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/service.h"
 #include "core/mem.h"
+#include "port.h"
 
 TEST(an_order_starts_a_service_and_its_deletion_ends_it) {
     set_up();
@@ -159,17 +158,6 @@ TEST(who_was_ready_and_ends_with_0_has_done_its_work_and_runs_again_with_another
     tear_down();
 }
 
-// That nobody listened on a moment ago.
-static unsigned free_port(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_OK(bind(fd, (struct sockaddr *)&address, len));
-    EXPECT_OK(getsockname(fd, (struct sockaddr *)&address, &len));
-    EXPECT_OK(close(fd));
-    return ntohs(address.sin_port);
-}
-
 TEST(who_ends_with_0_before_it_was_ready_as_it_should_or_serves_has_failed) {
     char program[512];
     set_up();
@@ -182,7 +170,7 @@ TEST(who_ends_with_0_before_it_was_ready_as_it_should_or_serves_has_failed) {
         program, sizeof program,
         "const fs = require('fs')\nrequire('http').createServer().listen(%u, '127.0.0.1', "
         "() => process.send('ready'))\n%s",
-        free_port(), UNTIL_END);
+        test_free_port(), UNTIL_END);
     release(5, program);
     want("5.2");
     until("5r");

@@ -7,18 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "port.h"
 #include "test.h"
-
-// A port that nobody listens on at this moment.
-static uint32_t free_port(void) {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    EXPECT_OK(bind(fd, (struct sockaddr *)&at, sizeof at));
-    EXPECT_OK(getsockname(fd, (struct sockaddr *)&at, &len));
-    close(fd);
-    return ntohs(at.sin_port);
-}
 
 static int connect_to(uint32_t port) {
     struct sockaddr_in at = {.sin_family = AF_INET,
@@ -32,7 +22,7 @@ static int connect_to(uint32_t port) {
 
 TEST(one_address_is_one_socket_for_all_instances) {
     agent_sockets *s = agent_sockets_create();
-    agent_listen request = {.address = "127.0.0.1", .port = free_port()};
+    agent_listen request = {.address = "127.0.0.1", .port = test_free_port()};
     int fd = agent_sockets_listen(s, &request);
     EXPECT_TRUE(fd >= 0);
     EXPECT_EQ(fd, agent_sockets_listen(s, &request));
@@ -43,7 +33,7 @@ TEST(one_address_is_one_socket_for_all_instances) {
 
 TEST(another_service_cannot_take_the_port) {
     agent_sockets *a = agent_sockets_create(), *b = agent_sockets_create();
-    agent_listen request = {.address = "127.0.0.1", .port = free_port()};
+    agent_listen request = {.address = "127.0.0.1", .port = test_free_port()};
     EXPECT_TRUE(agent_sockets_listen(a, &request) >= 0);
     EXPECT_EQ(-EADDRINUSE, agent_sockets_listen(b, &request));
     agent_sockets_destroy(b);
@@ -52,7 +42,7 @@ TEST(another_service_cannot_take_the_port) {
 
 TEST(no_address_means_all_also_of_ipv4) {
     agent_sockets *s = agent_sockets_create();
-    agent_listen request = {.address = "", .port = free_port()};
+    agent_listen request = {.address = "", .port = test_free_port()};
     EXPECT_TRUE(agent_sockets_listen(s, &request) >= 0);
     EXPECT_OK(connect_to(request.port));
     agent_sockets_destroy(s);
@@ -72,7 +62,7 @@ TEST(what_is_no_address_or_port_is_refused) {
 TEST(a_service_has_a_bounded_number_of_sockets) {
     agent_sockets *s = agent_sockets_create();
     char address[32];
-    uint32_t port = free_port();
+    uint32_t port = test_free_port();
     for (int i = 1; i <= AGENT_SOCKETS_MAX; i++) {
         (void)snprintf(address, sizeof address, "127.0.0.%d", i);
         EXPECT_TRUE(agent_sockets_listen(s, &(agent_listen){.address = address, .port = port}) >=

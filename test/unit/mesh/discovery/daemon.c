@@ -22,16 +22,6 @@ static struct sockaddr_in address_of(uint16_t port) {
     return address;
 }
 
-uint16_t daemon_free_port(void) {
-    struct sockaddr_in address = address_of(0);
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_OK(bind(fd, (struct sockaddr *)&address, sizeof address));
-    EXPECT_OK(getsockname(fd, (struct sockaddr *)&address, &len));
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void nap(void) {
     nanosleep(&(struct timespec){.tv_nsec = TRY_MS * 1000000L}, NULL);
 }

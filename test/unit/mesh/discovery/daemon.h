@@ -9,7 +9,6 @@ typedef struct daemon_process {
     uint16_t port;
 } daemon_process;
 
-uint16_t daemon_free_port(void);
 // Starts the program argv[0] (found along the PATH) with its output in `log`, and waits until it
 // accepts connections at 127.0.0.1:port.
 daemon_process daemon_start(char *const argv[], uint16_t port, const char *log);

@@ -4,6 +4,7 @@
 
 #include "daemon.h"
 #include "finder.h"
+#include "port.h"
 #include "test.h"
 
 static finder f;
@@ -14,7 +15,7 @@ static char servers[32];
 static void serve(const char *lines) {
     static uint16_t port;
     char config[300], argument[320], log[300], text[32768];
-    if (port == 0) port = daemon_free_port();
+    if (port == 0) port = test_free_port();
     (void)snprintf(config, sizeof config, "%s", finder_path("dnsmasq.conf"));
     (void)snprintf(log, sizeof log, "%s", finder_path("dnsmasq.log"));
     (void)snprintf(argument, sizeof argument, "--conf-file=%s", config);

@@ -8,6 +8,7 @@
 #include "discovery/etcd_json.h"
 #include "finder.h"
 #include "io/http.h"
+#include "port.h"
 #include "test.h"
 
 // The longest time between two looks is 6 s: the short lease ends before it, the others are kept.
@@ -21,7 +22,7 @@ static char source[100];
 // At the same port each time, with the data it had.
 static void start(void) {
     static uint16_t port;
-    if (port == 0) port = daemon_free_port();
+    if (port == 0) port = test_free_port();
     char url[64], data[300], log[300];
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", port);
     (void)snprintf(data, sizeof data, "%s", finder_path("etcd"));
@@ -185,7 +186,7 @@ static char certificate[300];
 
 static void start_secure(void) {
     char command[900], key[300], url[64], data[300], log[300];
-    uint16_t port = daemon_free_port();
+    uint16_t port = test_free_port();
     (void)snprintf(certificate, sizeof certificate, "%s", finder_path("etcd.crt"));
     (void)snprintf(key, sizeof key, "%s", finder_path("etcd.key"));
     (void)snprintf(command, sizeof command,
@@ -308,7 +309,7 @@ static void on_connection(uv_stream_t *listener, int status) {
 // A server that gives every request this answer; what the discovery says of it.
 static void expect_refused(const char *answer, size_t len, const char *error) {
     struct sockaddr_in address;
-    uint16_t port = daemon_free_port();
+    uint16_t port = test_free_port();
     char text[100];
     (void)snprintf(text, sizeof text, "etcd:http://127.0.0.1:%u/p", port);
     finder_init(&f, text);

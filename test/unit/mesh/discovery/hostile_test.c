@@ -5,6 +5,7 @@
 #include "core/be.h"
 #include "daemon.h"
 #include "finder.h"
+#include "port.h"
 #include "test.h"
 
 enum { HEAD_LEN = 12, ROOM = 4096 };
@@ -49,7 +50,7 @@ static void on_question(uv_udp_t *udp, ssize_t len, const uv_buf_t *buffer,
 static void look_for(const char *source, reply how) {
     static char servers[32];
     struct sockaddr_in address;
-    if (port == 0) port = daemon_free_port();
+    if (port == 0) port = test_free_port();
     (void)snprintf(servers, sizeof servers, "127.0.0.1:%u", port);
     lie = how;
     finder_init(&f, source);

@@ -9,6 +9,7 @@
 #include "daemon.h"
 #include "depot.h"
 #include "io/http.h"
+#include "port.h"
 #include "store/hold.h"
 
 enum { MEMBERS = 3, WORDS_MAX = 30 };
@@ -41,7 +42,7 @@ static void start_with(const char *scheme, const char *const *more) {
     static uint16_t port;
     if (port == 0) {
         setenv("PATH", "/usr/local/lib/warren/etcd/usr/bin:/usr/bin:/bin", 1);
-        port = daemon_free_port();
+        port = test_free_port();
         atexit(remove_directory);
     }
     (void)snprintf(client_url, sizeof client_url, "%s://127.0.0.1:%u", scheme, port);
@@ -296,7 +297,7 @@ TEST(no_backup_is_made_of_etcd) {
 }
 
 TEST(a_server_that_is_no_etcd_is_told_of) {
-    uint16_t port = daemon_free_port();
+    uint16_t port = test_free_port();
     char port_text[8], log[200];
     (void)depot_begin();
     daemon_stop(&server);
@@ -424,10 +425,10 @@ static void start_members(void) {
     uint16_t ports[MEMBERS];
     int len = 0, at = snprintf(place, sizeof place, "etcd://");
     for (int i = 0; i < MEMBERS; i++) {
-        ports[i] = daemon_free_port();
+        ports[i] = test_free_port();
         (void)snprintf(names[i], sizeof names[i], "m%d", i);
         (void)snprintf(client[i], sizeof client[i], "http://127.0.0.1:%u", ports[i]);
-        (void)snprintf(peer[i], sizeof peer[i], "http://127.0.0.1:%u", daemon_free_port());
+        (void)snprintf(peer[i], sizeof peer[i], "http://127.0.0.1:%u", test_free_port());
         (void)snprintf(data[i], sizeof data[i], "%s", depot_path(names[i]));
         len += snprintf(all + len, sizeof all - (size_t)len, "%s%s=%s", i > 0 ? "," : "", names[i],
                         peer[i]);
