@@ -382,8 +382,11 @@ static void on_failed(void *user, const char *text) {
     waiting_launch *waiting = s->waiting;
     s->waiting = NULL;
     s->waiting_count = s->waiting_cap = 0;
-    for (size_t i = 0; i < count; i++)
-        fail_launch(agent_service_find(s, waiting[i].service_id), waiting[i].instance, text);
+    for (size_t i = 0; i < count; i++) {
+        agent_service *service = agent_service_find(s, waiting[i].service_id);
+        begin_program(service, waiting[i].instance); // this is what has failed, not what ran before
+        fail_launch(service, waiting[i].instance, text);
+    }
     free(waiting);
     agent_services_carry_out(s);
 }

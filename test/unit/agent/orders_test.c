@@ -285,3 +285,18 @@ TEST(an_order_beyond_its_limits_changes_nothing) {
     until("5r 5r");
     tear_down();
 }
+
+TEST(what_cannot_be_started_at_all_has_failed_until_it_is_ordered_again) {
+    char node[512];
+    (void)snprintf(node, sizeof node, "%s", getenv("WARREN_NODE"));
+    EXPECT_OK(setenv("WARREN_NODE", "/nowhere/warren-node", 1));
+    set_up();
+    want("5.1 6.1");
+    until("5F 6F");
+    EXPECT_TRUE(strstr(told.why, "/nowhere/warren-node") != NULL);
+    EXPECT_OK(setenv("WARREN_NODE", node, 1));
+    want("5.2 6.2");
+    until("5r 6r");
+    EXPECT_EQ(2, count_starts());
+    tear_down();
+}
