@@ -5,6 +5,7 @@ import http from 'node:http'
 import path from 'node:path'
 import { figure } from '../hosts/figure.mjs'
 import { ask, Sandbox, test } from './sandbox.mjs'
+import { freePort } from '../ports.mjs'
 
 const pids = (nodes) => nodes.map((node) => node.pid).sort()
 
@@ -107,7 +108,6 @@ test('systemd is told when the agent is ready, lives, is being replaced and stop
   const path_ = path.join(box.dir, 'notify')
   const manager = box.start('python3', ['-uc', `
 import socket, sys
-import { freePort } from '../ports.mjs'
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print('bound')
 while True: print(s.recv(4096).decode().replace('\\n', ' '))`, path_])
   await manager.until(/bound/)
