@@ -44,7 +44,7 @@ static void on_gap(warren *w, const warren_gap *gap, void *user) {
                 name, gap->count);
     else
         cli_say("messages to %s were lost, %u of them: it ended, or its link broke, before they "
-                "were on their way",
+                "were known to have come",
                 name, gap->count);
     free(name);
 }
